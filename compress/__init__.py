@@ -1,0 +1,1 @@
+"""From a table of texts and a teacher to a student folder."""

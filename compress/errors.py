@@ -1,0 +1,27 @@
+"""The errors a user is meant to see: one sentence that says what, where and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class KdcError(Exception):
+    """An expected error; the command line prints it as one sentence and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class GateFailed(KdcError):
+    """A gate (accuracy, parity, budget) was missed, so nothing shippable was written."""
+
+    exit_code = 3
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> KdcError:
+    """Build the error for a name that a table does not have, with the nearest names it has."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:8]
+    return KdcError(f"unknown {kind} '{name}': did you mean {_either(near)}?")
+
+
+def _either(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,247 @@
+"""Files and folders that are either whole or not there.
+
+Everything is written under a temporary name in the same folder, synced to the disk and renamed.
+A folder additionally carries a `manifest.json`, written last, with the sha256 of every file.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from kdc.compress.errors import KdcError
+
+MANIFEST = "manifest.json"
+
+
+def sha256(path: Path) -> str:
+    """Return the hex sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses (full, read-only, no such folder) into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full: free some space and run the same command again",
+            errno.EDQUOT: "the disk quota is used up: free some space and run it again",
+            errno.EROFS: "the folder is read-only: choose another --out",
+            errno.EACCES: "permission denied: choose another --out or change its owner",
+            errno.EPERM: "permission denied: choose another --out or change its owner",
+            errno.ENOTDIR: "a part of that path is a file, not a folder",
+            errno.EISDIR: "there is a folder of that name where a file was expected",
+        }
+        if error.errno not in reasons:
+            raise
+        raise KdcError(f"cannot write {path}: {reasons[error.errno]}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what is written there becomes `path` at once.
+
+    Raises:
+        KdcError: the disk is full or the folder cannot be written.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _sync_file(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that it is either whole or not there."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file so that it is either whole or not there; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, or say in one sentence what is wrong with the file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise KdcError(f"{path} is missing") from error
+    except (ValueError, RecursionError) as error:
+        raise KdcError(f"{path} is not valid JSON: it is damaged or half-written") from error
+    if not isinstance(value, dict):
+        raise KdcError(f"{path} holds no JSON object: it is not one of kdc's files")
+    return value
+
+
+@contextmanager
+def whole_folder(out: Path, form: str) -> Iterator[Path]:
+    """Yield a staging folder beside `out`; it takes the place of `out` when the block ends well.
+
+    The block must end by writing the manifest (`write_manifest`). An older folder of the same
+    `form` is replaced; anything else found at `out` is left alone.
+
+    Args:
+        out: where the finished folder goes.
+        form: what the manifest's `format` starts with, such as `kdc.student`.
+
+    Raises:
+        KdcError: `out` holds something else, the disk is full or the place cannot be written.
+    """
+    refuse_foreign(out, form)
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+        try:
+            staging.chmod(0o777 & ~_umask())
+            yield staging
+            _swap(staging, out)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def refuse_foreign(out: Path, form: str) -> None:
+    """Raise KdcError when `out` holds anything but a folder of this `form` or nothing at all."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_dir():
+        if not any(out.iterdir()):
+            return
+        with suppress(KdcError):
+            if str(read_json(out / MANIFEST).get("format", "")).startswith(f"{form}/"):
+                return
+    raise KdcError(f"{out} already holds something else: choose another --out or remove it")
+
+
+def _swap(staging: Path, out: Path) -> None:
+    """Put the finished `staging` where `out` is, keeping the old one until the new one is there."""
+    for path in staging.rglob("*"):
+        if path.is_file():
+            _sync_file(path)
+    sync_folder(staging)
+    old = staging.with_suffix(".old")
+    if out.exists():
+        out.rename(old)
+    try:
+        staging.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    sync_folder(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_manifest(folder: Path, form: str, fields: Mapping[str, object]) -> None:
+    """Write `manifest.json` over every file of `folder`: sha256 and bytes of each, then `fields`."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {
+        path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
+        for path in paths
+        if path.name != MANIFEST
+    }
+    write_json(folder / MANIFEST, {"format": form, "files": files, **fields})
+
+
+def read_manifest(folder: Path, form: str, what: str) -> dict[str, Any]:
+    """Read a folder's manifest and check every file against it before anything is used.
+
+    Args:
+        folder: the folder to read.
+        form: the exact format expected, such as `kdc.student/1`.
+        what: how to call it to the user, such as `student folder`.
+
+    Raises:
+        KdcError: no such folder, another format, or a missing, changed or escaping file (named).
+    """
+    if not folder.is_dir():
+        raise KdcError(f"there is no {what} at {folder}")
+    if not (folder / MANIFEST).is_file():
+        raise KdcError(f"{folder} is no {what}: it has no {MANIFEST} (it is written last)")
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format") != form:
+        found = manifest.get("format")
+        raise KdcError(f"{folder} is no {what} this version reads: {found!r}, wanted {form!r}")
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not files:
+        raise KdcError(f"{folder / MANIFEST} lists no files: it is damaged")
+    for name, entry in files.items():
+        _check_file(folder, name, entry, what)
+    return manifest
+
+
+def _check_file(folder: Path, name: str, entry: object, what: str) -> None:
+    path = folder / name
+    parts = Path(name).parts
+    if Path(name).is_absolute() or ".." in parts or not isinstance(entry, dict):
+        raise KdcError(f"{folder / MANIFEST} names a file outside its folder: {name!r}")
+    if any((folder.joinpath(*parts[: i + 1])).is_symlink() for i in range(len(parts))):
+        raise KdcError(f"{path} is a symbolic link: a {what} holds plain files only")
+    if not path.is_file():
+        raise KdcError(f"the {what} {folder} is incomplete: {name} is missing")
+    if path.stat().st_size != entry.get("bytes") or sha256(path) != entry.get("sha256"):
+        raise KdcError(
+            f"the {what} {folder} is corrupted: {name} does not match its sha256; make it again"
+        )
+
+
+@contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock for as long as the block runs; a killed process lets go of it.
+
+    Raises:
+        KdcError: another run holds it.
+    """
+    import fcntl
+
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise KdcError(
+                f"{what} is in use by another run: wait for it or choose another --out"
+            ) from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,29 @@
+"""How long work tells how far it is, without knowing who listens."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """What the command line implements with bars, and scripts with nothing."""
+
+    def say(self, text: str) -> None:
+        """Print one line that a user should read."""
+
+    def bar(self, what: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
+        """Show work of `total` units of which `done` are done; call the result to advance."""
+
+
+class Silent:
+    """A Progress that shows nothing."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+    @contextmanager
+    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """Show nothing."""
+        yield lambda units: None
