@@ -1,0 +1,114 @@
+"""Tokenised rows: what batches are made of, and what `dev.npz` carries down the whole walk."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kdc.compress.errors import KdcError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N tokenised rows, each of its own length, stored one after the other."""
+
+    tokens: Array
+    """(sum of lengths,) int32 token ids, special tokens included."""
+    types: Array
+    """(sum of lengths,) uint8 token types: 1 in the second text of a pair."""
+    lengths: Array
+    """(N,) int32 number of tokens of each row."""
+    labels: Array
+    """(N,) int64 classes or float32 scores."""
+    texts: list[str]
+    """The first text of each row."""
+    pairs: list[str] | None
+    """The second texts, or None."""
+    logits: Array | None = None
+    """(N, C) float32 answers of the student, each row computed from its own text alone."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def starts(self) -> Array:
+        """(N,) int64 position of each row's first token in `tokens`."""
+        return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)[:-1]])
+
+    def row(self, index: int) -> tuple[Array, Array]:
+        """Return one row's token ids and token types, each (T,) int64."""
+        start = int(self.starts[index])
+        end = start + int(self.lengths[index])
+        return self.tokens[start:end].astype(np.int64), self.types[start:end].astype(np.int64)
+
+
+def save_examples(path: Path, examples: Examples) -> None:
+    """Write examples as a compressed `.npz` without pickles; the same rows give the same bytes.
+
+    Arrays: `tokens`, `token_types` (flat), `lengths`, `labels`, `texts` and `pairs` (UTF-8 bytes
+    with `_lengths` beside them), and `logits` (N, C) when the student has answered.
+    """
+    arrays = {
+        "tokens": examples.tokens.astype(np.int32),
+        "token_types": examples.types.astype(np.uint8),
+        "lengths": examples.lengths.astype(np.int32),
+        "labels": examples.labels,
+        **_pack("texts", examples.texts),
+    }
+    if examples.pairs is not None:
+        arrays |= _pack("pairs", examples.pairs)
+    if examples.logits is not None:
+        arrays["logits"] = examples.logits.astype(np.float32)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def load_examples(path: Path) -> Examples:
+    """Read what `save_examples` wrote.
+
+    Raises:
+        KdcError: the file is missing, damaged, or holds arrays that do not fit together.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            pairs = _unpack(arrays, "pairs") if "pairs" in arrays else None
+            examples = Examples(
+                tokens=arrays["tokens"],
+                types=arrays["token_types"],
+                lengths=arrays["lengths"],
+                labels=arrays["labels"],
+                texts=_unpack(arrays, "texts"),
+                pairs=pairs,
+                logits=arrays["logits"] if "logits" in arrays else None,
+            )
+    except FileNotFoundError as error:
+        raise KdcError(f"{path} is missing") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise KdcError(f"{path} is damaged or no file of kdc's: {error}") from error
+    n = len(examples.lengths)
+    sizes = [len(examples.labels), len(examples.texts)]
+    sizes += [] if examples.logits is None else [len(examples.logits)]
+    total = int(examples.lengths.sum())
+    whole = len(examples.tokens) == len(examples.types) == total
+    if n == 0 or not whole or any(size != n for size in sizes):
+        raise KdcError(f"{path} is damaged: its arrays do not fit together")
+    return examples
+
+
+def _pack(name: str, texts: list[str]) -> dict[str, Array]:
+    data = [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = np.array([len(item) for item in data], dtype=np.int64)
+    return {name: np.frombuffer(b"".join(data), dtype=np.uint8), f"{name}_lengths": lengths}
+
+
+def _unpack(arrays: Any, name: str) -> list[str]:  # noqa: ANN401 - numpy's NpzFile
+    data, ends = arrays[name].tobytes(), np.cumsum(arrays[f"{name}_lengths"])
+    starts = [0, *ends[:-1].tolist()]
+    return [
+        data[a:b].decode("utf-8", "surrogatepass")
+        for a, b in zip(starts, ends.tolist(), strict=True)
+    ]

@@ -1,0 +1,167 @@
+"""Task metrics from logits, each with its 95 % interval, in numpy alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kdc.compress.errors import KdcError, unknown
+from kdc.compress.task import Kind
+
+Array = npt.NDArray[Any]
+_Z = 1.959964  # the normal quantile of a two-sided 95 % interval
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value on some rows."""
+
+    metric: str
+    """A name from `METRICS`."""
+    value: float
+    """The metric as a fraction: 1 is perfect."""
+    n: int
+    """Rows it was measured on."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end of the 95 % interval."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        interval = [round(self.low, 6), round(self.high, 6)]
+        value = round(self.value, 6)
+        return {"metric": self.metric, "value": value, "n": self.n, "interval": interval}
+
+    @classmethod
+    def from_dict(cls, fields: Any) -> "Score":  # noqa: ANN401 - it comes from a file
+        """Read what `as_dict` wrote.
+
+        Raises:
+            KdcError: a field is missing or of another type.
+        """
+        try:
+            low, high = (float(end) for end in fields["interval"])
+            return cls(str(fields["metric"]), float(fields["value"]), int(fields["n"]), low, high)
+        except (KeyError, TypeError, ValueError) as error:
+            raise KdcError("a score in metrics.json or a manifest is damaged") from error
+
+    def __str__(self) -> str:
+        """Print like `accuracy 91.20 % (89.1 to 92.9, n = 872)`."""
+        value, low, high = 100 * self.value, 100 * self.low, 100 * self.high
+        return f"{self.metric} {value:.2f} % ({low:.1f} to {high:.1f}, n = {self.n})"
+
+
+def accuracy(predicted: Array, gold: Array) -> float:
+    """Share of rows whose predicted class is the gold one; both (N,) int."""
+    return float(np.mean(predicted == gold))
+
+
+def f1(predicted: Array, gold: Array) -> float:
+    """F1 of class 1, as GLUE scores MRPC and QQP; both (N,) int."""
+    hits = float(np.sum((predicted == 1) & (gold == 1)))
+    marked = float(np.sum(predicted == 1) + np.sum(gold == 1))
+    return 2 * hits / marked if marked else 0.0
+
+
+def macro_f1(predicted: Array, gold: Array) -> float:
+    """Mean of every class's F1 over the classes that occur; both (N,) int."""
+    classes = np.union1d(predicted, gold)
+    return float(np.mean([f1(predicted == c, gold == c) for c in classes]))
+
+
+def matthews(predicted: Array, gold: Array) -> float:
+    """Matthews correlation for any number of classes (Gorodkin 2004); both (N,) int."""
+    classes = np.union1d(predicted, gold)
+    p = (predicted[:, None] == classes).astype(np.float64)
+    g = (gold[:, None] == classes).astype(np.float64)
+    p, g = p - p.mean(0), g - g.mean(0)
+    scale = sqrt(float((p * p).sum() * (g * g).sum()))
+    return float((p * g).sum()) / scale if scale else 0.0
+
+
+def pearson(predicted: Array, gold: Array) -> float:
+    """Linear correlation of two (N,) vectors; 0 where one of them is constant."""
+    p = predicted.astype(np.float64) - float(np.mean(predicted))
+    g = gold.astype(np.float64) - float(np.mean(gold))
+    scale = sqrt(float((p @ p) * (g @ g)))
+    return float(p @ g) / scale if scale else 0.0
+
+
+def spearman(predicted: Array, gold: Array) -> float:
+    """Pearson correlation of the ranks, ties sharing their mean rank."""
+    return pearson(_ranks(predicted), _ranks(gold))
+
+
+def pearson_spearman(predicted: Array, gold: Array) -> float:
+    """Mean of Pearson and Spearman, as GLUE scores STS-B."""
+    return (pearson(predicted, gold) + spearman(predicted, gold)) / 2
+
+
+def _ranks(values: Array) -> Array:
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[which])
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the table of metrics."""
+
+    function: Callable[[Array, Array], float]
+    kind: Kind
+    """The kind of task it scores."""
+    about: str
+
+
+METRICS = {
+    "accuracy": Metric(accuracy, "classification", "share of rows answered right"),
+    "f1": Metric(f1, "classification", "F1 of the second of two classes (MRPC)"),
+    "macro_f1": Metric(macro_f1, "classification", "mean of the classes' F1"),
+    "matthews": Metric(matthews, "classification", "Matthews correlation (CoLA)"),
+    "pearson": Metric(pearson, "regression", "linear correlation"),
+    "spearman": Metric(spearman, "regression", "rank correlation"),
+    "pearson_spearman": Metric(pearson_spearman, "regression", "mean of both (STS-B)"),
+}
+
+
+def predictions(logits: Array, kind: Kind) -> Array:
+    """Turn (N, C) logits into (N,) classes, or (N, 1) into (N,) scores."""
+    return logits.argmax(axis=1) if kind == "classification" else logits[:, 0]
+
+
+def score(metric: str, logits: Array, gold: Array) -> Score:
+    """Measure (N, C) logits against (N,) labels.
+
+    The interval is Wilson's for accuracy and a percentile bootstrap (1,000 seeded resamples) else.
+
+    Raises:
+        KdcError: no such metric, no rows, or logits that are not finite.
+    """
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    if len(gold) == 0 or len(gold) != len(logits):
+        raise KdcError(f"cannot score {len(logits)} answers against {len(gold)} labels")
+    if not np.isfinite(logits).all():
+        raise KdcError("the model answers NaN or infinity: its weights are broken")
+    row = METRICS[metric]
+    predicted = predictions(logits, row.kind)
+    value, n = row.function(predicted, gold), len(gold)
+    if metric == "accuracy":
+        low, high = _wilson(value, n)
+    else:
+        rng = np.random.default_rng(0)
+        picks = (rng.integers(0, n, n) for _ in range(_RESAMPLES))
+        samples = [row.function(predicted[pick], gold[pick]) for pick in picks]
+        low, high = (float(end) for end in np.percentile(samples, [2.5, 97.5]))
+    return Score(metric, value, n, low, high)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    centre = (share + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
+    half = _Z * sqrt(share * (1 - share) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
