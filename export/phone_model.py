@@ -1,0 +1,71 @@
+"""The phone folder: what ships.
+
+`onnx/model_quantized.onnx` (or `onnx/model.onnx`), `config.json`, `tokenizer.json`,
+`tokenizer_config.json`, `vocab.txt`, `golden.json`, `README.md`, and `manifest.json`, written
+last. Its layout loads as it is in transformers.js.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdc.compress.errors import KdcError
+from kdc.compress.files import MANIFEST, read_manifest, sha256
+from kdc.compress.task import Task
+
+FORMAT = "kdc.phone/1"
+FORM = "kdc.phone"
+MODELS = ("onnx/model_quantized.onnx", "onnx/model.onnx")
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A phone folder whose every file has been checked."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    task: Task
+    max_length: int
+    """Tokens a text is cut to, special tokens included."""
+    model: Path
+    """The `.onnx` inside."""
+
+
+def read_phone(folder: Path) -> Phone:
+    """Read and check a phone folder.
+
+    Raises:
+        KdcError: it is missing, of another format, incomplete or corrupted (the file is named).
+    """
+    manifest = read_manifest(folder, FORMAT, "phone folder")
+    models = [name for name in MODELS if name in manifest["files"]]
+    length = manifest.get("max_length")
+    if len(models) != 1 or not isinstance(length, int):
+        raise KdcError(f"{folder / MANIFEST} is damaged: it must name one model and a max_length")
+    task = Task.from_dict(manifest.get("task"))
+    return Phone(folder, manifest, task, length, folder / models[0])
+
+
+def find_phone(path: Path) -> Phone:
+    """Find the phone folder that a path means.
+
+    Args:
+        path: a phone folder, the `.onnx` inside one, or a copy of it that lies beside one.
+
+    Raises:
+        KdcError: there is none, or it is corrupted.
+    """
+    if path.is_dir():
+        return read_phone(path)
+    if not path.is_file():
+        raise KdcError(f"there is no model at {path}")
+    folder = path.resolve().parent
+    if folder.name == "onnx" and (folder.parent / MANIFEST).is_file():
+        return read_phone(folder.parent)
+    digest = sha256(path)
+    for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
+        if digest in manifest.read_text(encoding="utf-8", errors="replace"):
+            phone = read_phone(manifest.parent)
+            if sha256(phone.model) == digest:
+                return phone
+    raise KdcError(f"no phone folder with {path} was found beside it: name the phone folder itself")
