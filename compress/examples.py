@@ -53,7 +53,7 @@ def save_examples(path: Path, examples: Examples) -> None:
     Arrays: `tokens`, `token_types` (flat), `lengths`, `labels`, `texts` and `pairs` (UTF-8 bytes
     with `_lengths` beside them), and `logits` (N, C) when the student has answered.
     """
-    arrays = {
+    arrays: dict[str, Array] = {
         "tokens": examples.tokens.astype(np.int32),
         "token_types": examples.types.astype(np.uint8),
         "lengths": examples.lengths.astype(np.int32),
@@ -83,7 +83,7 @@ def load_examples(path: Path) -> Examples:
                 labels=arrays["labels"],
                 texts=_unpack(arrays, "texts"),
                 pairs=pairs,
-                logits=arrays["logits"] if "logits" in arrays else None,
+                logits=arrays.get("logits"),
             )
     except FileNotFoundError as error:
         raise KdcError(f"{path} is missing") from error

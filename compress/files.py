@@ -171,7 +171,7 @@ def _swap(staging: Path, out: Path) -> None:
 
 
 def write_manifest(folder: Path, form: str, fields: Mapping[str, object]) -> None:
-    """Write `manifest.json` over every file of `folder`: sha256 and bytes of each, then `fields`."""
+    """Write `manifest.json`: sha256 and bytes of every file of `folder`, then `fields`."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {
         path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}

@@ -1,0 +1,124 @@
+"""`kdc doctor`: what this machine can do, and the command for what is missing."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import TYPE_CHECKING, Literal
+
+from kdc.cli.console import Terminal
+from kdc.cli.options import Json
+from kdc.compress.errors import KdcError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_EXTRAS = {"parquet": "reads Parquet files", "datasets": "reads hf:DATASET"}
+_DISK_GB = 2.0  # a walk over the built-in task, with room to spare
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of what was looked at."""
+
+    what: str
+    state: Literal["ok", "missing", "optional"]
+    """Whether it is there; `optional` is not there, and most commands do without."""
+    found: str
+    mend: str = ""
+    """The command that gets it, where it is not there."""
+
+
+def doctor(json_to: Json = None) -> None:
+    """Say what this machine can do and how to get what is missing."""
+    checks = [*_python(), *_packages(), *_compute(), *_teacher(), *_machine()]
+    terminal = Terminal(json_to=json_to)
+    columns = ("what", "state", "found", "to get it")
+    terminal.table("doctor", columns, [tuple(asdict(check).values()) for check in checks])
+    terminal.result({"checks": [asdict(check) for check in checks]})
+    missing = [check for check in checks if check.state == "missing"]
+    if missing:
+        names = ", ".join(check.what for check in missing)
+        raise KdcError(f"kdc cannot work yet ({names}): {'; '.join(c.mend for c in missing)}")
+
+
+def _python() -> Iterator[Check]:
+    yield Check("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def _packages() -> Iterator[Check]:
+    """Compare every package that kdc asks for with what is installed."""
+    from packaging.requirements import Requirement
+
+    asked = [Requirement(line) for line in requires("kdc") or []]
+    for requirement in asked:
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _package(requirement, needed=True, about="")
+    for extra, about in _EXTRAS.items():
+        for requirement in asked:
+            if requirement.marker and requirement.marker.evaluate({"extra": extra}):
+                yield _package(requirement, needed=False, about=about)
+
+
+def _package(requirement: "Requirement", needed: bool, about: str) -> Check:
+    wanted = f"{requirement.name}{requirement.specifier}"
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        found = f"not installed ({about})" if about else "not installed"
+    else:
+        if requirement.specifier.contains(found, prereleases=True):
+            return Check(requirement.name, "ok", found)
+        found = f"{found}, but {wanted} is wanted"
+    state: Literal["missing", "optional"] = "missing" if needed else "optional"
+    return Check(requirement.name, state, found, f"pip install '{wanted}'")
+
+
+def _compute() -> Iterator[Check]:
+    """Ask torch what it can compute with; a torch that does not load is a finding, not a crash."""
+    try:
+        import torch
+
+        from kdc.compress.runtime import has_bf16
+    except (ImportError, OSError) as error:
+        yield Check("compute", "missing", f"torch does not load: {error}", "pip install torch")
+        return
+    cpu = f"CPU with {torch.backends.cpu.get_cpu_capability()}"
+    bf16 = "bf16" if has_bf16(torch.device("cpu")) else "no bf16"
+    yield Check("compute", "ok", f"{cpu}, {bf16}, {torch.get_num_threads()} threads")
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield Check("cuda", "ok", ", ".join(names))
+    if torch.backends.mps.is_available():
+        yield Check("mps", "ok", "Metal")
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        yield Check("gpu", "optional", "none: training runs on the CPU")
+
+
+def _teacher() -> Iterator[Check]:
+    from kdc.compress.minilm import INSTALL, installed_minilm
+
+    folder = installed_minilm()
+    if folder is None:
+        yield Check("teacher minilm", "optional", "not installed", INSTALL)
+    else:
+        yield Check("teacher minilm", "ok", "installed")
+
+
+def _machine() -> Iterator[Check]:
+    free = shutil.disk_usage(".").free / 1e9
+    enough = free >= _DISK_GB
+    mend = "" if enough else f"free {_DISK_GB:.0f} GB here"
+    yield Check("disk", "ok" if enough else "optional", f"{free:.1f} GB free here", mend)
+    ram = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    yield Check("memory", "ok", f"{ram:.1f} GB")
+    yield Check("cores", "ok", str(_cores()))
+
+
+def _cores() -> int:
+    """Count the cores this process may use, which in a container is fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

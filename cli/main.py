@@ -1,0 +1,66 @@
+"""The console script `kdc`: every command, registered."""
+
+import io
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from kdc.cli.bench import bench
+from kdc.cli.bundle import bundle
+from kdc.cli.doctor import doctor
+from kdc.cli.failures import guarded, report
+from kdc.cli.list import list_names
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "bench": bench,
+    "bundle": bundle,
+    "list": list_names,
+    "doctor": doctor,
+}
+"""Every command's name and function, in the order of `kdc --help`."""
+
+
+def build() -> typer.Typer:
+    """Return the application with every command in it, each ending in a sentence if it fails."""
+    app = typer.Typer(
+        name="kdc",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # rich takes longer to import than the help takes to print
+    )
+    app.callback()(_kdc)
+    for name, command in COMMANDS.items():
+        app.command(name)(guarded(command))
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    # a supervisor's SIGTERM ends a run as Ctrl-C does: what is half-written is cleaned up
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        build()(prog_name="kdc")
+    except OSError as error:  # standard output is full or gone while help is printed
+        sys.exit(report(error))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"kdc {version('kdc')}")
+        raise typer.Exit
+
+
+def _kdc(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """BERT in, phone-ready model out."""

@@ -1,0 +1,51 @@
+"""The options that several commands share, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Write the result as JSON too; - is standard output."
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print results and errors only.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is random.")]
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda or mps."),
+]
+
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="A task of `kdc list tasks`, a CSV, TSV, JSONL or Parquet file, a folder with "
+        "train.* and dev.*, or hf:DATASET.",
+    ),
+]
+Dev = Annotated[
+    Path | None,
+    typer.Option(
+        "--dev", metavar="FILE", help="The dev rows of a --data file; else a seeded split of it."
+    ),
+]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", metavar="COLUMN", help="Column of the text, where it is not found."),
+]
+Pair = Annotated[
+    str | None,
+    typer.Option("--pair", metavar="COLUMN", help="Column of the second text of a pair."),
+]
+Label = Annotated[
+    str | None,
+    typer.Option("--label", metavar="COLUMN", help="Column of the label, where it is not found."),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option("--metric", metavar="NAME", help="Metric to score by, where not the usual one."),
+]

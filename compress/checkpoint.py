@@ -1,0 +1,116 @@
+"""The state of a run on disk: whole at every instant, so that a killed run goes on bit by bit."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from hashlib import sha256 as digest_of
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kdc.compress.errors import KdcError
+from kdc.compress.files import disk_errors, read_json, sha256, whole_file, write_json
+
+_FORMAT = "kdc.state/1"
+_STATE = "state.json"
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class State:
+    """How far a run is; the tensors lie beside it in safetensors files."""
+
+    step: int = 0
+    best_step: int = -1
+    best_value: float = float("-inf")
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row an evaluation: step, training loss, dev score."""
+
+
+class Checkpoints:
+    """Saves and loads a run's state in a folder of its own.
+
+    `state.json` names the files it belongs to with their sha256 and is written last; files that
+    no state names any more are removed after that. Whatever the instant of a kill, the newest
+    `state.json` and its files are whole.
+    """
+
+    def __init__(self, folder: Path, fingerprint: dict[str, Any]) -> None:
+        """Use `folder`; `fingerprint` is everything that decides the run's numbers."""
+        self.folder = folder
+        self.fingerprint = _digest(fingerprint)
+        self._files: dict[str, str] = {}
+
+    def exists(self) -> bool:
+        """Whether a state of some run is kept here."""
+        return (self.folder / _STATE).is_file()
+
+    def clear(self) -> None:
+        """Forget the run."""
+        if self.folder.exists():
+            (self.folder / _STATE).unlink(missing_ok=True)
+            shutil.rmtree(self.folder)
+        self._files = {}
+
+    def save(self, state: State, tensors: Tensors, best: Tensors | None) -> None:
+        """Keep the run's tensors, and its best model's where that is new (else the old one).
+
+        Raises:
+            KdcError: the disk is full or the folder cannot be written; the old state stays whole.
+        """
+        last = f"step-{state.step}.safetensors"
+        names = {last, f"best-{state.best_step}.safetensors"}
+        if best is not None:
+            self._write(f"best-{state.best_step}.safetensors", best)
+        self._write(last, tensors)
+        self._files = {name: digest for name, digest in self._files.items() if name in names}
+        value = state.best_value if state.best_step >= 0 else None
+        fields = {"step": state.step, "best_step": state.best_step, "best_value": value}
+        note = {"format": _FORMAT, "fingerprint": self.fingerprint, "files": self._files}
+        write_json(self.folder / _STATE, {**note, **fields, "history": state.history})
+        for path in self.folder.glob("*.safetensors"):
+            if path.name not in self._files:
+                path.unlink()
+
+    def _write(self, name: str, tensors: Tensors) -> None:
+        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        with whole_file(self.folder / name) as path, disk_errors(self.folder / name):
+            try:
+                save_file(plain, path)
+            except SafetensorError as error:  # its errors carry the system's reason only as text
+                full = "No space left" in str(error)
+                reason = "the disk is full: free some space, then --resume" if full else error
+                raise KdcError(f"cannot write {self.folder / name}: {reason}") from error
+        self._files[name] = sha256(self.folder / name)
+
+    def load(self) -> tuple[State, Tensors, Tensors]:
+        """Return the kept state, the run's tensors and its best model's.
+
+        Raises:
+            KdcError: it is of another run, or a file is missing or corrupted (named).
+        """
+        note = read_json(self.folder / _STATE)
+        if note.get("format") != _FORMAT or note.get("fingerprint") != self.fingerprint:
+            raise KdcError(
+                f"the run kept in {self.folder} had another teacher, data, recipe or option: give "
+                "the same options to --resume it, or start over without --resume"
+            )
+        self._files = dict(note["files"])
+        for name, digest in self._files.items():
+            path = self.folder / name
+            if not path.is_file() or sha256(path) != digest:
+                raise KdcError(f"{path} is missing or corrupted: start over without --resume")
+        value = note["best_value"]
+        best = float("-inf") if value is None else float(value)
+        state = State(int(note["step"]), int(note["best_step"]), best, list(note["history"]))
+        last = load_file(self.folder / f"step-{state.step}.safetensors")
+        if state.best_step < 0:
+            return state, last, {}
+        return state, last, load_file(self.folder / f"best-{state.best_step}.safetensors")
+
+
+def _digest(fingerprint: dict[str, Any]) -> str:
+    return digest_of(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()

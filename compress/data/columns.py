@@ -1,0 +1,124 @@
+"""Which columns of a table are the text, the second text and the label."""
+
+from dataclasses import dataclass
+
+from kdc.compress.data.table import Table
+from kdc.compress.errors import KdcError
+
+TEXTS = ("text", "sentence", "utterance", "query", "question", "content", "review", "comment")
+TEXTS += ("message", "title", "tweet", "document", "body")
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("question", "sentence"),
+    ("question1", "question2"),
+    ("question", "passage"),
+    ("premise", "hypothesis"),
+    ("text_a", "text_b"),
+    ("text1", "text2"),
+    ("query", "document"),
+    ("#1 string", "#2 string"),
+)
+LABELS = ("label", "labels", "intent", "class", "category", "target", "quality", "gold_label")
+LABELS += ("score", "similarity", "sentiment", "emotion", "topic", "is_duplicate")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The columns a user names; None leaves one to be found by its usual name."""
+
+    text: str | None = None
+    """`--text`; without `pair` it means single texts."""
+    pair: str | None = None
+    """`--pair`, the second text."""
+    label: str | None = None
+    """`--label`."""
+
+    def __post_init__(self) -> None:
+        if self.pair is not None and self.text is None:
+            raise KdcError(f"--pair {self.pair} names the second text: name the first with --text")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Positions in a table's header."""
+
+    text: int
+    pair: int | None
+    label: int
+
+
+def find_columns(table: Table, names: Names) -> Columns:
+    """Find the columns by the user's names, else by their usual ones, without regard to case.
+
+    Raises:
+        KdcError: a column is missing, or there are several it could be; all columns are listed.
+    """
+    labels = _label_candidates(table, names)
+    texts = _text_candidates(table, names, labels)
+    text, *pair = _only(table, texts, "text", "--text and, for pairs, --pair")
+    (label,) = _only(table, labels, "label", "--label")
+    positions = [text, *pair, label]
+    if len(set(positions)) < len(positions):
+        raise KdcError(f"{table.source}: --text, --pair and --label must name different columns")
+    return Columns(text, pair[0] if pair else None, label)
+
+
+def has_labels(table: Table, names: Names) -> bool:
+    """Whether a table has a column of labels: the test sets of benchmarks often have none."""
+    found = [_folded(name) for name in table.header]
+    return bool(set(found) & ({_folded(names.label)} if names.label else set(LABELS)))
+
+
+def _label_candidates(table: Table, names: Names) -> list[tuple[int, ...]]:
+    if names.label is not None:
+        return [(_named(table, names.label, "--label"),)]
+    taken = {_folded(name) for name in (names.text, names.pair) if name is not None}
+    return [(i,) for i, name in _folded_header(table) if name in LABELS and name not in taken]
+
+
+def _text_candidates(
+    table: Table, names: Names, labels: list[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    if names.text is not None:
+        text = _named(table, names.text, "--text")
+        return [(text,) if names.pair is None else (text, _named(table, names.pair, "--pair"))]
+    free = [(i, name) for i, name in _folded_header(table) if (i,) not in labels]
+    first_second = [(i, k) for i, a in free for k, b in free if (a, b) in PAIRS]
+    in_pairs = {i for pair in first_second for i in pair}
+    return [*first_second, *((i,) for i, name in free if name in TEXTS and i not in in_pairs)]
+
+
+def _named(table: Table, name: str, option: str) -> int:
+    exact = [i for i, found in enumerate(table.header) if found == name]
+    alike = [i for i, found in _folded_header(table) if found == _folded(name)]
+    matches = exact or alike
+    if len(matches) != 1:
+        problem = "no column" if not matches else "several columns"
+        raise KdcError(f"{table.source} has {problem} '{name}' ({option}): {_listed(table)}")
+    return matches[0]
+
+
+def _only(
+    table: Table, candidates: list[tuple[int, ...]], what: str, option: str
+) -> tuple[int, ...]:
+    if len(candidates) == 1:
+        return candidates[0]
+    problem = "no column" if not candidates else "several columns"
+    raise KdcError(
+        f"{table.source} has {problem} of a usual name for the {what}: "
+        f"name it with {option}; {_listed(table)}"
+    )
+
+
+def _listed(table: Table) -> str:
+    names = [f"'{name[:40]}'" for name in table.header[:20]]
+    more = ", ..." if len(table.header) > len(names) else ""
+    return f"its header has {', '.join(names)}{more}"
+
+
+def _folded_header(table: Table) -> list[tuple[int, str]]:
+    return [(i, _folded(name)) for i, name in enumerate(table.header)]
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()

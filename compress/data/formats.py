@@ -1,0 +1,35 @@
+"""The kinds of table files there are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kdc.compress.data.delimited import read_csv, read_tsv
+from kdc.compress.data.records import read_jsonl, read_parquet
+from kdc.compress.data.table import Table
+from kdc.compress.errors import KdcError
+
+READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".parquet": read_parquet,
+}
+
+
+def read_table(path: Path) -> Table:
+    """Read a table file by its suffix.
+
+    Raises:
+        KdcError: an unknown suffix, or whatever is wrong with the file.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise KdcError(f"{path} is no table file: name one that ends in {suffixes()}")
+    return reader(path)
+
+
+def suffixes() -> str:
+    """Return the known suffixes as a phrase."""
+    *first, last = READERS
+    return f"{', '.join(first)} or {last}"

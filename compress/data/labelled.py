@@ -1,0 +1,69 @@
+"""Texts with their labels as the source writes them, and where each stands in it."""
+
+from dataclasses import dataclass
+
+from kdc.compress.data.columns import Columns
+from kdc.compress.data.table import MAX_CHARACTERS, Table
+from kdc.compress.errors import KdcError
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """N texts or pairs with their labels."""
+
+    table: Table
+    """Where they come from: row `i` is its row `i`."""
+    texts: list[str]
+    pairs: list[str] | None
+    labels: list[str]
+    """Not empty, without blanks around them."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def where(self, index: int) -> str:
+        """Return the place of one row, such as `train.csv, line 12`."""
+        return self.table.where(index)
+
+
+def take(table: Table, columns: Columns) -> Labelled:
+    """Take the texts and labels out of a table.
+
+    Raises:
+        KdcError: a text that is missing, too long or not Unicode, or an empty label (each with the
+            row).
+    """
+    texts = _texts(table, columns.text)
+    pairs = None if columns.pair is None else _texts(table, columns.pair)
+    labels = [_written(table, columns.label, index).strip() for index in range(len(table))]
+    if "" in labels:
+        raise KdcError(f"{table.where(labels.index(''))}: the label is empty")
+    return Labelled(table, texts, pairs, labels)
+
+
+def _texts(table: Table, column: int) -> list[str]:
+    texts = [_written(table, column, index) for index in range(len(table))]
+    for index, text in enumerate(texts):
+        if len(text) > MAX_CHARACTERS:
+            raise KdcError(
+                f"{table.where(index)}: the text has {len(text):,} characters "
+                f"(limit {MAX_CHARACTERS:,}): probably an unbalanced quote or the wrong column"
+            )
+    return texts
+
+
+def _written(table: Table, column: int, index: int) -> str:
+    """Return a cell as it would be written in a CSV file."""
+    cell = table.columns[column][index]
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if not isinstance(cell, str | int | float):
+        found = "missing" if cell is None else f"a {type(cell).__name__}, not a text"
+        raise KdcError(f"{table.where(index)}: '{table.header[column]}' is {found}")
+    text = str(cell)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        name = table.header[column]
+        raise KdcError(f"{table.where(index)}: '{name}' holds half a surrogate pair") from error
+    return text

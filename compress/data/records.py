@@ -1,0 +1,64 @@
+"""JSONL and Parquet files: rows whose cells have types of their own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kdc.compress.data.table import Table
+from kdc.compress.data.text_file import read_text
+from kdc.compress.errors import KdcError
+
+_CELLS = ("string", "large_string", "integer", "floating", "boolean", "dictionary")
+
+
+def read_jsonl(path: Path) -> Table:
+    """Read a file of one JSON object a line; its columns are the keys of the first object.
+
+    Raises:
+        KdcError: no UTF-8 text, no rows, or a line that is no JSON object.
+    """
+    lines: list[int] = []
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            rows.append(_object(path, number, line))
+            lines.append(number)
+    if not rows:
+        raise KdcError(f"{path} is empty")
+    header = tuple(rows[0])
+    return Table(str(path), header, [[row.get(key) for row in rows] for key in header], lines)
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise KdcError(f"{path}, line {number} is not valid JSON: one object a line") from error
+    if not isinstance(value, dict):
+        raise KdcError(f"{path}, line {number} holds no JSON object: one object a line is expected")
+    return value
+
+
+def read_parquet(path: Path) -> Table:
+    """Read the columns of a Parquet file that hold strings, numbers or booleans.
+
+    Raises:
+        KdcError: pyarrow is not installed, the file is damaged or has no rows.
+    """
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise KdcError(f'reading {path} needs pyarrow: pip install "kdc[parquet]"') from error
+    try:
+        with ParquetFile(path) as file:
+            fields = file.schema_arrow
+            tests = [getattr(pyarrow.types, f"is_{name}") for name in _CELLS]
+            names = [field.name for field in fields if any(test(field.type) for test in tests)]
+            table = file.read(columns=names)
+            columns = [column.to_pylist() for column in table.columns]
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        reason = str(error).strip().split("\n")[0][:160]
+        raise KdcError(f"{path} is no readable Parquet file: {reason}") from error
+    rows = range(1, table.num_rows + 1)
+    return Table(str(path), tuple(table.column_names), columns, rows, unit="row")

@@ -1,0 +1,141 @@
+"""`kdc teacher`: fine-tunes an encoder on a task, as a recipe of the one loop."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel as Model
+
+from kdc.compress.data.dataset import Dataset
+from kdc.compress.encoder_folder import write_encoder
+from kdc.compress.errors import KdcError
+from kdc.compress.evaluate import predict
+from kdc.compress.families import max_length
+from kdc.compress.files import (
+    lock,
+    refuse_foreign,
+    whole_folder,
+    write_json,
+    write_manifest,
+    write_text,
+)
+from kdc.compress.loop import Run, train
+from kdc.compress.losses.objective import Widths
+from kdc.compress.metrics import Score, score
+from kdc.compress.models import Source, find_model, load_classifier
+from kdc.compress.objectives import build_objectives, needs
+from kdc.compress.progress import Progress
+from kdc.compress.recipe import Recipe
+from kdc.compress.rows import Rows, tokenise
+from kdc.compress.runtime import choose_device, precision
+from kdc.compress.signals import NoTeacher
+from kdc.compress.students import shape_of
+from kdc.compress.toml import to_toml
+from kdc.compress.workspace import Workspace, made_with
+
+FORM = "kdc.teacher"
+FORMAT = f"{FORM}/1"
+
+
+@dataclass(frozen=True)
+class TeacherJob:
+    """What `kdc teacher` is asked for."""
+
+    model: str
+    data: Dataset
+    data_name: str
+    recipe: Recipe
+    out: Path
+    seed: int = 0
+    device: str = "auto"
+    max_length: int | None = None
+    resume: bool = False
+
+
+def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
+    """Fine-tune an encoder and write it as a teacher folder.
+
+    Returns:
+        The teacher's score on `dev`, and on `test` where there is one.
+
+    Raises:
+        KdcError: the model or the output cannot be used, or the run was stopped (state kept).
+    """
+    if needs(job.recipe.losses):
+        raise KdcError(f"recipe {job.recipe.name} asks a teacher: a teacher is trained without one")
+    place = Workspace(job.out)
+    refuse_foreign(job.out, FORM)
+    with lock(place.lock, str(job.out)):
+        source = find_model(job.model, progress)
+        torch.manual_seed(job.seed)  # the new head is drawn
+        model = load_classifier(source, job.data.task, job.recipe.train.dropout)
+        rows = tokenise(source, job.data, max_length(model), job.max_length, progress)
+        run = _run(job, source, model, rows, place)
+        history = train(run, progress, "fine-tuning the teacher", resume=job.resume)
+        scores = _scores(model, rows, job, progress)
+        _write(job, model, rows, run, scores, history)
+        place.forget_state()
+    return scores
+
+
+def _run(job: TeacherJob, source: Source, model: Model, rows: Rows, place: Workspace) -> Run:
+    device, shape = choose_device(job.device), shape_of(model.config)
+    widths = Widths(job.data.task, shape.layers, shape.hidden, shape.layers, shape.hidden)
+    identity = {
+        "model": job.model,
+        "model_sha256": source.digest,
+        "data": job.data_name,
+        "data_sha256": job.data.digest(),
+        "seed": job.seed,
+        "max_length": rows.max_length,
+        "precision": precision(device),
+    }
+    return Run(
+        model=model,
+        objectives=build_objectives(job.recipe, widths),
+        teacher=NoTeacher(),
+        task=job.data.task,
+        train=rows.train,
+        dev=rows.dev,
+        padding=rows.padding,
+        training=job.recipe.train,
+        seed=job.seed,
+        device=device,
+        state=place.state,
+        fingerprint={**identity, "recipe": job.recipe.as_dict()},
+    )
+
+
+def _scores(model: Model, rows: Rows, job: TeacherJob, progress: Progress) -> dict[str, Score]:
+    scores = {}
+    for name, examples in (("dev", rows.dev), ("test", rows.test)):
+        if examples is not None:
+            what = f"scoring the teacher on {name}"
+            logits = predict(model, examples, rows.padding, progress=progress, what=what)
+            scores[name] = score(job.data.task.metric, logits, examples.labels)
+    return scores
+
+
+def _write(
+    job: TeacherJob,
+    model: Model,
+    rows: Rows,
+    run: Run,
+    scores: dict[str, Score],
+    history: list[dict[str, float]],
+) -> None:
+    recipe = job.recipe.as_dict()
+    identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
+    metrics: dict[str, Any] = {name: value.as_dict() for name, value in scores.items()}
+    with whole_folder(job.out, FORM) as folder:
+        write_encoder(folder, model, rows)
+        write_text(folder / "recipe.toml", to_toml({**recipe, "run": identity}))
+        write_json(folder / "metrics.json", {**metrics, "history": history})
+        fields = {
+            "parent": {"model": identity["model_sha256"], "data": identity["data_sha256"]},
+            "task": job.data.task.as_dict(),
+            "max_length": rows.max_length,
+            "made_with": made_with(),
+        }
+        write_manifest(folder, FORMAT, fields)

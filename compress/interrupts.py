@@ -1,0 +1,40 @@
+"""Ctrl-C at a good moment: between two steps, with the state kept."""
+
+import signal
+from types import FrameType, TracebackType
+
+
+class Interrupts:
+    """Notes SIGINT and SIGTERM while the block runs, instead of raising in the middle of a step.
+
+    A second Ctrl-C raises at once. Outside the main thread, where Python delivers no signals,
+    nothing is noted.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._old: dict[int, object] = {}
+
+    def __enter__(self) -> "Interrupts":
+        """Take the two signals over."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._old[number] = signal.signal(number, self._note)
+            except ValueError:  # not the main thread
+                break
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the signals back."""
+        for number, handler in self._old.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

@@ -1,0 +1,36 @@
+"""Which teacher layers a student's layers answer to."""
+
+import numpy as np
+
+from kdc.compress.errors import KdcError, unknown
+
+NAMED = ("every-other", "first", "last")
+LayerMap = str | tuple[int, ...]
+
+
+def layer_map(how: LayerMap, student: int, teacher: int) -> list[int]:
+    """Return, for each student layer, the 0-based teacher layer it comes from or learns from.
+
+    `every-other` spreads evenly from the first layer to the last: 12 to 6 gives 0, 2, 4, 7, 9,
+    11, as DistilBERT does (Sanh et al. 2019, arXiv 1910.01108). A student deeper than its teacher
+    takes layers more than once.
+
+    Raises:
+        KdcError: an unknown name, a list of another length, or a layer the teacher does not have.
+    """
+    if isinstance(how, str):
+        if how not in NAMED:
+            raise unknown("layer map", how, NAMED)
+        even = np.linspace(0, teacher - 1, student).round().astype(int).tolist()
+        if how == "every-other" or student > teacher:
+            return [int(layer) for layer in even]
+        first = 0 if how == "first" else teacher - student
+        return list(range(first, first + student))
+    if len(how) != student:
+        raise KdcError(f"the layer map {list(how)} must name {student} layers, one a student layer")
+    outside = [layer for layer in how if not 0 <= layer < teacher]
+    if outside:
+        raise KdcError(
+            f"the layer map names layer {outside[0]}: the teacher has 0 to {teacher - 1}"
+        )
+    return list(how)

@@ -1,0 +1,106 @@
+"""What a step changes: the model, the objectives' own parameters, the optimizer, the dice."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel as Model
+
+from kdc.compress.checkpoint import Tensors
+from kdc.compress.encode import Batch
+from kdc.compress.losses.objective import Objective
+from kdc.compress.recipe import Training
+from kdc.compress.runtime import autocast
+from kdc.compress.signals import HIDDEN, Teacher, observe
+
+Objectives = dict[str, tuple[float, Objective]]
+_DICE, _CUDA_DICE = "dice.cpu", "dice.cuda"
+
+
+class Learner:
+    """A model with its objectives and its optimizer, on one device."""
+
+    def __init__(
+        self, model: Model, objectives: Objectives, training: Training, device: torch.device
+    ) -> None:
+        self.model = model.to(device)
+        self.objectives = {name: loss.to(device) for name, (_, loss) in objectives.items()}
+        self.weights = torch.tensor([weight for weight, _ in objectives.values()], device=device)
+        self.device = device
+        self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
+        self._clip = training.clip
+        self._hidden = any(HIDDEN in loss.needs for loss in self.objectives.values())
+        self.optimizer = torch.optim.AdamW(
+            self._groups(training.weight_decay),
+            lr=training.learning_rate,
+            fused=device.type in ("cpu", "cuda"),
+        )
+
+    def _groups(self, decay: float) -> list[dict[str, Any]]:
+        """Decay matrices only: neither vectors (biases, norms) nor tables of embeddings."""
+        tables = {
+            id(parameter)
+            for name, parameter in self._all.named_parameters()
+            if parameter.dim() < 2 or "embedding" in name
+        }
+        every = list(self._all.parameters())
+        return [
+            {"params": [p for p in every if id(p) not in tables], "weight_decay": decay},
+            {"params": [p for p in every if id(p) in tables], "weight_decay": 0.0},
+        ]
+
+    def step(self, batch: Batch, teacher: Teacher, rate: float) -> Tensor:
+        """Learn from one batch at a learning rate.
+
+        Returns:
+            (K,) the unweighted losses, one an objective, still on the device.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._all.train()
+        with autocast(self.device):
+            theirs = teacher(batch)
+            ours = observe(self.model, batch, hidden=self._hidden)
+        losses = torch.stack([f(ours, theirs, batch.labels) for f in self.objectives.values()])
+        (losses * self.weights).sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._all.parameters(), self._clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return losses.detach()
+
+    def model_tensors(self) -> Tensors:
+        """Return copies of the model's parameters and buffers."""
+        return {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+
+    def tensors(self) -> Tensors:
+        """Return everything that a resumed run needs to go on bit by bit."""
+        tensors = {f"all.{key}": value for key, value in self._all.state_dict().items()}
+        for index, key, value in self._moments():
+            tensors[f"optimizer.{index}.{key}"] = value
+        tensors[_DICE] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors[_CUDA_DICE] = torch.cuda.get_rng_state(self.device)
+        return tensors
+
+    def _moments(self) -> Iterator[tuple[int, str, Tensor]]:
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            for key, value in moments.items():
+                yield index, key, value
+
+    def restore(self, tensors: Tensors) -> None:
+        """Take back what `tensors` gave."""
+        self._all.load_state_dict(_under("all.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer.", tensors).items():
+            index, key = name.split(".", 1)
+            moments.setdefault(int(index), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        torch.set_rng_state(tensors[_DICE])
+        if _CUDA_DICE in tensors:
+            torch.cuda.set_rng_state(tensors[_CUDA_DICE], self.device)
+
+
+def _under(prefix: str, tensors: Tensors) -> Tensors:
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,31 @@
+"""Hard labels: the table's own answers."""
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.signals import Signals
+
+
+class HardLabels(Objective):
+    """Cross-entropy of (B, C) logits against (B,) classes; squared error for regression."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    about: ClassVar[str] = "cross-entropy (squared error for regression) with the table's labels"
+    source: ClassVar[str] = "the usual fine-tuning loss, Devlin et al. 2019, arXiv 1810.04805"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._regression = False
+
+    def fit(self, widths: Widths) -> None:
+        """Note the kind of task."""
+        self._regression = widths.task.kind == "regression"
+
+    def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        if self._regression:
+            return F.mse_loss(student.logits[:, 0], labels)
+        return F.cross_entropy(student.logits, labels)

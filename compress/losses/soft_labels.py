@@ -1,0 +1,50 @@
+"""Soft labels: the student learns the teacher's whole distribution over the classes."""
+
+import math
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from kdc.compress.errors import KdcError
+from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.signals import LOGITS, Signals
+
+
+class SoftLabels(Objective):
+    """KL(teacher || student) of softmax(logits / T), times T^2, mean over the batch.
+
+    With z the (B, C) logits: T^2 * mean_b sum_c p_bc (log p_bc - log q_bc), where
+    p = softmax(z_teacher / T) and q = softmax(z_student / T). T^2 keeps the gradient's size when
+    T changes. For regression it is the squared difference of the two scores.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({LOGITS})
+    about: ClassVar[str] = "KL of the softened class distributions, times T squared"
+    source: ClassVar[str] = "Hinton et al. 2015, arXiv 1503.02531"
+
+    def __init__(self, temperature: float = 2.0) -> None:
+        super().__init__()
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise KdcError(f"soft_labels: temperature must be above 0, not {temperature}")
+        self.temperature = temperature
+        self._regression = False
+
+    def fit(self, widths: Widths) -> None:
+        """Note the kind of task.
+
+        Raises:
+            KdcError: a single class, whose softmax is always 1: nothing would be trained.
+        """
+        self._regression = widths.task.kind == "regression"
+        if not self._regression and widths.task.outputs < 2:
+            raise KdcError("soft_labels: a task with one class has nothing to distil")
+
+    def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        if self._regression:
+            return F.mse_loss(student.logits, teacher.logits)
+        t = self.temperature
+        q = F.log_softmax(student.logits / t, dim=-1)
+        p = F.log_softmax(teacher.logits / t, dim=-1)
+        return t * t * F.kl_div(q, p, log_target=True, reduction="batchmean")

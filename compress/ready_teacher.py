@@ -1,0 +1,52 @@
+"""A teacher that can answer: the one named, or one fine-tuned from it on the way."""
+
+from hashlib import sha256 as digest_of
+from pathlib import Path
+
+from kdc.compress.data.dataset import Dataset
+from kdc.compress.files import MANIFEST
+from kdc.compress.finetune import TeacherJob, finetune
+from kdc.compress.models import Source, find_model, is_classifier, read_config
+from kdc.compress.progress import Progress
+from kdc.compress.recipe import FINETUNE, load_recipe
+from kdc.compress.workspace import Workspace
+
+
+def ready_teacher(
+    name: str,
+    data: Dataset,
+    data_name: str,
+    place: Workspace,
+    progress: Progress,
+    *,
+    seed: int,
+    device: str,
+    max_length: int | None,
+) -> Source:
+    """Return a teacher with a head for classification.
+
+    A bare encoder (such as `minilm`) is fine-tuned on the data first. It is kept under a name that
+    holds the digest of encoder, data and options, so that later runs beside this one use it again;
+    a stopped fine-tuning goes on where it stopped.
+
+    Raises:
+        KdcError: the model cannot be found or loaded, or the run was stopped (its state is kept).
+    """
+    source = find_model(name, progress)
+    if is_classifier(read_config(source.folder)):
+        return source
+    recipe = load_recipe(FINETUNE)
+    parts = (source.digest, data.digest(), repr(recipe), seed, max_length)
+    key = digest_of(repr(parts).encode()).hexdigest()[:8]
+    out = place.teachers / f"{Path(name).name}-{data.task.name}-{key}"
+    if (out / MANIFEST).is_file():
+        progress.say(f"teacher: {name}, fine-tuned on {data.task.name} before ({_short(out)})")
+        return find_model(str(out), progress)
+    progress.say(f"teacher: fine-tuning {name} on {data.task.name} first ({_short(out)})")
+    job = TeacherJob(name, data, data_name, recipe, out, seed, device, max_length, resume=True)
+    finetune(job, progress)
+    return find_model(str(out), progress)
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-3:])

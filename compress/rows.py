@@ -1,0 +1,71 @@
+"""A dataset in a model's own tokens."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from kdc.compress.data.dataset import Dataset
+from kdc.compress.encode import encode, plain_tokenizer
+from kdc.compress.errors import KdcError
+from kdc.compress.examples import Examples
+from kdc.compress.models import Source, load_tokenizer
+from kdc.compress.progress import Progress
+
+DEFAULT_MAX_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Every split, tokenised, with the tokenizer that did it."""
+
+    tokenizer: Any
+    """transformers' tokenizer, to be saved with the model."""
+    plain: Tokenizer
+    """The Rust tokenizer in it: no padding, cut at `max_length`."""
+    train: Examples
+    dev: Examples
+    test: Examples | None
+    padding: int
+    """The padding token's id."""
+    max_length: int
+    """Tokens a text is cut to, special tokens included."""
+
+
+def tokenise(
+    source: Source, data: Dataset, longest: int, wanted: int | None, progress: Progress
+) -> Rows:
+    """Tokenise every split with a model's tokenizer.
+
+    Args:
+        source: whose tokenizer.
+        data: the texts.
+        longest: tokens that the model has positions for.
+        wanted: the user's `--max-length`, or None for 128 or the model's longest.
+        progress: shows how far it is; says how many texts are cut.
+
+    Raises:
+        KdcError: the length is out of range, or the tokenizer is missing or has no padding token.
+    """
+    max_length = min(DEFAULT_MAX_LENGTH, longest) if wanted is None else wanted
+    if not 3 <= max_length <= longest:
+        raise KdcError(f"--max-length must be from 3 to this model's {longest}, not {max_length}")
+    tokenizer = load_tokenizer(source)
+    if tokenizer.pad_token_id is None:
+        raise KdcError(f"the tokenizer in {source.folder} has no padding token: set one first")
+    tokenizer.model_max_length = max_length
+    plain = plain_tokenizer(tokenizer, max_length)
+    train = encode(plain, data.train, progress, "train")
+    cut = int((train.lengths >= max_length).sum())
+    if cut > len(train) / 100:
+        share = cut / len(train)
+        progress.say(f"{share:.0%} of the training texts are cut at {max_length} tokens")
+    return Rows(
+        tokenizer=tokenizer,
+        plain=plain,
+        train=train,
+        dev=encode(plain, data.dev, progress, "dev"),
+        test=encode(plain, data.test, progress, "test") if data.test else None,
+        padding=int(tokenizer.pad_token_id),
+        max_length=max_length,
+    )

@@ -1,0 +1,62 @@
+"""The device that trains, its precision and its random numbers."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from kdc.compress.errors import KdcError, unknown
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device to train on; `auto` is CUDA, then MPS, then the CPU.
+
+    Raises:
+        KdcError: an unknown name, or a device that this machine does not have.
+    """
+    kind = name.split(":")[0]
+    if kind not in DEVICES:
+        raise unknown("device", name, DEVICES)
+    have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((kind for kind, there in have.items() if there), "cpu"))
+    if not have.get(kind, True):
+        raise KdcError(f"--device {name}: this machine has none; use --device auto or cpu")
+    return torch.device(name)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bf16 matrices itself; emulation would be slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    if not hasattr(torch.cpu, "get_capabilities"):  # before torch 2.11
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    flags = torch.cpu.get_capabilities()
+    return any(flags.get(flag, False) for flag in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context that computes in bf16 where the hardware has it, else in fp32."""
+    if has_bf16(device):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def precision(device: torch.device) -> str:
+    """Name what `autocast` computes in: `bf16` or `fp32`."""
+    return "bf16" if has_bf16(device) else "fp32"
+
+
+def quiet_libraries() -> None:
+    """Keep transformers' own chatter off the user's terminal; our errors say what matters."""
+    import warnings
+
+    from transformers.utils import logging
+
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|optimum|huggingface_hub)\b")

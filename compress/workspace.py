@@ -1,0 +1,50 @@
+"""Where a run keeps what is not its result: the folder `.kdc` beside the output folder."""
+
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+_LIBRARIES = ("kdc", "torch", "transformers", "tokenizers", "optimum", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The places of one run."""
+
+    out: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder shared by all runs whose results lie beside each other."""
+        return self.out.absolute().parent / ".kdc"
+
+    @property
+    def state(self) -> Path:
+        """The run's checkpoints; gone when it has ended well."""
+        return self.root / "runs" / self.out.name
+
+    @property
+    def lock(self) -> Path:
+        """Held while the run works."""
+        return self.root / "runs" / f"{self.out.name}.lock"
+
+    @property
+    def kept(self) -> Path:
+        """Teachers' answers, for this run and later ones."""
+        return self.root / "kept"
+
+    @property
+    def teachers(self) -> Path:
+        """Teachers that were fine-tuned on the way."""
+        return self.root / "teachers"
+
+    def forget_state(self) -> None:
+        """Remove the checkpoints of a run that has ended well."""
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions that decide what a run computes."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}

@@ -1,0 +1,26 @@
+"""The `config.json` that ships: the student's, with its labels, and nothing of its machine."""
+
+from pathlib import Path
+
+from kdc.compress.artifact import Student
+from kdc.compress.files import read_json, write_json
+
+
+def write_config(student: Student, folder: Path, quantized: bool) -> None:
+    """Write `config.json` with `id2label`, and with the file that transformers.js should load.
+
+    Args:
+        student: the student folder.
+        folder: the phone folder.
+        quantized: whether the model is `model_quantized.onnx`, which transformers.js calls q8.
+    """
+    config = read_json(student.folder / "config.json")
+    kept = {key: value for key, value in config.items() if key[0] != "_" and key != "auto_map"}
+    labels = student.task.labels or ("score",)
+    names = {str(index): label for index, label in enumerate(labels)}
+    numbers = {label: index for index, label in enumerate(labels)}
+    loading = {"dtype": "q8" if quantized else "fp32"}
+    write_json(
+        folder / "config.json",
+        {**kept, "id2label": names, "label2id": numbers, "transformers.js_config": loading},
+    )

@@ -1,0 +1,54 @@
+"""What a measurement was made on."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+# the CPU flags that decide how fast int8 and bf16 arithmetic is, as Linux spells them
+FEATURES = (
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16"),
+    *("amx_tile", "amx_int8", "amx_bf16"),
+    *("asimddp", "i8mm", "bf16", "sve", "sme"),
+)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return name, cores, memory (bytes), arithmetic features and versions of this machine."""
+    cpu = _cpuinfo()
+    flags = (cpu.get("flags") or cpu.get("Features") or "").split()
+    return {
+        "cpu": cpu.get("model name") or _mac_cpu() or platform.processor() or platform.machine(),
+        "architecture": platform.machine(),
+        "cores": cores(),
+        "features": [name for name in FEATURES if name in flags],
+        "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "os": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def cores() -> int:
+    """Return how many logical cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Return the first core's block of /proc/cpuinfo; empty where there is none."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}
+
+
+def _mac_cpu() -> str:
+    if sys.platform != "darwin":
+        return ""
+    command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,158 @@
+"""The gate: does a file answer what the student answered, and what did quantization cost?"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from kdc.compress.errors import GateFailed
+from kdc.compress.examples import Array, Examples
+from kdc.compress.metrics import METRICS, predictions
+from kdc.compress.progress import Progress
+from kdc.compress.task import Kind
+from kdc.export.session import Session
+
+EXACT = 1e-3
+"""Largest difference of a logit that counts as the same model; a label can then differ only where
+two logits lie within twice that."""
+_ROWS = 512  # spread over dev: a graph that is right on them is right
+_BATCH = 8
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How near two sets of answers to the same texts are."""
+
+    rows: int
+    largest: float
+    """Largest absolute difference of a logit."""
+    mean: float
+    """Mean absolute difference of a logit."""
+    agreement: float | None
+    """Share of rows with the same predicted class; None for regression."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What a metric lost, in points: 1 is a hundredth of the metric's scale."""
+
+    points: float
+    """Loss on all rows; negative is a gain."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end of the 95 % interval."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        interval = [round(self.low, 4), round(self.high, 4)]
+        return {"points": round(self.points, 4), "interval": interval}
+
+    def __str__(self) -> str:
+        """Print like `0.34 (-0.20 to 0.92)`."""
+        return f"{self.points:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def compare(what: str, logits: Array, reference: Array, kind: Kind) -> Parity:
+    """Compare (N, C) logits with the (N, C) logits they should be.
+
+    Raises:
+        GateFailed: the shapes differ, or a logit is NaN or infinite; `what` names the model.
+    """
+    if logits.shape != reference.shape:
+        raise GateFailed(f"{what} gives logits {logits.shape}, the student gave {reference.shape}")
+    if not np.isfinite(logits).all():
+        raise GateFailed(f"{what} answers NaN or infinity: nothing was written; distil again")
+    difference = np.abs(logits.astype(np.float64) - reference)
+    same = logits.argmax(axis=1) == reference.argmax(axis=1)
+    return Parity(
+        rows=len(logits),
+        largest=float(difference.max()),
+        mean=float(difference.mean()),
+        agreement=float(same.mean()) if kind == "classification" else None,
+    )
+
+
+def metric_drop(metric: str, logits: Array, reference: Array, gold: Array) -> Drop:
+    """Measure how much lower (N, C) logits score than the reference, both against (N,) labels.
+
+    The interval is a paired percentile bootstrap of 1,000 seeded resamples: both models are
+    scored on the same rows each time, so that what they share cancels.
+    """
+    row, n = METRICS[metric], len(gold)
+    ours, theirs = predictions(logits, row.kind), predictions(reference, row.kind)
+    if np.array_equal(ours, theirs):
+        return Drop(0.0, 0.0, 0.0)
+
+    def points(rows: Array) -> float:
+        better = row.function(theirs[rows], gold[rows])
+        return 100 * (better - row.function(ours[rows], gold[rows]))
+
+    rng = np.random.default_rng(0)
+    samples = [points(rng.integers(0, n, n)) for _ in range(_RESAMPLES)]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return Drop(points(np.arange(n)), float(low), float(high))
+
+
+def check_export(
+    session: Session, dev: Examples, kind: Kind, padding: int, progress: Progress
+) -> Parity:
+    """Check that an fp32 export is the student: alone and in a padded batch.
+
+    Args:
+        session: the exported model.
+        dev: rows with the student's own logits; at most 512 of them, evenly spread, are run.
+        kind: the task's kind.
+        padding: the padding token's id.
+        progress: shows how far it is.
+
+    Raises:
+        GateFailed: a logit differs by more than `EXACT`, or padding changes an answer.
+    """
+    rows = spread(len(dev), _ROWS)
+    answers = []
+    with progress.bar("check the export", len(rows)) as advance:
+        for row in rows:
+            answers.append(session.run(*dev.row(int(row))))
+            advance(1)
+    alone, wanted = np.stack(answers), np.asarray(dev.logits)[rows]
+    parity = compare("the exported model", alone, wanted, kind)
+    if parity.largest > EXACT:
+        raise _differs("the student's own", parity)
+    longest_first = np.argsort(-dev.lengths[rows], kind="stable")
+    picked = longest_first[spread(len(rows), _BATCH)]
+    batch = _padded(dev, rows[picked], padding)
+    padded = compare("the exported model", session.run_batch(*batch), alone[picked], kind)
+    if padded.largest > EXACT:
+        raise _differs("its own without padding", padded)
+    return parity
+
+
+def spread(n: int, most: int) -> Array:
+    """Return at most `most` of the numbers below `n`, evenly spread from the first to the last."""
+    return np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)
+
+
+def _padded(dev: Examples, rows: Array, padding: int) -> tuple[Array, Array, Array]:
+    """Return tokens, mask and types, each (B, T), of rows padded to the longest of them."""
+    shape = (len(rows), int(dev.lengths[rows].max()))
+    tokens, mask, types = np.full(shape, padding), np.zeros(shape), np.zeros(shape)
+    for place, row in enumerate(rows):
+        ids, kinds = dev.row(int(row))
+        tokens[place, : len(ids)], types[place, : len(ids)] = ids, kinds
+        mask[place, : len(ids)] = 1
+    return tokens.astype(np.int64), mask.astype(np.int64), types.astype(np.int64)
+
+
+def _differs(other: str, parity: Parity) -> GateFailed:
+    agreement = "" if parity.agreement is None else f", labels agree on {parity.agreement:.2%}"
+    return GateFailed(
+        f"the exported model's logits differ from {other} by up to {parity.largest:.2g} on "
+        f"{parity.rows} dev rows (at most {EXACT} is the same model{agreement}): nothing was "
+        "written; try another --exporter"
+    )

@@ -1,0 +1,79 @@
+"""The tokenizer that ships: the student's own, cut at its length, for every library that reads one.
+
+`tokenizer.json` is all that tokenizer libraries on devices, transformers.js and transformers
+need; `vocab.txt` is for those that know WordPiece alone.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from kdc.compress.artifact import Student
+from kdc.compress.errors import GateFailed, KdcError
+from kdc.compress.examples import Examples
+from kdc.compress.files import read_json, write_json, write_text
+
+# what transformers 5 calls a tokenizer without a class of its own; 4.x knows the older name only
+_GENERIC = {None: "PreTrainedTokenizerFast", "TokenizersBackend": "PreTrainedTokenizerFast"}
+_FOREIGN = ("auto_map", "name_or_path", "tokenizer_file")  # code and paths of other machines
+
+
+def write_tokenizer(student: Student, folder: Path) -> Tokenizer:
+    """Write `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`.
+
+    Returns:
+        The tokenizer as it ships: no padding, cut at the student's `max_length`.
+
+    Raises:
+        KdcError: the student has no usable `tokenizer.json`.
+    """
+    source = student.folder / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(source))
+    except Exception as error:  # the Rust library raises Exception itself
+        raise KdcError(f"{source} is no tokenizer that can be read: distil again") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(student.max_length)
+    write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    write_json(folder / "tokenizer_config.json", _config(student))
+    if json.loads(tokenizer.to_str())["model"]["type"] == "WordPiece":
+        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in _in_order(tokenizer)))
+    return tokenizer
+
+
+def check_tokenizer(tokenizer: Tokenizer, dev: Examples) -> None:
+    """Check that the shipped tokenizer makes the ids that the student was measured on.
+
+    Raises:
+        GateFailed: it cuts a dev text into other tokens.
+    """
+    pairs = dev.pairs or [None] * len(dev)
+    wanted = np.split(dev.tokens, dev.starts[1:])
+    for place, (text, pair, ids) in enumerate(zip(dev.texts, pairs, wanted, strict=True)):
+        if tokenizer.encode(text, pair).ids != ids.tolist():
+            raise GateFailed(
+                f"the student's tokenizer.json cuts dev text {place + 1} into other tokens than "
+                "dev.npz has, so its accuracy is not the student's: distil again"
+            )
+
+
+def _config(student: Student) -> dict[str, object]:
+    config = read_json(student.folder / "tokenizer_config.json")
+    kept = {key: value for key, value in config.items() if key not in _FOREIGN}
+    name = config.get("tokenizer_class")
+    return {
+        **kept,
+        "tokenizer_class": _GENERIC.get(name, name),
+        "model_max_length": student.max_length,
+    }
+
+
+def _in_order(tokenizer: Tokenizer) -> list[str]:
+    """Return the tokens in the order of their ids, which are the lines of `vocab.txt`."""
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
+    if [vocabulary[token] for token in tokens] != list(range(len(tokens))):
+        raise KdcError("the tokenizer's ids have gaps, which no vocab.txt can hold: distil again")
+    return tokens
