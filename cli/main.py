@@ -10,11 +10,19 @@ import typer
 
 from kdc.cli.bench import bench
 from kdc.cli.bundle import bundle
+from kdc.cli.distill import distill
 from kdc.cli.doctor import doctor
+from kdc.cli.eval import evaluate
+from kdc.cli.export import export
 from kdc.cli.failures import guarded, report
 from kdc.cli.list import list_names
+from kdc.cli.teacher import teacher
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "teacher": teacher,
+    "distill": distill,
+    "eval": evaluate,
+    "export": export,
     "bench": bench,
     "bundle": bundle,
     "list": list_names,

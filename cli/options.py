@@ -12,7 +12,9 @@ Json = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print results and errors only.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is random.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random.")
+]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda or mps."),
@@ -48,4 +50,24 @@ Label = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option("--metric", metavar="NAME", help="Metric to score by, where not the usual one."),
+]
+
+Epochs = Annotated[
+    float | None,
+    typer.Option("--epochs", metavar="N", help="Passes over the rows, instead of the recipe's."),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option("--learning-rate", metavar="X", help="Peak rate, instead of the recipe's."),
+]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length",
+        metavar="N",
+        help="Tokens a text is cut to; else 128 or the model's longest.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run that was stopped, bit for bit.")
 ]

@@ -106,10 +106,17 @@ class Recipe:
         if sum(weights) <= 0:
             raise KdcError(f"recipe {self.name}: its losses' weights sum to 0: nothing would train")
 
-    def with_training(self, **changes: float | None) -> "Recipe":
-        """Return the recipe with some of its training values replaced; None changes nothing."""
-        chosen = {key: value for key, value in changes.items() if value is not None}
-        return replace(self, train=Training(**{**asdict(self.train), **chosen}))
+    def with_options(self, epochs: float | None, learning_rate: float | None) -> "Recipe":
+        """Return the recipe with a user's own values in place of its own; None changes nothing.
+
+        A number of epochs that a user gives is meant: the least number of steps then falls away.
+        """
+        changes: dict[str, Any] = {}
+        if epochs is not None:
+            changes |= {"epochs": epochs, "min_steps": 0}
+        if learning_rate is not None:
+            changes["learning_rate"] = learning_rate
+        return replace(self, train=replace(self.train, **changes))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for TOML and JSON."""

@@ -1,4 +1,5 @@
 """Texts that tokenizers on devices get wrong: every app checks its own against them."""
+# ruff: noqa: RUF001 - letters that look like others are what these texts are about
 
 _SHORT = (
     "",

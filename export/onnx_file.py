@@ -1,25 +1,11 @@
-"""What every `.onnx` of ours looks like: one plain file, the same bytes each time, and its facts.
+"""What every `.onnx` of ours looks like: one plain file, and the same bytes each time."""
 
-The facts are the file's own `metadata_props`, so that a model that was copied out of its phone
-folder still says what it answers and how long its texts are.
-"""
-
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kdc.compress.artifact import Student
-from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
-from kdc.compress.files import read_json
-
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-_QUANTILES = 64
 
 
 def tidy(model: "ModelProto") -> "ModelProto":
@@ -56,36 +42,3 @@ def stamp(path: Path, facts: Mapping[str, str]) -> None:
     for key, value in sorted(facts.items()):
         model.metadata_props.add(key=key, value=value)
     save_model(model, path)
-
-
-def facts(student: Student, lengths: Array) -> dict[str, str]:
-    """Return what a student's `.onnx` says of itself.
-
-    Args:
-        student: the student folder.
-        lengths: (N,) tokens of each dev text.
-
-    Returns:
-        `kdc.task` (JSON of the task), `kdc.max_length` (tokens), `kdc.vocab` (rows of the
-        embedding) and `kdc.lengths` (JSON list of at most 64 quantiles of `lengths`).
-
-    Raises:
-        KdcError: the config names no vocabulary.
-    """
-    config = student.folder / "config.json"
-    vocabulary = read_json(config).get("vocab_size")
-    if not isinstance(vocabulary, int):
-        raise KdcError(f"{config} has no vocab_size: it is the config of no text encoder")
-    return {
-        "kdc.task": json.dumps(student.task.as_dict(), sort_keys=True),
-        "kdc.max_length": str(student.max_length),
-        "kdc.vocab": str(vocabulary),
-        "kdc.lengths": json.dumps(quantiles(lengths)),
-    }
-
-
-def quantiles(lengths: Array) -> list[int]:
-    """Return at most 64 of the (N,) lengths, spread evenly from the shortest to the longest."""
-    ordered = np.sort(lengths)
-    places = np.linspace(0, len(ordered) - 1, min(_QUANTILES, len(ordered)))
-    return [int(length) for length in ordered[places.round().astype(int)]]

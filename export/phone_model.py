@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, read_manifest, sha256
+from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.task import Task
 
 FORMAT = "kdc.phone/1"
@@ -69,3 +69,11 @@ def find_phone(path: Path) -> Phone:
             if sha256(phone.model) == digest:
                 return phone
     raise KdcError(f"no phone folder with {path} was found beside it: name the phone folder itself")
+
+
+def is_phone(path: Path) -> bool:
+    """Whether a path is meant as something that ships: an `.onnx` or a phone folder."""
+    if path.suffix == ".onnx":
+        return True
+    manifest = path / MANIFEST
+    return manifest.is_file() and str(read_json(manifest).get("format", "")).startswith(f"{FORM}/")

@@ -69,7 +69,7 @@ def measure(job: Job) -> Reading:
     Raises:
         KdcError: the model cannot be opened or run.
     """
-    # imported before memory is first looked at: the library is not the model's
+    # what numpy and ONNX Runtime load is not the model's: they come before the first look at memory
     import onnxruntime
 
     rows = _rows(job)
@@ -92,10 +92,10 @@ def measure(job: Job) -> Reading:
 
 
 def _rows(job: Job) -> Iterator[Row]:
-    """Yield (T,) token ids and (T,) token types for ever, fresh ids each time."""
+    """Return (T,) token ids and (T,) token types for ever, fresh ids each time."""
     rng = np.random.default_rng(job.seed)
-    for length in cycle(rng.permutation(job.lengths).tolist()):
-        yield rng.integers(*job.ids, size=length), np.zeros(length, dtype=np.int64)
+    lengths = cycle(rng.permutation(job.lengths).tolist())
+    return ((rng.integers(*job.ids, size=t), np.zeros(t, dtype=np.int64)) for t in lengths)
 
 
 def _sample(

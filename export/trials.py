@@ -86,9 +86,7 @@ def try_methods(
     raise _too_lossy(trials, max_drop)
 
 
-def _measure(
-    method: str, path: Path, student: Student, dev: Examples, progress: Progress
-) -> Trial:
+def _measure(method: str, path: Path, student: Student, dev: Examples, progress: Progress) -> Trial:
     task, reference = student.task, np.asarray(dev.logits)
     logits = answer(open_session(path), dev, progress)
     return Trial(

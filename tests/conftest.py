@@ -41,6 +41,7 @@ def make_phone() -> Callable[[Path], Path]:
             (staging / "README.md").write_text("# demo\n")
             write_json(staging / "golden.json", golden)
             fields = {"task": {**task, "metric": "accuracy"}, "labels": labels, "max_length": 64}
+            fields["quantization"] = "int8-dynamic"
             metrics = {"teacher": score, "student": score, "shipped": score}
             write_manifest(staging, "kdc.phone/1", {**fields, "metrics": metrics})
         return folder

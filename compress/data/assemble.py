@@ -1,15 +1,14 @@
-"""From labelled rows to a dataset: the kind of task, the classes, the metric, what to know."""
+"""From labelled rows to a dataset: the kind of task, the classes, the splits and the metric."""
 
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.data.labels import Coding, coding_of, encode
-from kdc.compress.data.leaks import shared_texts
-from kdc.compress.data.split import choose_dev
+from kdc.compress.data.notes import notes_on
+from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.metrics import METRICS
 from kdc.compress.task import Task
@@ -28,7 +27,7 @@ class Parts:
     """None lets a part of `train` become dev."""
     test: Labelled | None = None
     metric: str | None = None
-    """The source's own metric, where it has one."""
+    """The metric the source itself is scored with, where it is known."""
     notes: tuple[str, ...] = ()
 
 
@@ -37,31 +36,33 @@ def assemble(parts: Parts, metric: str | None, seed: int) -> Dataset:
 
     Args:
         parts: the rows.
-        metric: the user's choice, or None for the source's own or the kind's default.
+        metric: the user's choice, or None for the source's own or the default of its kind.
         seed: chooses the dev rows where the source has none.
 
     Raises:
         KdcError: labels or rows that make no task, or a metric that does not score it.
     """
     coding = coding_of(parts.train)
-    train, dev = _train_and_dev(parts, coding, seed)
-    test = _split(parts.test, coding, parts.train) if parts.test else None
-    task = Task(
-        name=parts.name,
-        kind=coding.kind,
-        labels=coding.classes,
-        pair=train.pairs is not None,
-        metric=_DEFAULTS[coding.kind],
-    )
+    notes = list(parts.notes)
+    train = _split(parts.train, coding, parts.train)
+    if parts.dev is not None:
+        dev = _split(parts.dev, coding, parts.train)
+    else:
+        train, dev = _set_aside(train, coding, seed, parts.train.table.source)
+        total = len(parts.train)
+        notes.append(f"{len(dev):,} of {total:,} rows were set aside as dev rows (seed {seed})")
+    test = None if parts.test is None else _split(parts.test, coding, parts.train)
+    splits = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
+    notes += notes_on(coding.classes, splits)
+    pair = train.pairs is not None
+    task = Task(parts.name, coding.kind, coding.classes, pair, _DEFAULTS[coding.kind])
     chosen = metric or parts.metric
     task = with_metric(task, chosen) if chosen else task
-    splits = {"train": train, "dev": dev, **({"test": test} if test else {})}
-    notes = [*parts.notes, *_notes(parts, coding, splits, seed)]
     return Dataset(task, train, dev, test, tuple(notes))
 
 
 def with_metric(task: Task, metric: str) -> Task:
-    """Return the task scored by another metric.
+    """Return the task, scored by another metric.
 
     Raises:
         KdcError: no such metric, or one for another kind of task.
@@ -70,67 +71,39 @@ def with_metric(task: Task, metric: str) -> Task:
         raise unknown("metric", metric, METRICS)
     kind = METRICS[metric].kind
     if kind != task.kind:
-        known = ", ".join(name for name, row in METRICS.items() if row.kind == task.kind)
-        raise KdcError(f"--metric {metric} scores {kind}, but {task.name} is {task.kind}: {known}")
+        fit = ", ".join(name for name, row in METRICS.items() if row.kind == task.kind)
+        raise KdcError(
+            f"the metric {metric} is for {kind}, but {task.name} is {task.kind}: choose of {fit}"
+        )
     if metric == "f1" and len(task.labels) != 2:
         raise KdcError(
-            f"--metric f1 is for two classes, but {task.name} has {len(task.labels)}: "
-            "use macro_f1 or accuracy"
+            f"the metric f1 is for two classes, but {task.name} has {len(task.labels)}: "
+            "choose macro_f1"
         )
-    return Task(task.name, task.kind, task.labels, task.pair, metric)
-
-
-def _train_and_dev(parts: Parts, coding: Coding, seed: int) -> tuple[Split, Split]:
-    whole = _split(parts.train, coding, parts.train)
-    if parts.dev is not None:
-        return whole, _split(parts.dev, coding, parts.train)
-    classes = coding.kind == "classification"
-    groups = whole.labels.astype(np.int64) if classes else np.zeros(len(whole), np.int64)
-    chosen = choose_dev(groups, seed)
-    if len(chosen) < 2:
-        raise KdcError(
-            f"{parts.train.table.source} has too few rows to split dev rows off: give --dev FILE"
-        )
-    rest = np.setdiff1d(np.arange(len(whole)), chosen)
-    return _pick(whole, rest), _pick(whole, chosen)
+    return replace(task, metric=metric)
 
 
 def _split(rows: Labelled, coding: Coding, train: Labelled) -> Split:
     if (rows.pairs is None) != (train.pairs is None):
-        names = ("pairs of texts", "single texts")
-        here, there = names if rows.pairs is not None else names[::-1]
-        raise KdcError(f"{rows.table.source} holds {here}, but {train.table.source} {there}")
+        single, pairs = (rows, train) if rows.pairs is None else (train, rows)
+        raise KdcError(
+            f"{pairs.table.source} holds pairs of texts, but {single.table.source} single ones: "
+            "name the columns with --text and, for pairs, --pair"
+        )
     return Split(rows.texts, rows.pairs, encode(rows, coding))
 
 
-def _pick(split: Split, rows: np.typing.NDArray[np.int64]) -> Split:
+def _set_aside(rows: Split, coding: Coding, seed: int, source: str) -> tuple[Split, Split]:
+    """Split rows into train and dev, stratified by class where there are classes."""
+    classes = coding.kind == "classification"
+    groups = rows.labels.astype(np.int64) if classes else np.zeros(len(rows), np.int64)
+    chosen = choose_dev(groups, seed)
+    if len(chosen) < 2:
+        raise KdcError(f"{source} has too few rows to set dev rows aside: give a file with --dev")
+    rest = np.setdiff1d(np.arange(len(rows)), chosen)
+    return _pick(rows, rest), _pick(rows, chosen)
+
+
+def _pick(split: Split, rows: Numbers) -> Split:
     pairs = None if split.pairs is None else [split.pairs[row] for row in rows]
     return Split([split.texts[row] for row in rows], pairs, split.labels[rows])
-
-
-def _notes(parts: Parts, coding: Coding, splits: dict[str, Split], seed: int) -> list[str | None]:
-    notes = []
-    if parts.dev is None:
-        dev, rows = len(splits["dev"]), len(parts.train)
-        notes.append(f"{dev:,} of {rows:,} rows were set aside as dev rows (seed {seed})")
-    notes += _about_classes(coding, len(parts.train))
-    for name, split in splits.items():
-        texts = zip(split.texts, split.pairs or split.texts, strict=True)
-        if empty := sum(1 for pair in texts if not all(text.strip() for text in pair)):
-            notes.append(f"{empty:,} of {len(split):,} {name} texts are empty")
-    others = ((name, split) for name, split in splits.items() if name != "train")
-    shared = [shared_texts(splits["train"], split, name) for name, split in others]
-    return notes + [note for note in shared if note]
-
-
-def _about_classes(coding: Coding, rows: int) -> list[str]:
-    notes = []
-    if len(coding.classes) * 2 > rows:
-        notes.append(
-            f"{len(coding.classes):,} classes in {rows:,} rows: is --label the right column?"
-        )
-    folded = Counter(label.casefold() for label in coding.classes)
-    alike = [label for label in coding.classes if folded[label.casefold()] > 1]
-    if alike:
-        notes.append(f"'{alike[0]}' and '{alike[1]}' differ only in case, but are two classes")
-    return notes

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
 
-TEXTS = ("text", "sentence", "utterance", "query", "question", "content", "review", "comment")
-TEXTS += ("message", "title", "tweet", "document", "body")
+TEXTS: tuple[str, ...] = ("text", "sentence", "utterance", "query", "question", "content", "review")
+TEXTS += ("comment", "message", "title", "tweet", "document", "body")
 PAIRS = (
     ("sentence1", "sentence2"),
     ("question", "sentence"),
@@ -18,8 +18,8 @@ PAIRS = (
     ("query", "document"),
     ("#1 string", "#2 string"),
 )
-LABELS = ("label", "labels", "intent", "class", "category", "target", "quality", "gold_label")
-LABELS += ("score", "similarity", "sentiment", "emotion", "topic", "is_duplicate")
+LABELS: tuple[str, ...] = ("label", "labels", "intent", "class", "category", "target", "quality")
+LABELS += ("gold_label", "score", "similarity", "sentiment", "emotion", "topic", "is_duplicate")
 
 
 @dataclass(frozen=True)

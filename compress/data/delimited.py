@@ -5,9 +5,9 @@ most of, for spreadsheets write `;` in half of Europe.
 
 TSV is unquoted, as GLUE's files are: a quotation mark is a letter, and every line a row. It is
 taken to be quoted in two cases only. Either every field with a quotation mark in it is quoted as
-RFC 4180 says (`"he said ""no"""`), which a text that merely contains quotations never is; or the
-lines have different numbers of fields and only the quoted reading makes them equal, because a
-quoted text holds a tab or a line break.
+RFC 4180 says, with its inner marks doubled, which a text that merely contains quotations is not;
+or the lines have different numbers of fields and only the quoted reading makes them equal, because
+a quoted text holds a tab or a line break.
 """
 
 import csv
@@ -112,4 +112,6 @@ def _table(path: Path, rows: Iterable[Row]) -> Table:
             )
         lines.append(line)
         cells.append(row)
-    return Table(str(path), tuple(name.strip() for name in header), list(zip(*cells)), lines)
+    return Table(
+        str(path), tuple(name.strip() for name in header), list(zip(*cells, strict=True)), lines
+    )

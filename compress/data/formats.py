@@ -1,5 +1,6 @@
 """The kinds of table files there are."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,10 @@ def read_table(path: Path) -> Table:
     """Read a table file by its suffix.
 
     Raises:
-        KdcError: an unknown suffix, or whatever is wrong with the file.
+        KdcError: no such file, an unknown suffix, or whatever is wrong with the file.
     """
+    if not os.path.isfile(path):
+        raise KdcError(f"there is no file {path}")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise KdcError(f"{path} is no table file: name one that ends in {suffixes()}")

@@ -39,8 +39,11 @@ def coding_of(train: Labelled) -> Coding:
     if not whole and all(_NUMBER.fullmatch(label) for label in found):
         scores = _scores(train)
         if not np.all(scores == np.floor(scores)):
-            if len(found) == 1:
-                raise KdcError(f"{train.table.source}: every score is {train.labels[0]}")
+            if scores.min() == scores.max():
+                raise KdcError(
+                    f"{train.table.source}: every score is {train.labels[0]}, "
+                    "so that there is nothing to learn"
+                )
             return Coding("regression", (), whole=False)
     if whole:
         classes = tuple(str(number) for number in sorted({_number(label) for label in found}))

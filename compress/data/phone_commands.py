@@ -85,13 +85,13 @@ def _expand(template: str, slots: dict[str, list[str]], rng: Random) -> str:
 def _untidy(words: list[str], fillers: list[str], misheard: dict[str, str], rng: Random) -> str:
     """Add what happens to words on their way into a phone, each with its own chance."""
     words = list(words)
-    if rng.random() < 0.15:
+    if rng.random() < 0.12:
         words.insert(int(rng.random() * len(words)), _pick(fillers, rng))
-    if rng.random() < 0.15:
+    if rng.random() < 0.10:
         sounds = [at for at, word in enumerate(words) if word in misheard]
         for at in sounds[int(rng.random() * len(sounds)) :][:1]:
             words[at] = misheard[words[at]]
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         at = int(rng.random() * len(words))
         words[at] = _mistype(words[at], rng)
     text = " ".join(words)

@@ -35,7 +35,7 @@ def _shares(counts: Numbers, total: int, rng: np.random.Generator) -> Numbers:
     """Divide `total` in proportion to (C,) counts, the largest remainders rounded up first."""
     room = np.maximum(counts - 1, 0)
     quota = total * counts / counts.sum()
-    shares = np.minimum(quota.astype(np.int64), room)
+    shares: Numbers = np.minimum(quota.astype(np.int64), room)
     ties = rng.permutation(len(counts))
     order = ties[np.argsort((shares - quota)[ties], kind="stable")]
     while (left := min(total, int(room.sum())) - int(shares.sum())) > 0:

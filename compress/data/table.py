@@ -8,6 +8,7 @@ from kdc.compress.errors import KdcError
 MAX_CHARACTERS = 100_000
 """Characters of a text; what is longer was hardly meant to be one."""
 
+
 @dataclass(frozen=True)
 class Table:
     """N rows of W columns.

@@ -12,7 +12,10 @@ def read_text(path: Path) -> str:
     Raises:
         KdcError: the file cannot be read, is not UTF-8 or holds NUL bytes (the line is named).
     """
-    data = read_bytes(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise KdcError(f"cannot read {path}: {error.strerror}") from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise KdcError(f"{path} is not UTF-8 but UTF-16: {_convert(path, 'UTF-16')}")
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -26,16 +29,6 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = _line(data, error.start)
         raise KdcError(f"{path}, line {line} is not UTF-8: {_convert(path, 'LATIN1')}") from error
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file, or say in one sentence why it cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise KdcError(f"there is no file {path}") from error
-    except OSError as error:
-        raise KdcError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _line(data: bytes, position: int) -> int:

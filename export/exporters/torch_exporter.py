@@ -46,7 +46,9 @@ def export_torch(folder: Path, out: Path) -> None:
             )
         except torch.onnx.OnnxExporterError as error:
             name = type(model).__name__
-            raise KdcError(f"torch cannot export the {name} in {folder}: {_first(error)}") from error
+            raise KdcError(
+                f"torch cannot export the {name} in {folder}: {_first(error)}"
+            ) from error
     if program is None:
         raise KdcError(f"torch exported nothing of {folder}: its version has no dynamo exporter")
     save_model(tidy(program.model_proto), out)

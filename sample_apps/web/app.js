@@ -121,10 +121,9 @@ function verdict(state, text) {
 function showFacts(manifest, total) {
   const task = manifest.task;
   const model = Object.keys(manifest.files).find((name) => name.endsWith(".onnx"));
-  const method = manifest.quantization?.method ?? manifest.quantization ?? "none";
   const facts = [
     ["Task", `${task.kind} of ${task.pair ? "pairs of texts" : "texts"}`],
-    ["Quantization", String(method)],
+    ["Quantization", manifest.quantization],
     ["Model", size(manifest.files[model].bytes)],
     ["All files", size(total)],
     ["Longest text", `${manifest.max_length} tokens`],
@@ -153,16 +152,16 @@ function showScores(metrics) {
   });
   byId("scores").tBodies[0].replaceChildren(...rows);
   const last = scores.at(-1)?.[1];
-  byId("scored-on").textContent = last ? `${last.metric} on ${last.n} texts kept apart` : "";
+  byId("scored-on").textContent = last ? `${last.metric} on ${last.n} dev texts` : "";
 }
 
 function showGolden(golden) {
   const rows = golden.texts.map((text, index) => {
-    const first = Array.isArray(text) ? text.join(" ⏐ ") : text;
     const row = make("li", "");
-    const blank = first.trim() === "";
-    const shown = make("p", blank ? "(blank)" : first, { class: blank ? "blank" : "text", dir: "auto" });
-    row.append(shown, make("p", String(golden.labels[index]), { class: "label", dir: "auto" }));
+    const shown = golden.pairs ? `${text}\n${golden.pairs[index]}` : text;
+    const blank = shown.trim() === "";
+    row.append(make("p", blank ? "(blank)" : shown, { class: blank ? "blank" : "text", dir: "auto" }));
+    row.append(make("p", String(golden.labels[index]), { class: "label", dir: "auto" }));
     return row;
   });
   byId("golden").replaceChildren(...rows);

@@ -1,0 +1,76 @@
+"""`kdc distill`: teacher -> student."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdc.cli.options import Data, Dev, Device, Json, Label, Metric, Pair, Quiet, Seed, Text
+from kdc.cli.options import Epochs, LearningRate, MaxLength, Resume
+
+
+def distill(
+    teacher: Annotated[
+        str, typer.Option(metavar="MODEL", help="minilm, a model folder or a Hub id.")
+    ] = "minilm",
+    data: Data = "phone-commands",
+    student: Annotated[
+        str, typer.Option(metavar="NAME", help="One of `kdc list students`, or LAYERSxHIDDEN.")
+    ] = "3x384",
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="One of `kdc list recipes`, or a .toml file.")
+    ] = "hinton",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The student folder.")] = Path("student"),
+    heads: Annotated[int | None, typer.Option(help="Attention heads of the student.")] = None,
+    ffn: Annotated[int | None, typer.Option(help="Feed-forward width of the student.")] = None,
+    activation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its activation, such as gelu or relu.")
+    ] = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    max_length: MaxLength = None,
+    dev: Dev = None,
+    text: Text = None,
+    pair: Pair = None,
+    label: Label = None,
+    metric: Metric = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Distil a teacher into a small student: a table of texts in, a student folder out."""
+    from kdc.cli.console import Terminal
+    from kdc.cli.scores import show_scores
+    from kdc.compress.data.load import load_data
+    from kdc.compress.recipe import load_recipe
+
+    terminal = Terminal(quiet, json)
+    chosen = load_recipe(recipe).with_options(epochs, learning_rate)
+    columns = {"text": text, "pair": pair, "label": label, "metric": metric}
+    rows = load_data(data, dev=dev, seed=seed, **columns)
+    for note in rows.notes:
+        terminal.say(note)
+
+    from kdc.compress.distill import StudentJob, distill
+
+    job = StudentJob(
+        teacher=teacher,
+        data=rows,
+        data_name=data,
+        student=student,
+        recipe=chosen,
+        out=out,
+        heads=heads,
+        ffn=ffn,
+        activation=activation,
+        seed=seed,
+        device=device,
+        max_length=max_length,
+        resume=resume,
+    )
+    report = distill(job, terminal)
+    show_scores(terminal, f"{data}: {student} by {recipe}", report.dev, report.test)
+    terminal.say(f"{out}: keeps {report.retained:.1%} of the teacher on dev; next: kdc export")
+    terminal.result(report.as_dict())

@@ -1,0 +1,50 @@
+"""`kdc eval`: the task's metric of a teacher, a student or an `.onnx`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdc.cli.options import Data, Dev, Device, Json, Label, Metric, Pair, Quiet, Seed, Text
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="A model folder, a phone folder, an .onnx or a Hub id."),
+    ] = "student",
+    data: Data = "phone-commands",
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Which rows: dev, test, train or all.")
+    ] = "dev",
+    dev: Dev = None,
+    text: Text = None,
+    pair: Pair = None,
+    label: Label = None,
+    metric: Metric = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score a model on a table of texts: the file that ships as well as what it came from."""
+    from kdc.cli.console import Terminal
+    from kdc.cli.scores import show_scores
+    from kdc.compress.data.load import load_data
+    from kdc.compress.judge import chosen_rows, folder_answers, truth
+    from kdc.compress.metrics import score
+    from kdc.export.phone_model import is_phone
+
+    terminal = Terminal(quiet, json)
+    columns = {"text": text, "pair": pair, "label": label, "metric": metric}
+    table = load_data(data, dev=dev, seed=seed, **columns)
+    rows = chosen_rows(table, split)
+    if is_phone(Path(model)):
+        from kdc.cli.phone_answers import phone_answers
+
+        labels, logits = phone_answers(Path(model), rows, terminal)
+    else:
+        labels, logits = folder_answers(model, rows, terminal, device)
+    found = score(table.task.metric, logits, truth(table.task, labels, rows))
+    show_scores(terminal, f"{data}, {split}", {model: found}, {})
+    terminal.result({"model": model, "data": data, "split": split, **found.as_dict()})

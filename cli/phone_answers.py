@@ -1,0 +1,32 @@
+"""What a phone folder answers to rows of a table: where reading data and running ONNX meet."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from kdc.compress.data.dataset import Split
+from kdc.compress.encode import encode
+from kdc.compress.progress import Progress
+from kdc.export.phone_model import find_phone
+from kdc.export.session import answer, open_session
+
+
+def phone_answers(
+    path: Path, rows: Split, progress: Progress
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Run the file that ships over rows, each alone, with the tokenizer that ships.
+
+    Returns:
+        The class names (empty for regression) and (N, C) logits.
+
+    Raises:
+        KdcError: the phone folder cannot be found, is corrupted, or its model does not run.
+    """
+    phone = find_phone(path)
+    tokenizer = Tokenizer.from_file(str(phone.folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(phone.max_length)
+    examples = encode(tokenizer, rows, progress, "rows")
+    return phone.task.labels, answer(open_session(phone.model), examples, progress)

@@ -1,0 +1,55 @@
+"""`kdc teacher`: fine-tunes an encoder on a task."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdc.cli.options import Data, Dev, Device, Json, Label, Metric, Pair, Quiet, Seed, Text
+from kdc.cli.options import Epochs, LearningRate, MaxLength, Resume
+
+
+def teacher(
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="minilm, a model folder or a Hub id.")
+    ] = "minilm",
+    data: Data = "phone-commands",
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="One of `kdc list recipes`, or a .toml file.")
+    ] = "finetune",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The teacher folder.")] = Path("teacher"),
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    max_length: MaxLength = None,
+    dev: Dev = None,
+    text: Text = None,
+    pair: Pair = None,
+    label: Label = None,
+    metric: Metric = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune an encoder on a task, to be distilled from."""
+    from kdc.cli.console import Terminal
+    from kdc.cli.scores import show_scores
+    from kdc.compress.data.load import load_data
+    from kdc.compress.recipe import load_recipe
+
+    terminal = Terminal(quiet, json)
+    chosen = load_recipe(recipe).with_options(epochs, learning_rate)
+    columns = {"text": text, "pair": pair, "label": label, "metric": metric}
+    rows = load_data(data, dev=dev, seed=seed, **columns)
+    for note in rows.notes:
+        terminal.say(note)
+
+    from kdc.compress.finetune import TeacherJob, finetune
+
+    job = TeacherJob(model, rows, data, chosen, out, seed, device, max_length, resume)
+    scores = finetune(job, terminal)
+    by_split = {split: {"teacher": score} for split, score in scores.items()}
+    show_scores(terminal, f"{data}: {model}", by_split["dev"], by_split.get("test", {}))
+    terminal.say(f"{out}: next: kdc distill --teacher {out} --data {data}")
+    terminal.result({split: score.as_dict() for split, score in scores.items()})

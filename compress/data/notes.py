@@ -1,0 +1,64 @@
+"""What a user should know about the rows, although nothing is wrong with them."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from kdc.compress.data.dataset import Split
+
+_MANY = 50  # classes; a column of texts taken for one of labels has more in any real table
+
+
+def notes_on(classes: tuple[str, ...], splits: Mapping[str, Split]) -> list[str]:
+    """Describe odd classes, empty texts, and texts of `train` that stand in another split too.
+
+    Args:
+        classes: the names of the classes; none for scores.
+        splits: the rows by the name of their split; `train` is one of them.
+    """
+    train = splits["train"]
+    notes = _classes(classes, len(train))
+    notes += [note for name, split in splits.items() for note in _empty(name, split)]
+    others = {name: split for name, split in splits.items() if split is not train}
+    return notes + [note for name, split in others.items() for note in _shared(train, name, split)]
+
+
+def _classes(classes: tuple[str, ...], rows: int) -> list[str]:
+    notes = []
+    if len(classes) > max(_MANY, rows / 2):
+        notes.append(f"{len(classes):,} classes in {rows:,} rows: is that the column of labels?")
+    for one, other in pairwise(sorted(classes, key=str.casefold)):
+        if one.casefold() == other.casefold():
+            notes.append(f"'{one}' and '{other}' differ only in case, but are two classes")
+            break
+    return notes
+
+
+def _empty(name: str, split: Split) -> list[str]:
+    rows = zip(split.texts, split.pairs or split.texts, strict=True)
+    count = sum(1 for row in rows if not all(text.strip() for text in row))
+    return [f"{count:,} of {len(split):,} {name} texts are empty"] if count else []
+
+
+def _shared(train: Split, name: str, split: Split) -> list[str]:
+    keys = _keys(split)
+    known: dict[tuple[str, str], set[float]] = {key: set() for key in keys}
+    for key, label in zip(_keys(train), train.labels.tolist(), strict=True):
+        if key in known:
+            known[key].add(label)
+    seen = [
+        label in known[key]
+        for key, label in zip(keys, split.labels.tolist(), strict=True)
+        if known[key]
+    ]
+    if not seen:
+        return []
+    conflicts = seen.count(False)
+    another = f", {conflicts:,} of them with another label" if conflicts else ""
+    return [f"{len(seen):,} of {len(split):,} {name} texts also stand in train{another}"]
+
+
+def _keys(split: Split) -> list[tuple[str, str]]:
+    """Return the texts of each row without regard to case and outer blanks."""
+    pairs = split.pairs or [""] * len(split)
+    rows = zip(split.texts, pairs, strict=True)
+    return [(text.strip().casefold(), pair.strip().casefold()) for text, pair in rows]

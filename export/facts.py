@@ -1,0 +1,49 @@
+"""What a model says of itself, in its `metadata_props`.
+
+A model that was copied out of its phone folder still tells what it answers, how long its texts
+are and how large its vocabulary is.
+"""
+
+import json
+
+import numpy as np
+
+from kdc.compress.artifact import Student
+from kdc.compress.errors import KdcError
+from kdc.compress.examples import Array
+from kdc.compress.files import read_json
+
+_QUANTILES = 64
+
+
+def facts(student: Student, lengths: Array) -> dict[str, str]:
+    """Return what a student's `.onnx` says of itself.
+
+    Args:
+        student: the student folder.
+        lengths: (N,) tokens of each dev text.
+
+    Returns:
+        `kdc.task` (JSON of the task), `kdc.max_length` (tokens), `kdc.vocab` (rows of the
+        embedding) and `kdc.lengths` (JSON list of at most 64 quantiles of `lengths`).
+
+    Raises:
+        KdcError: the config names no vocabulary.
+    """
+    config = student.folder / "config.json"
+    vocabulary = read_json(config).get("vocab_size")
+    if not isinstance(vocabulary, int):
+        raise KdcError(f"{config} has no vocab_size: it is the config of no text encoder")
+    return {
+        "kdc.task": json.dumps(student.task.as_dict(), sort_keys=True),
+        "kdc.max_length": str(student.max_length),
+        "kdc.vocab": str(vocabulary),
+        "kdc.lengths": json.dumps(quantiles(lengths)),
+    }
+
+
+def quantiles(lengths: Array) -> list[int]:
+    """Return at most 64 of the (N,) lengths, spread evenly from the shortest to the longest."""
+    ordered = np.sort(lengths)
+    places = np.linspace(0, len(ordered) - 1, min(_QUANTILES, len(ordered)))
+    return [int(length) for length in ordered[places.round().astype(int)]]

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from kdc.compress.data.labelled import Labelled
+from kdc.compress.data.labels import coding_of, encode
+from kdc.compress.data.table import Table
+from kdc.compress.errors import KdcError
+
+
+def _rows(*labels: str, source: str = "train.csv") -> Labelled:
+    lines = range(2, len(labels) + 2)
+    table = Table(source, ("label",), [labels], lines)
+    return Labelled(table, ["text"] * len(labels), None, list(labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (("b", "a", "b"), ("a", "b")),
+        (("10", "9", "-1"), ("-1", "9", "10")),
+        (("1.0", "0", "01"), ("0", "1")),
+        (("1_2", "12"), ("12", "1_2")),
+        (("nan", "cat"), ("cat", "nan")),
+        (("1e3", "2"), ("1e3", "2")),
+        (("0.5", "half"), ("0.5", "half")),
+        (("9" * 18, "9" * 17 + "8"), ("9" * 17 + "8", "9" * 18)),
+    ],
+)
+def test_classes_have_one_order(labels: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    """Sorted as text, 10 stands before 9; through float, `1_2` and long numbers merge."""
+    coding = coding_of(_rows(*labels))
+    assert (coding.kind, coding.classes) == ("classification", classes)
+
+
+def test_class_numbers_point_into_the_classes() -> None:
+    rows = _rows("b", "a", "c", "a")
+    coding = coding_of(rows)
+    numbers = encode(rows, coding)
+    assert numbers.dtype == np.int64
+    assert [coding.classes[number] for number in numbers] == rows.labels
+
+
+def test_one_fraction_makes_scores() -> None:
+    rows = _rows("5.000", "0", "3.8", "1e-1")
+    coding = coding_of(rows)
+    assert (coding.kind, coding.classes) == ("regression", ())
+    scores = encode(rows, coding)
+    assert scores.dtype == np.float32
+    assert scores.tolist() == pytest.approx([5.0, 0.0, 3.8, 0.1])
+
+
+def test_integers_in_dev_are_scores_when_train_has_fractions() -> None:
+    """A dev file that happens to hold whole scores alone is no classification."""
+    dev = encode(_rows("5", "4"), coding_of(_rows("0.5", "2")))
+    assert (dev.dtype, dev.tolist()) == (np.float32, [5.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (("a", "a"), r"train\.csv holds one class only \('a'\)"),
+        (("1", "1.0"), r"holds one class only \('1'\)"),
+        (("0.5", "nan"), r"train\.csv, line 3: the score nan is not finite"),
+        (("1", "inf"), r"train\.csv, line 3: the score inf is not finite"),
+        (("0.5", "1e39"), "line 3: the score 1e39 is not finite"),
+        (("1", "9" * 5000), "line 3: the score 9+ is not finite"),
+        (("0.5", "0.50"), "every score is 0.5"),
+    ],
+)
+def test_labels_that_teach_nothing_are_refused(labels: tuple[str, ...], message: str) -> None:
+    """One NaN among the scores makes the whole model NaN."""
+    with pytest.raises(KdcError, match=message):
+        coding_of(_rows(*labels))
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "message"),
+    [
+        (("a", "b"), ("a", "c"), r"dev\.csv, line 3: the label 'c' does not occur in the training"),
+        (("a", "b"), ("c", "d", "d"), r"line 2: the label 'c' .*nor do 1 other labels"),
+        (("0", "1"), ("1", "2.5"), "line 3: the label '2.5' does not occur"),
+        (("0.5", "1"), ("1", "high"), r"dev\.csv, line 3: 'high' is no number"),
+        (("0.5", "1"), ("1", "inf"), r"dev\.csv, line 3: the score inf is not finite"),
+    ],
+)
+def test_labels_that_train_never_shows_are_named(
+    train: tuple[str, ...], dev: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(KdcError, match=message):
+        encode(_rows(*dev, source="dev.csv"), coding_of(_rows(*train)))

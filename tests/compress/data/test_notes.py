@@ -1,0 +1,43 @@
+import numpy as np
+
+from kdc.compress.data.dataset import Split
+from kdc.compress.data.notes import notes_on
+
+
+def _split(*rows: tuple[str, int]) -> Split:
+    return Split([text for text, _ in rows], None, np.array([label for _, label in rows]))
+
+
+def test_shared_texts_are_counted_with_those_of_another_label() -> None:
+    """Scores on texts that were trained on say nothing, and nobody noticed."""
+    train = _split(("Hello ", 0), ("bye", 1), ("bye", 0), ("x", 1))
+    dev = _split(("hello", 0), ("BYE", 1), (" x", 0), ("new", 0))
+    notes = notes_on((), {"train": train, "dev": dev, "test": _split(("other", 1))})
+    assert notes == ["3 of 4 dev texts also stand in train, 1 of them with another label"]
+
+
+def test_pairs_are_the_same_only_as_a_whole() -> None:
+    labels = np.array([0])
+    train = Split(["a"], ["b"], labels)
+    others = {"dev": Split(["a"], ["c"], labels), "test": Split(["A"], [" b"], labels)}
+    notes = notes_on((), {"train": train, **others})
+    assert notes == ["1 of 1 test texts also stand in train"]
+
+
+def test_empty_texts_are_counted() -> None:
+    train = Split(["a", "b", " "], ["x", "", ""], np.array([0, 1, 0]))
+    assert notes_on((), {"train": train}) == ["2 of 3 train texts are empty"]
+
+
+def test_odd_classes_are_named() -> None:
+    """`Yes` beside `yes` is one class to every reader but the program."""
+    train = _split(*((str(i), i % 4) for i in range(20)))
+    classes = ("No", "Yes", "no way", "yes")
+    assert notes_on(classes, {"train": train}) == [
+        "'Yes' and 'yes' differ only in case, but are two classes"
+    ]
+    texts = tuple(f"a whole sentence {i}" for i in range(51))
+    assert notes_on(texts[:50], {"train": train}) == []
+    assert notes_on(texts, {"train": train}) == [
+        "51 classes in 20 rows: is that the column of labels?"
+    ]
