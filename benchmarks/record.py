@@ -1,0 +1,35 @@
+"""Writes a benchmark's table into RESULTS.md, beside its command, machine and date."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from kdc.export.machine import describe_machine
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def record(name: str, lines: list[str]) -> None:
+    """Print a section, and put it in the place of the one of that name in RESULTS.md."""
+    section = "\n".join([f"## {name}", "", *_origin(), "", *lines, ""])
+    print(section)
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
+    head, *sections = text.rstrip().split("\n## ")
+    kept = {section.split("\n")[0]: section for section in sections}
+    kept[name] = section.removeprefix("## ").rstrip()
+    RESULTS.write_text("\n\n## ".join([head.rstrip(), *(s.rstrip() for s in kept.values())]) + "\n")
+
+
+def _origin() -> list[str]:
+    machine = describe_machine()
+    features = " ".join(machine["features"])
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnxruntime"))
+    load = os.getloadavg()[1]
+    return [
+        f"`python {' '.join(sys.argv)}`",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine['cpu']}, {machine['cores']} cores ({features}), "
+        f"Python {machine['python']}, {libraries}; load average at the end {load:.1f}",
+    ]

@@ -1,0 +1,96 @@
+"""Examples a second of a distillation step: teacher's logits kept on disk against teacher online.
+
+    python benchmarks/steps.py
+
+Both sides run the same batches of the built-in task in one process, in turn, block by block; the
+ratio is taken block by block, and a second kept side stands beside it as the control.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from record import record
+
+from kdc.compress.compact import compact
+from kdc.compress.data.load import load_data
+from kdc.compress.encode import Batches, epoch_order
+from kdc.compress.families import max_length
+from kdc.compress.learner import Learner
+from kdc.compress.losses.objective import Widths
+from kdc.compress.models import find_model, load_classifier
+from kdc.compress.objectives import build_objectives
+from kdc.compress.progress import Silent
+from kdc.compress.recipe import load_recipe
+from kdc.compress.rows import tokenise
+from kdc.compress.runtime import choose_device, quiet_libraries
+from kdc.compress.signals import KeptTeacher, OnlineTeacher, Teacher
+from kdc.compress.start import start_from_teacher
+from kdc.compress.students import build_student, choose_shape, shape_of
+
+SIZE = 32
+STEPS = 5  # in a block: long enough to time, short enough that the machine is the same
+
+
+def main() -> None:
+    """Measure every student given and record the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("students", nargs="*", default=["3x384", "4x256", "2x128"])
+    parser.add_argument("--data", default="phone-commands")
+    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    quiet_libraries()
+    lines = [
+        "| student | kept, examples/s | online, examples/s | kept : online | control |",
+        "|---|---|---|---|---|",
+    ]
+    for name in options.students:
+        rates = measure(name, options.data, options.blocks, options.device)
+        kept, online = np.median(rates[:, 0]), np.median(rates[:, 1])
+        gain, control = interval(rates[:, 0] / rates[:, 1]), interval(rates[:, 0] / rates[:, 2])
+        lines.append(f"| {name} | {kept:.0f} | {online:.0f} | {gain} | {control} |")
+    note = f"Medians of {options.blocks} blocks of {STEPS} steps of {SIZE} rows, with the range "
+    note += "from the 10th to the 90th percentile; control: the kept side against itself."
+    record("A step from kept logits and with the teacher online", [*lines, "", note])
+
+
+def measure(name: str, data_name: str, blocks: int, device_name: str) -> np.ndarray:
+    """Return (blocks, 3) examples a second: kept, online, kept again."""
+    device, recipe = choose_device(device_name), load_recipe("hinton")
+    data, source = load_data(data_name), find_model("minilm", Silent())
+    teacher = load_classifier(source, data.task)
+    rows = tokenise(source, data, max_length(teacher), None, Silent())
+    ours, theirs = choose_shape(name, shape_of(teacher.config)), shape_of(teacher.config)
+    torch.manual_seed(0)
+    student = build_student(teacher.config, ours, recipe.train.dropout)
+    start_from_teacher(student, teacher, "every-other")
+    compact(student, torch.from_numpy(np.unique(np.append(rows.train.tokens, rows.padding))).long())
+    widths = Widths(data.task, ours.layers, ours.hidden, theirs.layers, theirs.hidden)
+    learner = Learner(student, build_objectives(recipe, widths), recipe.train, device)
+    kept = KeptTeacher(torch.randn(len(rows.train), data.task.outputs, device=device))
+    sides: list[Teacher] = [kept, OnlineTeacher(teacher.to(device), hidden=False), kept]
+    batches = Batches(rows.train, rows.padding, device)
+    order = [batch for batch in epoch_order(rows.train.lengths, SIZE, 0, 0) if len(batch) == SIZE]
+    rates = np.zeros((blocks + 1, len(sides)))
+    for block in range(blocks + 1):
+        steps = [order[(block * STEPS + step) % len(order)] for step in range(STEPS)]
+        for side in np.random.default_rng(block).permutation(len(sides)):
+            start = time.perf_counter()
+            for index in steps:
+                learner.step(batches.make(index), sides[side], 1e-5)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            rates[block, side] = STEPS * SIZE / (time.perf_counter() - start)
+    return rates[1:]  # the first block warms up
+
+
+def interval(ratios: np.ndarray) -> str:
+    """Print a median with its 10th and 90th percentile."""
+    low, middle, high = np.percentile(ratios, [10, 50, 90])
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+if __name__ == "__main__":
+    main()
