@@ -28,8 +28,7 @@ def export(
         str, typer.Option(metavar="NAME", help=f"One of {', '.join(EXPORTERS)}.")
     ] = "torch",
     max_drop: Annotated[
-        float,
-        typer.Option(metavar="POINTS", min=0.0, help="Most that the metric may lose, in points."),
+        float, typer.Option(metavar="POINTS", min=0.0, help="Points that the metric may lose.")
     ] = 1.0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the phone folder goes.")] = Path(
         "phone"

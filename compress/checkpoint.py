@@ -7,12 +7,11 @@ from hashlib import sha256 as digest_of
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import disk_errors, read_json, sha256, whole_file, write_json
+from kdc.compress.files import read_json, sha256, whole_file, write_json
 
 _FORMAT = "kdc.state/1"
 _STATE = "state.json"
@@ -61,6 +60,13 @@ class Checkpoints:
         Raises:
             KdcError: the disk is full or the folder cannot be written; the old state stays whole.
         """
+        try:
+            self._save(state, tensors, best)
+        except KdcError as error:
+            kept = "; the state before it is kept: add --resume" if self.exists() else ""
+            raise KdcError(f"{error}{kept}") from error
+
+    def _save(self, state: State, tensors: Tensors, best: Tensors | None) -> None:
         last = f"step-{state.step}.safetensors"
         names = {last, f"best-{state.best_step}.safetensors"}
         if best is not None:
@@ -68,22 +74,22 @@ class Checkpoints:
         self._write(last, tensors)
         self._files = {name: digest for name, digest in self._files.items() if name in names}
         value = state.best_value if state.best_step >= 0 else None
-        fields = {"step": state.step, "best_step": state.best_step, "best_value": value}
+        fields: dict[str, Any] = {
+            "step": state.step,
+            "best_step": state.best_step,
+            "best_value": value,
+        }
         note = {"format": _FORMAT, "fingerprint": self.fingerprint, "files": self._files}
-        write_json(self.folder / _STATE, {**note, **fields, "history": state.history})
+        note |= {**fields, "history": state.history}
+        write_json(self.folder / _STATE, {**note, "sha256": _digest(note)})
         for path in self.folder.glob("*.safetensors"):
             if path.name not in self._files:
                 path.unlink()
 
     def _write(self, name: str, tensors: Tensors) -> None:
         plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        with whole_file(self.folder / name) as path, disk_errors(self.folder / name):
-            try:
-                save_file(plain, path)
-            except SafetensorError as error:  # its errors carry the system's reason only as text
-                full = "No space left" in str(error)
-                reason = "the disk is full: free some space, then --resume" if full else error
-                raise KdcError(f"cannot write {self.folder / name}: {reason}") from error
+        with whole_file(self.folder / name) as path:
+            save_file(plain, path)
         self._files[name] = sha256(self.folder / name)
 
     def load(self) -> tuple[State, Tensors, Tensors]:
@@ -93,6 +99,8 @@ class Checkpoints:
             KdcError: it is of another run, or a file is missing or corrupted (named).
         """
         note = read_json(self.folder / _STATE)
+        if note.pop("sha256", None) != _digest(note):
+            raise KdcError(f"{self.folder / _STATE} is corrupted: start over without --resume")
         if note.get("format") != _FORMAT or note.get("fingerprint") != self.fingerprint:
             raise KdcError(
                 f"the run kept in {self.folder} had another teacher, data, recipe or option: give "

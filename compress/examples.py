@@ -1,6 +1,5 @@
 """Tokenised rows: what batches are made of, and what `dev.npz` carries down the whole walk."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,18 +84,25 @@ def load_examples(path: Path) -> Examples:
                 pairs=pairs,
                 logits=arrays.get("logits"),
             )
+            whole = _fit_together(examples)
     except FileNotFoundError as error:
         raise KdcError(f"{path} is missing") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy, zipfile and zlib each have their own ways to fail
         raise KdcError(f"{path} is damaged or no file of kdc's: {error}") from error
-    n = len(examples.lengths)
-    sizes = [len(examples.labels), len(examples.texts)]
-    sizes += [] if examples.logits is None else [len(examples.logits)]
-    total = int(examples.lengths.sum())
-    whole = len(examples.tokens) == len(examples.types) == total
-    if n == 0 or not whole or any(size != n for size in sizes):
+    if not whole:
         raise KdcError(f"{path} is damaged: its arrays do not fit together")
     return examples
+
+
+def _fit_together(examples: Examples) -> bool:
+    n, total = len(examples.lengths), int(examples.lengths.sum())
+    rows = (examples.labels, examples.texts, examples.pairs, examples.logits)
+    return (
+        n > 0
+        and int(examples.lengths.min()) >= 0
+        and len(examples.tokens) == len(examples.types) == total
+        and all(len(values) == n for values in rows if values is not None)
+    )
 
 
 def _pack(name: str, texts: list[str]) -> dict[str, Array]:
@@ -107,6 +113,8 @@ def _pack(name: str, texts: list[str]) -> dict[str, Array]:
 
 def _unpack(arrays: Any, name: str) -> list[str]:  # noqa: ANN401 - numpy's NpzFile
     data, ends = arrays[name].tobytes(), np.cumsum(arrays[f"{name}_lengths"])
+    if ends[-1] != len(data):
+        raise ValueError(f"{name} is {len(data)} bytes, not {ends[-1]}")
     starts = [0, *ends[:-1].tolist()]
     return [
         data[a:b].decode("utf-8", "surrogatepass")

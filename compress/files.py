@@ -4,10 +4,12 @@ Everything is written under a temporary name in the same folder, synced to the d
 A folder additionally carries a `manifest.json`, written last, with the sha256 of every file.
 """
 
+import ctypes
 import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -31,7 +33,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the disk refuses (full, read-only, no such folder) into one sentence."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         reasons = {
             errno.ENOSPC: "the disk is full: free some space and run the same command again",
             errno.EDQUOT: "the disk quota is used up: free some space and run it again",
@@ -41,9 +43,18 @@ def disk_errors(path: Path) -> Iterator[None]:
             errno.ENOTDIR: "a part of that path is a file, not a folder",
             errno.EISDIR: "there is a folder of that name where a file was expected",
         }
-        if error.errno not in reasons:
+        number = _errno(error)
+        if number not in reasons:
             raise
-        raise KdcError(f"cannot write {path}: {reasons[error.errno]}") from error
+        raise KdcError(f"cannot write {path}: {reasons[number]}") from error
+
+
+def _errno(error: Exception) -> int | None:
+    """Return the system's reason for an error; libraries in Rust carry it only in their text."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = None if isinstance(error, KdcError) else re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 def sync_folder(folder: Path) -> None:
@@ -128,6 +139,7 @@ def whole_folder(out: Path, form: str) -> Iterator[Path]:
     """
     refuse_foreign(out, form)
     with disk_errors(out):
+        out = out.resolve()  # a link to a folder stays a link
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
         try:
@@ -140,6 +152,8 @@ def whole_folder(out: Path, form: str) -> Iterator[Path]:
 
 def refuse_foreign(out: Path, form: str) -> None:
     """Raise KdcError when `out` holds anything but a folder of this `form` or nothing at all."""
+    if out.name in ("", ".."):
+        raise KdcError(f"{out} is no name for a new folder: give --out one, such as {out / 'new'}")
     if not out.exists() and not out.is_symlink():
         return
     if out.is_dir():
@@ -157,16 +171,35 @@ def _swap(staging: Path, out: Path) -> None:
         if path.is_file():
             _sync_file(path)
     sync_folder(staging)
-    old = staging.with_suffix(".old")
-    if out.exists():
-        out.rename(old)
-    try:
+    if not out.exists():
         staging.rename(out)
-    except OSError:
-        if old.exists():
+    elif not _exchange(staging, out):
+        _replace(staging, out)
+    sync_folder(out.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step: a kill finds the old one or the new one.
+
+    Returns:
+        False where the system cannot (`renameat2` is Linux's, and not every file system's).
+    """
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and not rename(
+        here, os.fsencode(one), here, os.fsencode(other), exchange
+    )
+
+
+def _replace(staging: Path, out: Path) -> None:
+    old = staging.with_suffix(".old")
+    try:
+        out.rename(old)
+        staging.rename(out)
+    except BaseException:
+        if old.exists() and not out.exists():
             old.rename(out)
         raise
-    sync_folder(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

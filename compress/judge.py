@@ -1,6 +1,5 @@
 """Scoring a finished model on a table: its answers, and the truth in its own order of classes."""
 
-
 import numpy as np
 import numpy.typing as npt
 

@@ -47,7 +47,7 @@ class Score:
         try:
             low, high = (float(end) for end in fields["interval"])
             return cls(str(fields["metric"]), float(fields["value"]), int(fields["n"]), low, high)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise KdcError("a score in metrics.json or a manifest is damaged") from error
 
     def __str__(self) -> str:
@@ -86,8 +86,10 @@ def matthews(predicted: Array, gold: Array) -> float:
 
 def pearson(predicted: Array, gold: Array) -> float:
     """Linear correlation of two (N,) vectors; 0 where one of them is constant."""
-    p = predicted.astype(np.float64) - float(np.mean(predicted))
-    g = gold.astype(np.float64) - float(np.mean(gold))
+    if np.ptp(predicted) == 0 or np.ptp(gold) == 0:  # rounding would make noise of it
+        return 0.0
+    p, g = predicted.astype(np.float64), gold.astype(np.float64)
+    p, g = p - p.mean(), g - g.mean()
     scale = sqrt(float((p @ p) * (g @ g)))
     return float(p @ g) / scale if scale else 0.0
 

@@ -24,7 +24,7 @@ def _write(values: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -
 
 def _key(key: str) -> str:
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if bare else json.dumps(key)
+    return key if bare else _value(key)
 
 
 def _value(value: Any) -> str:  # noqa: ANN401

@@ -57,10 +57,10 @@ def write_golden(
 
 def _spread_over_labels(examples: Examples) -> list[_Row]:
     """Pick up to 16 rows, evenly over the rows in the order of their labels."""
-    pairs = examples.pairs or [None] * len(examples)
     order = np.argsort(examples.labels, kind="stable")
     picked = order[spread(len(order), _USUAL)]
-    return [(examples.texts[index], pairs[index]) for index in picked]
+    pairs = examples.pairs
+    return [(examples.texts[index], pairs[index] if pairs else None) for index in picked]
 
 
 def _awkward(max_length: int, pair: bool) -> list[_Row]:

@@ -16,7 +16,10 @@ Array = npt.NDArray[Any]
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "logits"
 _FATAL = 4  # what goes wrong below that arrives as an exception, which is told once
-_NOISE = re.compile(r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(.*Status Message: )?", re.DOTALL)
+_NOISE = re.compile(  # error codes, the node that failed, and the line of C++ it happened in
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |\S*/onnxruntime_src/\S+:\d+ .*?\) ",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from kdc.compress.files import read_json, write_json, write_text
 
 # what transformers 5 calls a tokenizer without a class of its own; 4.x knows the older name only
 _GENERIC = {None: "PreTrainedTokenizerFast", "TokenizersBackend": "PreTrainedTokenizerFast"}
-_FOREIGN = ("auto_map", "name_or_path", "tokenizer_file")  # code and paths of other machines
+# code and paths of other machines, and how the teacher's own makers once called it
+_FOREIGN = {"auto_map", "name_or_path", "tokenizer_file", "is_local", "local_files_only"}
+_FOREIGN |= {"max_length", "stride", "truncation_strategy", "pad_to_multiple_of"}
 
 
 def write_tokenizer(student: Student, folder: Path) -> Tokenizer:
@@ -49,10 +51,10 @@ def check_tokenizer(tokenizer: Tokenizer, dev: Examples) -> None:
     Raises:
         GateFailed: it cuts a dev text into other tokens.
     """
-    pairs = dev.pairs or [None] * len(dev)
     wanted = np.split(dev.tokens, dev.starts[1:])
-    for place, (text, pair, ids) in enumerate(zip(dev.texts, pairs, wanted, strict=True)):
-        if tokenizer.encode(text, pair).ids != ids.tolist():
+    for place, ids in enumerate(wanted):
+        pair = dev.pairs[place] if dev.pairs else None
+        if tokenizer.encode(dev.texts[place], pair).ids != ids.tolist():
             raise GateFailed(
                 f"the student's tokenizer.json cuts dev text {place + 1} into other tokens than "
                 "dev.npz has, so its accuracy is not the student's: distil again"

@@ -82,10 +82,16 @@ def _text_candidates(
     if names.text is not None:
         text = _named(table, names.text, "--text")
         return [(text,) if names.pair is None else (text, _named(table, names.pair, "--pair"))]
-    free = [(i, name) for i, name in _folded_header(table) if (i,) not in labels]
-    first_second = [(i, k) for i, a in free for k, b in free if (a, b) in PAIRS]
-    in_pairs = {i for pair in first_second for i in pair}
-    return [*first_second, *((i,) for i, name in free if name in TEXTS and i not in in_pairs)]
+    taken = set(labels)
+    places: dict[str, list[int]] = {}
+    for i, name in _folded_header(table):
+        if (i,) not in taken:
+            places.setdefault(name, []).append(i)
+    pairs = [(a, b) for a, b in PAIRS if a in places and b in places]
+    # two places of a name are as ambiguous as a thousand
+    both = [(i, k) for a, b in pairs for i in places[a][:2] for k in places[b][:2]]
+    in_pairs = {name for pair in pairs for name in pair}
+    return [*both, *((i,) for name in TEXTS if name not in in_pairs for i in places.get(name, ()))]
 
 
 def _named(table: Table, name: str, option: str) -> int:

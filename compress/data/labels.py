@@ -1,6 +1,7 @@
 """From labels as they are written to class numbers or scores."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +33,20 @@ def coding_of(train: Labelled) -> Coding:
     """Find out what the labels are.
 
     Raises:
-        KdcError: a score that is NaN or infinite, one class only, or one score only.
+        KdcError: a score that is NaN or infinite, one class only, one score only, or numbers with
+            a decimal comma.
     """
     found = set(train.labels)
+    if any("," in label for label in found) and _numbers(
+        label.replace(",", ".") for label in found
+    ):
+        label = next(label for label in train.labels if "," in label)
+        raise KdcError(
+            f"{train.table.source}: the labels are numbers with a decimal comma ('{label[:80]}'): "
+            "write them with a point"
+        )
     whole = all(_WHOLE.fullmatch(label) for label in found)
-    if not whole and all(_NUMBER.fullmatch(label) for label in found):
+    if not whole and _numbers(found):
         scores = _scores(train)
         if not np.all(scores == np.floor(scores)):
             if scores.min() == scores.max():
@@ -75,6 +85,10 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
             f"the training rows{others}: add rows of it there or drop it here"
         )
     return np.array([numbers[name] for name in names], dtype=np.int64)
+
+
+def _numbers(labels: Iterable[str]) -> bool:
+    return all(_NUMBER.fullmatch(label) for label in labels)
 
 
 def _scores(rows: Labelled) -> Labels:

@@ -86,7 +86,7 @@ def load_model(folder: Path) -> "PreTrainedModel":
             f"the weights in {folder} do not fit its config.json: {len(misfits)} tensors are "
             f"missing, left over or of another shape, such as {min(map(str, misfits))}"
         )
-    return model.eval()  # type: ignore[no-any-return]
+    return model.eval()
 
 
 def _example(model: "PreTrainedModel") -> "dict[str, Tensor]":

@@ -44,5 +44,6 @@ def methods(name: str) -> list[str]:
 
 def describe_quantizers() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the columns and rows of `kdc list quantizers`."""
+    rows: list[tuple[str, ...]] = [(name, row.about) for name, row in QUANTIZERS.items()]
     auto = (AUTO, "the smallest file of the others that passes the accuracy gate")
-    return ("method", "about"), [(name, row.about) for name, row in QUANTIZERS.items()] + [auto]
+    return ("method", "about"), [*rows, auto]

@@ -67,6 +67,13 @@ def test_a_thousand_columns_are_not_all_listed() -> None:
     assert len(str(caught.value)) < 1200
 
 
+@pytest.mark.parametrize("names", [("sentence1", "sentence2"), ("label", "text"), ("a", "b")])
+def test_a_hundred_thousand_columns_take_no_time(names: tuple[str, ...]) -> None:
+    """Comparing every column with every other took hours on a file of commas."""
+    with pytest.raises(KdcError):
+        find_columns(_table(*(names * 50_000)), Names())
+
+
 def test_pair_alone_is_refused() -> None:
     with pytest.raises(KdcError, match="name the first with --text"):
         Names(pair="b")

@@ -23,6 +23,7 @@ def _rows(*labels: str, source: str = "train.csv") -> Labelled:
         (("nan", "cat"), ("cat", "nan")),
         (("1e3", "2"), ("1e3", "2")),
         (("0.5", "half"), ("0.5", "half")),
+        (("1,000", "many"), ("1,000", "many")),
         (("9" * 18, "9" * 17 + "8"), ("9" * 17 + "8", "9" * 18)),
     ],
 )
@@ -65,6 +66,7 @@ def test_integers_in_dev_are_scores_when_train_has_fractions() -> None:
         (("0.5", "1e39"), "line 3: the score 1e39 is not finite"),
         (("1", "9" * 5000), "line 3: the score 9+ is not finite"),
         (("0.5", "0.50"), "every score is 0.5"),
+        (("1", "0,5"), r"a decimal comma \('0,5'\): write them with a point"),
     ],
 )
 def test_labels_that_teach_nothing_are_refused(labels: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,167 @@
+"""Tiny real models and tables, made on the spot: a BERT that trains in a second."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+from kdc.compress.data.dataset import Dataset, Split
+from kdc.compress.files import write_json
+from kdc.compress.progress import Advance
+from kdc.compress.recipe import Recipe, load_recipe
+from kdc.compress.task import Kind, Task
+from tests.student import SPECIAL, WORDS, tiny_tokenizer
+
+VOCABULARY = 128
+POSITIONS = 32
+KEYWORDS = {"alarm": "wake", "music": "play", "silence": "stop", "room": "kitchen"}
+FILLERS = [word for word in WORDS if word not in KEYWORDS.values()]
+
+
+def tiny_data(
+    kind: Kind = "classification", *, pair: bool = False, rows: int = 96, seed: int = 0
+) -> Dataset:
+    """Make texts of 3 to 9 words whose keyword decides the class, or whose count of it the score.
+
+    In pairs the second text holds the keyword. Dev and test have half as many rows as train.
+    """
+    labels = tuple(KEYWORDS) if kind == "classification" else ()
+    metric = "accuracy" if kind == "classification" else "pearson"
+    task = Task("tiny", kind, labels, pair, metric)
+    sizes = (rows, rows // 2, rows // 2)
+    splits = [_split(task, size, np.random.default_rng([seed, i])) for i, size in enumerate(sizes)]
+    return Dataset(task, *splits)
+
+
+def _split(task: Task, rows: int, rng: np.random.Generator) -> Split:
+    told, others, labels = [], [], []
+    for index in range(rows):
+        chosen = index % len(KEYWORDS)
+        words = list(rng.choice(FILLERS, int(rng.integers(2, 8))))
+        repeats = 1 if task.labels else chosen
+        keyword = list(KEYWORDS.values())[chosen if task.labels else 0]
+        for _ in range(repeats):
+            words.insert(int(rng.integers(0, len(words) + 1)), keyword)
+        told.append(" ".join(words))
+        others.append(" ".join(rng.choice(FILLERS, 3)))
+        labels.append(chosen)
+    gold = np.array(labels, dtype=np.int64 if task.labels else np.float32)
+    return Split(others if task.pair else told, told if task.pair else None, gold)
+
+
+def save_model(folder: Path, model: Any) -> Path:  # noqa: ANN401 - any transformers model
+    """Save a model of `VOCABULARY` tokens with the tiny WordPiece tokenizer beside it."""
+    model.save_pretrained(folder)
+    tokenizer = tiny_tokenizer()
+    tokenizer.no_truncation()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    special = dict(zip(names, SPECIAL, strict=True))
+    write_json(folder / "tokenizer_config.json", {**special, "tokenizer_class": "BertTokenizer"})
+    ids = tokenizer.get_vocab()
+    (folder / "vocab.txt").write_text("\n".join(sorted(ids, key=ids.__getitem__)) + "\n")
+    return folder
+
+
+def tiny_config(outputs: int = 4, layers: int = 2, hidden: int = 32) -> BertConfig:
+    """Return the configuration of a BERT of two heads."""
+    return BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=POSITIONS,
+        num_labels=outputs,
+        initializer_range=0.1,
+    )
+
+
+def tiny_encoder(folder: Path, *, layers: int = 2, hidden: int = 32, seed: int = 0) -> Path:
+    """Write a bare encoder of random weights: it has no head for classification."""
+    torch.manual_seed(seed)
+    return save_model(folder, BertModel(tiny_config(layers=layers, hidden=hidden)))
+
+
+def tiny_teacher(
+    folder: Path, data: Dataset | None = None, *, layers: int = 2, hidden: int = 32
+) -> Path:
+    """Write a BERT that has learnt `data` (`tiny_data()` if None) nearly by heart."""
+    task = (data or tiny_data()).task
+    return save_model(folder, _taught(task.kind, task.pair, layers, hidden))
+
+
+@cache
+def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: ANN401
+    """Train a classifier for a second, outside of kdc's own loop."""
+    data = tiny_data(kind, pair=pair)
+    config = tiny_config(data.task.outputs, layers, hidden)
+    config.id2label = dict(enumerate(data.task.labels or ("score",)))
+    config.label2id = {name: index for index, name in config.id2label.items()}
+    with _own_dice():
+        model = BertForSequenceClassification(config)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+        tokenizer = tiny_tokenizer()
+        tokenizer.enable_padding()
+        rows = zip(data.train.texts, data.train.pairs or [None] * len(data.train), strict=True)
+        batch = tokenizer.encode_batch([row if row[1] else row[0] for row in rows])
+        inputs = {
+            "input_ids": torch.tensor([row.ids for row in batch]),
+            "attention_mask": torch.tensor([row.attention_mask for row in batch]),
+            "token_type_ids": torch.tensor([row.type_ids for row in batch]),
+            "labels": torch.from_numpy(data.train.labels),
+        }
+        for _ in range(60):
+            model(**inputs).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return model.eval()
+
+
+@contextmanager
+def _own_dice() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def tiny_recipe(name: str = "hinton", **train: float) -> Recipe:
+    """Load a recipe that ships and shorten it: 12 steps of 16 rows and 3 evaluations."""
+    recipe = load_recipe(name)
+    short = {"epochs": 2.0, "min_steps": 0, "batch": 16, "evaluations": 3, **train}
+    return replace(recipe, train=replace(recipe.train, **short))
+
+
+class Recorder:
+    """A Progress that keeps what was said, and may be told to fail after some units of a bar."""
+
+    def __init__(self, fail_in: str = "", after: int = 0) -> None:
+        self.said: list[str] = []
+        self.bars: list[str] = []
+        self._fail_in, self._after = fail_in, after
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    @contextmanager
+    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
+        self.bars.append(what)
+        count = 0
+
+        def advance(units: int) -> None:
+            nonlocal count
+            count += units
+            if self._fail_in and self._fail_in in what and count >= self._after:
+                raise Stopped(f"{what} at {count}")
+
+        yield advance
+
+
+class Stopped(Exception):
+    """What a Recorder raises: an end that nothing in kdc expects."""
