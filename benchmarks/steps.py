@@ -22,9 +22,10 @@ from kdc.compress.losses.objective import Widths
 from kdc.compress.models import find_model, load_classifier
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Silent
+from kdc.compress.quiet import quiet_libraries
 from kdc.compress.recipe import load_recipe
 from kdc.compress.rows import tokenise
-from kdc.compress.runtime import choose_device, quiet_libraries
+from kdc.compress.runtime import choose_device
 from kdc.compress.signals import KeptTeacher, OnlineTeacher, Teacher
 from kdc.compress.start import start_from_teacher
 from kdc.compress.students import build_student, choose_shape, shape_of

@@ -31,7 +31,7 @@ def bench(
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model's size, load time, latency and memory."""
+    """Measure size, latency and memory of a model."""
     from kdc.export.lengths import parse_lengths
     from kdc.export.measure import bench as measure
     from kdc.export.report import LEGEND, describe_bench

@@ -30,9 +30,7 @@ def export(
     max_drop: Annotated[
         float, typer.Option(metavar="POINTS", min=0.0, help="Points that the metric may lose.")
     ] = 1.0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the phone folder goes.")] = Path(
-        "phone"
-    ),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The phone folder.")] = Path("phone"),
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:

@@ -16,6 +16,7 @@ from kdc.cli.eval import evaluate
 from kdc.cli.export import export
 from kdc.cli.failures import guarded, report
 from kdc.cli.list import list_names
+from kdc.compress.quiet import quiet_libraries
 from kdc.cli.teacher import teacher
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -52,6 +53,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    quiet_libraries()
     try:
         build()(prog_name="kdc")
     except OSError as error:  # standard output is full or gone while help is printed

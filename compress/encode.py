@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from kdc.compress.data.dataset import Split
+from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.progress import Progress
 
@@ -24,12 +25,16 @@ def plain_tokenizer(tokenizer: Any, max_length: int) -> Tokenizer:  # noqa: ANN4
     """Return the Rust tokenizer inside a transformers one: no padding, cut at `max_length`."""
     plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     plain.no_padding()
-    plain.enable_truncation(max_length)
+    plain.enable_truncation(max_length, direction=tokenizer.truncation_side)
     return plain
 
 
 def encode(tokenizer: Tokenizer, split: Split, progress: Progress, what: str) -> Examples:
-    """Tokenise a split, each row to its own length."""
+    """Tokenise a split, each row to its own length.
+
+    Raises:
+        KdcError: the tokenizer has no answer to a text, or gives it no token at all.
+    """
     tokens: list[npt.NDArray[np.int32]] = []
     types: list[npt.NDArray[np.uint8]] = []
     with progress.bar(f"tokenising {what}", len(split)) as advance:
@@ -37,7 +42,7 @@ def encode(tokenizer: Tokenizer, split: Split, progress: Progress, what: str) ->
             texts = split.texts[start : start + _CHUNK]
             pairs = split.pairs and split.pairs[start : start + _CHUNK]
             rows = list(zip(texts, pairs, strict=True)) if pairs else texts
-            for encoding in tokenizer.encode_batch(rows):
+            for encoding in _encoded(tokenizer, rows):
                 tokens.append(np.array(encoding.ids, dtype=np.int32))
                 types.append(np.array(encoding.type_ids, dtype=np.uint8))
             advance(len(texts))
@@ -49,6 +54,19 @@ def encode(tokenizer: Tokenizer, split: Split, progress: Progress, what: str) ->
         texts=split.texts,
         pairs=split.pairs,
     )
+
+
+def _encoded(tokenizer: Tokenizer, rows: list[Any]) -> list[Encoding]:
+    try:
+        found: list[Encoding] = tokenizer.encode_batch(rows)
+    except Exception as error:  # the Rust library raises bare Exception, for a missing [UNK] say
+        raise KdcError(f"the model's tokenizer.json cannot encode these texts: {error}") from error
+    if not all(len(encoding) for encoding in found):
+        raise KdcError(
+            "the model's tokenizer gives no token to an empty text: its tokenizer.json lacks the "
+            "post-processor that adds the special tokens"
+        )
+    return found
 
 
 def vocabulary(tokenizer: Tokenizer) -> dict[str, int]:

@@ -97,8 +97,10 @@ def load_examples(path: Path) -> Examples:
 def _fit_together(examples: Examples) -> bool:
     n, total = len(examples.lengths), int(examples.lengths.sum())
     rows = (examples.labels, examples.texts, examples.pairs, examples.logits)
+    counts = (examples.tokens, examples.types, examples.lengths)
     return (
         n > 0
+        and all(array.ndim == 1 and array.dtype.kind in "iu" for array in counts)
         and int(examples.lengths.min()) >= 0
         and len(examples.tokens) == len(examples.types) == total
         and all(len(values) == n for values in rows if values is not None)

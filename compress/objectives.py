@@ -35,5 +35,13 @@ def build_objectives(recipe: Recipe, widths: Widths) -> Objectives:
 
 
 def needs(recipe_losses: Iterable[str]) -> frozenset[str]:
-    """Return everything that some losses ask a teacher for."""
-    return frozenset().union(*(LOSSES[name].needs for name in recipe_losses))
+    """Return everything that some losses ask a teacher for.
+
+    Raises:
+        KdcError: an unknown loss (with the nearest names).
+    """
+    names = list(recipe_losses)
+    for name in names:
+        if name not in LOSSES:
+            raise unknown("loss", name, LOSSES)
+    return frozenset().union(*(LOSSES[name].needs for name in names))

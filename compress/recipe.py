@@ -1,6 +1,5 @@
 """Recipes: how a student is trained, as frozen dataclasses and as TOML files that ship."""
 
-import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
@@ -11,6 +10,7 @@ from kdc.compress.errors import KdcError, unknown
 
 DEFAULT = "hinton"
 FINETUNE = "finetune"
+_HEAVIEST = 1e6  # of a loss
 _PACKAGE = "kdc.compress.recipes"
 _Section = TypeVar("_Section", "Training", "Start")
 
@@ -48,7 +48,7 @@ class Training:
             ("epochs", 0.01, 10_000),
             ("min_steps", 0, 10_000_000),
             ("batch", 1, 65_536),
-            ("learning_rate", 0.0, 1.0),
+            ("learning_rate", 1e-9, 1.0),
             ("warmup", 0.0, 1.0),
             ("weight_decay", 0.0, 10.0),
             ("clip", 1e-6, 1e6),
@@ -56,8 +56,10 @@ class Training:
             ("evaluations", 1, 10_000),
         ):
             value = getattr(self, name)
-            if not math.isfinite(value) or not low <= value <= high:
+            if not low <= value <= high:  # NaN is neither
                 raise KdcError(f"{name} must be from {low} to {high}, not {value}")
+            if isinstance(low, int) and type(value) is not int:
+                raise KdcError(f"{name} must be a whole number, not {value}")
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,10 @@ class Recipe:
         """
         weights = [options.get("weight", 1.0) for options in self.losses.values()]
         for weight in weights:
-            if not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
-                raise KdcError(f"recipe {self.name}: a loss's weight must be 0 or more: {weight}")
+            if not isinstance(weight, int | float) or not 0 <= weight <= _HEAVIEST:  # nor NaN
+                raise KdcError(
+                    f"recipe {self.name}: a loss's weight must be from 0 to {_HEAVIEST:g}: {weight}"
+                )
         if sum(weights) <= 0:
             raise KdcError(f"recipe {self.name}: its losses' weights sum to 0: nothing would train")
 
@@ -147,7 +151,7 @@ def load_recipe(name: str) -> Recipe:
         raise unknown("recipe", name, recipe_names())
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise KdcError(f"{where} is not valid TOML: {error}") from error
     return _recipe(values, where, Path(name).stem)
 

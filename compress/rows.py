@@ -9,7 +9,7 @@ from kdc.compress.data.dataset import Dataset
 from kdc.compress.encode import encode, plain_tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
-from kdc.compress.models import Source, load_tokenizer
+from kdc.compress.models import Source, load_tokenizer, read_config
 from kdc.compress.progress import Progress
 
 DEFAULT_MAX_LENGTH = 128
@@ -45,17 +45,25 @@ def tokenise(
         progress: shows how far it is; says how many texts are cut.
 
     Raises:
-        KdcError: the length is out of range, or the tokenizer is missing or has no padding token.
+        KdcError: the length is out of range, or the tokenizer is missing, has no padding token or
+            has more tokens than the model.
     """
     max_length = min(DEFAULT_MAX_LENGTH, longest) if wanted is None else wanted
-    if not 3 <= max_length <= longest:
-        raise KdcError(f"--max-length must be from 3 to this model's {longest}, not {max_length}")
     tokenizer = load_tokenizer(source)
+    # below this the tokenizer's own sum turns negative and it cuts nothing
+    least = tokenizer.num_special_tokens_to_add(pair=data.task.pair) + 1
+    if not least <= max_length <= longest:
+        raise KdcError(
+            f"--max-length must be from {least} to this model's {longest}, not {max_length}"
+        )
     if tokenizer.pad_token_id is None:
         raise KdcError(f"the tokenizer in {source.folder} has no padding token: set one first")
     tokenizer.model_max_length = max_length
     plain = plain_tokenizer(tokenizer, max_length)
     train = encode(plain, data.train, progress, "train")
+    dev = encode(plain, data.dev, progress, "dev")
+    test = encode(plain, data.test, progress, "test") if data.test else None
+    refuse_foreign_tokens(source, [train, dev, *([test] if test else [])])
     cut = int((train.lengths >= max_length).sum())
     if cut > len(train) / 100:
         share = cut / len(train)
@@ -64,8 +72,19 @@ def tokenise(
         tokenizer=tokenizer,
         plain=plain,
         train=train,
-        dev=encode(plain, data.dev, progress, "dev"),
-        test=encode(plain, data.test, progress, "test") if data.test else None,
+        dev=dev,
+        test=test,
         padding=int(tokenizer.pad_token_id),
         max_length=max_length,
     )
+
+
+def refuse_foreign_tokens(source: Source, splits: list[Examples]) -> None:
+    """Raise KdcError when a row holds a token that the model has no embedding for."""
+    rows = int(read_config(source.folder).vocab_size)
+    highest = max(int(examples.tokens.max()) for examples in splits)
+    if highest >= rows:
+        raise KdcError(
+            f"the tokenizer in {source.folder} gives token {highest}, but the model has embeddings "
+            f"for {rows:,} tokens: it belongs to another model"
+        )

@@ -15,13 +15,13 @@ def choose_device(name: str) -> torch.device:
     Raises:
         KdcError: an unknown name, or a device that this machine does not have.
     """
-    kind = name.split(":")[0]
-    if kind not in DEVICES:
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (index and not (kind == "cuda" and index.isdecimal())):
         raise unknown("device", name, DEVICES)
     have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next((kind for kind, there in have.items() if there), "cpu"))
-    if not have.get(kind, True):
+    if not have.get(kind, True) or int(index or 0) >= max(1, torch.cuda.device_count()):
         raise KdcError(f"--device {name}: this machine has none; use --device auto or cpu")
     return torch.device(name)
 
@@ -49,14 +49,3 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 def precision(device: torch.device) -> str:
     """Name what `autocast` computes in: `bf16` or `fp32`."""
     return "bf16" if has_bf16(device) else "fp32"
-
-
-def quiet_libraries() -> None:
-    """Keep transformers' own chatter off the user's terminal; our errors say what matters."""
-    import warnings
-
-    from transformers.utils import logging
-
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|optimum|huggingface_hub)\b")

@@ -29,7 +29,8 @@ class Signals:
 def observe(model: Model, batch: Batch, *, hidden: bool = False) -> Signals:
     """Run a model over a batch and keep what it says."""
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.mask}
-    if "token_type_ids" in signature(model.forward).parameters:
+    types = getattr(model.config, "type_vocab_size", 0)  # with one type there is nothing to tell
+    if types > 1 and "token_type_ids" in signature(model.forward).parameters:
         inputs["token_type_ids"] = batch.types
     out = model(**inputs, output_hidden_states=hidden, return_dict=True)
     states = tuple(out.hidden_states) if hidden else ()

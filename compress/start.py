@@ -27,8 +27,10 @@ def start_from_teacher(student: Model, teacher: Model, layers: LayerMap) -> None
     chosen = layer_map(layers, ours.layers, theirs.layers)
     source = teacher.state_dict()
     basis = None
-    if ours.hidden != theirs.hidden:
-        basis = principal_directions(_embeddings(teacher), ours.hidden)
+    embeddings = _embeddings(teacher)
+    # factorised embeddings (ALBERT's) span no basis of the hidden states: these are cut unrotated
+    if ours.hidden != theirs.hidden == embeddings.shape[1]:
+        basis = principal_directions(embeddings, ours.hidden)
     with torch.no_grad():
         for name, target in student.named_parameters():
             place = layer_of(name, ours.layers)

@@ -32,7 +32,8 @@ def _value(value: Any) -> str:  # noqa: ANN401
         return "true" if value else "false"
     if isinstance(value, str):
         # TOML's basic strings are JSON's, but for the one control character JSON lets through
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        text = value.encode("utf-8", "backslashreplace").decode()  # a path may be no text at all
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in value)}]"
     return repr(value)

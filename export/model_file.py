@@ -90,13 +90,14 @@ def _weights(path: Path, model: "ModelProto") -> tuple[Path, ...]:
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    files = tuple(path.parent / name for name in sorted(names))
-    for name, file in zip(sorted(names), files, strict=True):
-        if Path(name).is_absolute() or ".." in Path(name).parts or file.is_symlink():
+    for name in names:
+        file, steps = path.parent / name, [Path(name), *Path(name).parents]
+        is_link = any((path.parent / step).is_symlink() for step in steps if step != Path())
+        if Path(name).is_absolute() or ".." in Path(name).parts or is_link:
             raise KdcError(f"{path} names weights outside its folder: {name!r}; do not use it")
         if not file.is_file():
             raise KdcError(f"{path} is incomplete: its weights {name!r} are missing beside it")
-    return files
+    return tuple(path.parent / name for name in sorted(names))
 
 
 def _property(

@@ -7,9 +7,9 @@ COLUMNS = (
     *("p50 ms", "p95 ms", "p99 ms", "CPU ms", "peak MB", "private MB", "runs"),
 )
 LEGEND = (
-    "batch 1, every length in a fresh process, MB = 1,000,000 bytes; size and zipped: the model's "
-    "files alone, zipped by deflate; p50 to p99: wall time of a run; CPU: p50 over all threads; "
-    "peak: the whole process with Python and ONNX Runtime; private: what the model added to it"
+    "batch 1, each length in a fresh process; MB = 1,000,000 bytes; size, zipped: the model alone; "
+    "p50 to p99: wall time of a run; CPU: p50 over all threads; peak: the whole process, "
+    "Python included; private: what opening and running the model added to it"
 )
 
 

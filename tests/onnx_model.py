@@ -9,6 +9,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from kdc.compress.files import write_manifest
+from kdc.compress.metrics import Score
+from kdc.compress.task import Task
+
 Array = npt.NDArray[Any]
 VOCAB, POSITIONS, HIDDEN, CLASSES = 120, 64, 8, 3
 _RNG = np.random.default_rng(7)
@@ -71,3 +75,15 @@ def make_model(
     helper.set_model_props(model, {name: json.dumps(fact) for name, fact in (facts or {}).items()})
     onnx.save(model, path)
     return path
+
+
+def make_phone_folder(folder: Path) -> Path:
+    """Write a phone folder around the classifier: 90 % shipped of the teacher's 96 %."""
+    (folder / "onnx").mkdir(parents=True)
+    make_model(folder / "onnx" / "model_quantized.onnx", FACTS)
+    task = Task("demo", "classification", ("a", "b", "c"), pair=False, metric="accuracy")
+    teacher, shipped = Score("accuracy", 0.96, 50, 0.9, 0.99), Score("accuracy", 0.9, 50, 0.8, 0.95)
+    metrics = {"teacher": teacher.as_dict(), "shipped": shipped.as_dict()}
+    fields = {"task": task.as_dict(), "max_length": POSITIONS, "metrics": metrics}
+    write_manifest(folder, "kdc.phone/1", fields)
+    return folder

@@ -15,7 +15,8 @@ from kdc.compress.files import whole_folder, write_json, write_manifest, write_t
 from kdc.compress.metrics import score
 from kdc.compress.task import Task
 
-WORDS = "wake me up at ten play some loud music in the kitchen please stop it now".split()
+_TEXT = "wake me up at ten play some loud music in the kitchen please stop it now"
+WORDS = _TEXT.split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LABELS = ("alarm", "music", "stop")
 MAX_LENGTH = 24
@@ -118,7 +119,11 @@ def make_student(
         model.save_pretrained(staging)
         tiny_tokenizer().save(str(staging / "tokenizer.json"))
         special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]"}
-        special |= {"unk_token": "[UNK]", "mask_token": "[MASK]", "tokenizer_class": "BertTokenizer"}
+        special |= {
+            "unk_token": "[UNK]",
+            "mask_token": "[MASK]",
+            "tokenizer_class": "BertTokenizer",
+        }
         write_json(staging / "tokenizer_config.json", {**special, "model_max_length": MAX_LENGTH})
         write_text(staging / "recipe.toml", 'name = "hinton"\n[run]\nteacher = "/far/away/big"\n')
         write_json(staging / "metrics.json", {"teacher": graded, "student": graded, "retained": 1})

@@ -12,9 +12,15 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from kdc.compress.data.dataset import Dataset, Split
+from kdc.compress.encode import encode
+from kdc.compress.examples import Examples
 from kdc.compress.files import write_json
-from kdc.compress.progress import Advance
+from kdc.compress.loop import Run
+from kdc.compress.losses.objective import Widths
+from kdc.compress.objectives import build_objectives
+from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import Recipe, load_recipe
+from kdc.compress.signals import KeptTeacher
 from kdc.compress.task import Kind, Task
 from tests.student import SPECIAL, WORDS, tiny_tokenizer
 
@@ -83,10 +89,16 @@ def tiny_config(outputs: int = 4, layers: int = 2, hidden: int = 32) -> BertConf
     )
 
 
+def tiny_model(outputs: int = 4, layers: int = 2, hidden: int = 32, seed: int = 0) -> Any:  # noqa: ANN401
+    """Return a BERT classifier of random weights, in training mode."""
+    with own_dice(seed):
+        return BertForSequenceClassification(tiny_config(outputs, layers, hidden)).train()
+
+
 def tiny_encoder(folder: Path, *, layers: int = 2, hidden: int = 32, seed: int = 0) -> Path:
     """Write a bare encoder of random weights: it has no head for classification."""
-    torch.manual_seed(seed)
-    return save_model(folder, BertModel(tiny_config(layers=layers, hidden=hidden)))
+    with own_dice(seed):
+        return save_model(folder, BertModel(tiny_config(layers=layers, hidden=hidden)))
 
 
 def tiny_teacher(
@@ -104,7 +116,7 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
     config = tiny_config(data.task.outputs, layers, hidden)
     config.id2label = dict(enumerate(data.task.labels or ("score",)))
     config.label2id = {name: index for index, name in config.id2label.items()}
-    with _own_dice():
+    with own_dice():
         model = BertForSequenceClassification(config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
         tokenizer = tiny_tokenizer()
@@ -125,9 +137,10 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
 
 
 @contextmanager
-def _own_dice() -> Iterator[None]:
+def own_dice(seed: int = 0) -> Iterator[None]:
+    """Draw from a seed inside the block, and leave the dice of everybody else alone."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         yield
 
 
@@ -136,6 +149,32 @@ def tiny_recipe(name: str = "hinton", **train: float) -> Recipe:
     recipe = load_recipe(name)
     short = {"epochs": 2.0, "min_steps": 0, "batch": 16, "evaluations": 3, **train}
     return replace(recipe, train=replace(recipe.train, **short))
+
+
+def tiny_rows(split: Split) -> Examples:
+    """Tokenise a split with the tiny tokenizer."""
+    return encode(tiny_tokenizer(), split, Silent(), "rows")
+
+
+def tiny_run(state: Path, *, seed: int = 0, recipe: str = "hinton", **train: float) -> Run:
+    """Make a run of 12 steps: a random student with dropout, a teacher of made-up logits."""
+    chosen, data = tiny_recipe(recipe, **train), tiny_data()
+    with own_dice():
+        answers = 3 * torch.randn(len(data.train), data.task.outputs)
+    return Run(
+        model=tiny_model(),
+        objectives=build_objectives(chosen, Widths(data.task, 2, 32, 2, 32)),
+        teacher=KeptTeacher(answers),
+        task=data.task,
+        train=tiny_rows(data.train),
+        dev=tiny_rows(data.dev),
+        padding=0,
+        training=chosen.train,
+        seed=seed,
+        device=torch.device("cpu"),
+        state=state,
+        fingerprint={"seed": seed, "recipe": chosen.as_dict()},
+    )
 
 
 class Recorder:

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Widths
 from kdc.compress.signals import Signals
 
@@ -21,8 +22,14 @@ class HardLabels(Objective):
         self._regression = False
 
     def fit(self, widths: Widths) -> None:
-        """Note the kind of task."""
+        """Note the kind of task.
+
+        Raises:
+            KdcError: a single class, whose softmax is always 1: nothing would be trained.
+        """
         self._regression = widths.task.kind == "regression"
+        if not self._regression and widths.task.outputs < 2:
+            raise KdcError("hard_labels: a task with one class has nothing to learn")
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""

@@ -48,6 +48,7 @@ class HiddenStates(Objective):
         real = weight.sum() * teacher.hidden[0].shape[-1]
         total = torch.zeros((), device=weight.device)
         for ours, theirs in enumerate(self._map, start=1):
-            gap = self.projection(student.hidden[ours]).float() - teacher.hidden[theirs + 1].float()
+            # bf16 states meet fp32 weights here: the loss is computed outside of autocast
+            gap = self.projection(student.hidden[ours].float()) - teacher.hidden[theirs + 1].float()
             total = total + (gap.square() * weight).sum() / real
         return total / len(self._map)

@@ -1,6 +1,5 @@
 """Soft labels: the student learns the teacher's whole distribution over the classes."""
 
-import math
 from typing import ClassVar
 
 import torch.nn.functional as F
@@ -9,6 +8,8 @@ from torch import Tensor
 from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Widths
 from kdc.compress.signals import LOGITS, Signals
+
+_HOTTEST = 1000  # far above, the two distributions are the same to fp32
 
 
 class SoftLabels(Objective):
@@ -25,8 +26,10 @@ class SoftLabels(Objective):
 
     def __init__(self, temperature: float = 2.0) -> None:
         super().__init__()
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise KdcError(f"soft_labels: temperature must be above 0, not {temperature}")
+        if not 0 < temperature <= _HOTTEST:
+            raise KdcError(
+                f"soft_labels: temperature must be above 0 and up to {_HOTTEST}, not {temperature}"
+            )
         self.temperature = temperature
         self._regression = False
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdc.compress.errors import unknown
-from kdc.export.quantizers.int8_dynamic import int8_dynamic
-from kdc.export.quantizers.none import none
+from kdc.export.quantizers.int8_dynamic import quantize_int8
+from kdc.export.quantizers.none import keep_fp32
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Quantizer:
 NONE = "none"
 AUTO = "auto"
 QUANTIZERS = {
-    NONE: Quantizer("fp32, as exported", none),
+    NONE: Quantizer("fp32, as exported", keep_fp32),
     "int8-dynamic": Quantizer(
         "int8 weights per channel and int8 embeddings; activations are scaled as they come",
-        int8_dynamic,
+        quantize_int8,
     ),
 }
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _OPERATORS = ["MatMul", "Gemm", "Gather"]
 
 
-def int8_dynamic(fp32: Path, out: Path) -> None:
-    """Quantize every matrix of an `.onnx` to signed int8.
+def quantize_int8(fp32: Path, out: Path) -> None:
+    """Quantize every matrix of an `.onnx` to 8 bits.
 
-    Linear weights get one scale per output channel (per tensor was measured to flip four times
-    as many answers), embeddings one scale per table.
+    Linear weights become signed with one scale per output channel (per tensor was measured to
+    flip four times as many answers), embeddings unsigned with one scale per table.
 
     Raises:
         KdcError: a matrix stayed in fp32, or the file did not become smaller.

@@ -4,6 +4,6 @@ import shutil
 from pathlib import Path
 
 
-def none(fp32: Path, out: Path) -> None:
+def keep_fp32(fp32: Path, out: Path) -> None:
     """Copy the fp32 model."""
     shutil.copyfile(fp32, out)

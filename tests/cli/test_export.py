@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kdc.cli.main import build
+from tests.student import make_student
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_student(tmp_path_factory.mktemp("walk") / "student", rows=20)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(build(), ["export", *arguments])
+
+
+def test_export_without_options_reads_student_and_writes_phone_in_fp32(
+    student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's second command, in the folder where the first one was run."""
+    monkeypatch.chdir(student.parent)
+    done = run("--json", "export.json")
+    assert done.exit_code == 0, done.output
+    assert Path("phone/onnx/model.onnx").read_bytes() == Path("student.onnx").read_bytes()
+    result = json.loads(Path("export.json").read_text())
+    assert result["method"] == "none"
+    assert result["tried"][0]["bytes"] == Path("student.onnx").stat().st_size
+    assert f"{result['tried'][0]['zip_bytes'] / 1e6:.2f}" in done.stdout
+    assert "100.00 %" in done.stdout
+    assert "student.onnx: accuracy" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        (["--quantize"], "int8-dynamic"),
+        (["--method", "int8-dynamic"], "int8-dynamic"),
+        (["--quantize", "--method", "none"], "none"),
+    ],
+)
+def test_an_explicit_method_wins_over_quantize(
+    options: list[str], method: str, student: Path, tmp_path: Path
+) -> None:
+    out = ["--out", str(tmp_path / "phone"), "--json", "-", "--quiet", "--max-drop", "90"]
+    done = run(str(student), *options, *out)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["method"] == method
+    assert done.stderr == ""
+
+
+def test_a_missed_gate_is_exit_code_3_and_one_sentence(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts tell "not good enough" from "does not work" by the code."""
+    monkeypatch.setattr("kdc.export.trials.answer", lambda _, dev, __: -dev.logits)
+    done = run(str(student), "--quantize", "--quiet", "--out", str(tmp_path / "phone"))
+    assert done.exit_code == 3
+    assert done.stderr.startswith("kdc: int8-dynamic loses ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_student_is_exit_code_1_and_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("--quantize")
+    assert done.exit_code == 1
+    assert done.stderr == "kdc: there is no student folder at student\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_negative_drop_is_wrong_usage(student: Path) -> None:
+    assert run(str(student), "--max-drop", "-1").exit_code == 2

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.progress import Silent
+from kdc.export.exporters.torch_exporter import export_torch
+from kdc.export.ship import Shipped, ship
+from tests.student import make_student
+
+
+@pytest.fixture(scope="session")
+def student_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT of three labels; tests that change it copy it first."""
+    return make_student(tmp_path_factory.mktemp("walk") / "student")
+
+
+@pytest.fixture(scope="session")
+def fp32(student_folder: Path) -> Path:
+    """The tiny BERT as an fp32 `.onnx`."""
+    path = student_folder.parent / "fp32.onnx"
+    export_torch(student_folder, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shipped(student_folder: Path) -> Shipped:
+    """The tiny BERT as a phone folder in int8; its gate is wide, for its weights are random."""
+    return ship(
+        student_folder,
+        student_folder.parent / "phone",
+        Silent(),
+        method="auto",
+        exporter="torch",
+        max_drop=30.0,
+    )

@@ -1,0 +1,99 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer
+
+from kdc.compress.artifact import Student, read_student
+from kdc.compress.errors import GateFailed, KdcError
+from kdc.export.ship import Shipped
+from kdc.export.tokenizer import check_tokenizer, write_tokenizer
+from tests.student import MAX_LENGTH, remake, tiny_tokenizer
+
+
+def changed(student_folder: Path, folder: Path, name: str, text: str) -> Student:
+    shutil.copytree(student_folder, folder)
+    (folder / name).write_text(text)
+    remake(folder)
+    return read_student(folder)
+
+
+def test_transformers_gives_the_golden_ids(shipped: Shipped) -> None:
+    """Its AutoTokenizer builds from other files of the folder than the tokenizers library does."""
+    golden = json.loads((shipped.folder / "golden.json").read_text(encoding="utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(shipped.folder)
+    assert tokenizer.model_max_length == MAX_LENGTH
+    for text, ids in zip(golden["texts"], golden["input_ids"], strict=True):
+        assert tokenizer(text, truncation=True)["input_ids"] == ids, text
+
+
+def test_what_ships_cuts_and_never_pads(student_folder: Path, tmp_path: Path) -> None:
+    """A saved padding setting makes every short text as slow as the longest."""
+    padded = tiny_tokenizer()
+    padded.enable_padding(length=20)
+    padded.no_truncation()
+    student = changed(student_folder, tmp_path / "s", "tokenizer.json", padded.to_str())
+    write_tokenizer(student, tmp_path)
+    ours = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert len(ours.encode("wake me").ids) == 4
+    assert len(ours.encode("wake me " * 50).ids) == MAX_LENGTH
+    assert json.loads((tmp_path / "tokenizer.json").read_text())["padding"] is None
+
+
+def test_the_lines_of_vocab_txt_are_the_ids(shipped: Shipped) -> None:
+    lines = (shipped.folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    assert lines == [tiny_tokenizer().id_to_token(index) for index in range(128)]
+
+
+def test_ids_with_gaps_are_refused(student_folder: Path, tmp_path: Path) -> None:
+    """vocab.txt has no line numbers: every token after a gap would get another's row."""
+    vocabulary = {"[UNK]": 0, "wake": 1, "me": 3}
+    gappy = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    student = changed(student_folder, tmp_path / "s", "tokenizer.json", gappy.to_str())
+    with pytest.raises(KdcError, match="gaps"):
+        write_tokenizer(student, tmp_path)
+
+
+def test_other_kinds_of_tokenizer_ship_without_a_vocab_txt(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    """A reader that finds a vocab.txt takes it for WordPiece."""
+    kind = Tokenizer(models.WordLevel({"<unk>": 0, "wake": 1}, unk_token="<unk>"))
+    kind.pre_tokenizer = pre_tokenizers.Whitespace()
+    student = changed(student_folder, tmp_path / "s", "tokenizer.json", kind.to_str())
+    write_tokenizer(student, tmp_path)
+    assert not (tmp_path / "vocab.txt").exists()
+
+
+def test_the_config_keeps_no_code_or_path_and_a_class_that_both_majors_know(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    """transformers 4 cannot load a `TokenizersBackend`; `auto_map` would run foreign code."""
+    config = {"tokenizer_class": "TokenizersBackend", "auto_map": {"AutoTokenizer": "evil.py"}}
+    config |= {"name_or_path": "/home/me/teacher", "pad_token": "[PAD]", "max_length": 512}
+    text = json.dumps(config)
+    student = changed(student_folder, tmp_path / "s", "tokenizer_config.json", text)
+    write_tokenizer(student, tmp_path)
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text()) == {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "[PAD]",
+        "model_max_length": MAX_LENGTH,
+    }
+
+
+def test_a_damaged_tokenizer_is_one_sentence(student_folder: Path, tmp_path: Path) -> None:
+    student = changed(student_folder, tmp_path / "s", "tokenizer.json", '{"model": ')
+    with pytest.raises(KdcError, match=r"tokenizer.json is no tokenizer"):
+        write_tokenizer(student, tmp_path)
+
+
+def test_a_tokenizer_that_cuts_dev_otherwise_fails_the_gate(student_folder: Path) -> None:
+    """The model would be as good as measured, and every app would feed it other tokens."""
+    dev = read_student(student_folder).dev()
+    check_tokenizer(tiny_tokenizer(), dev)
+    other = replace(dev, texts=[*dev.texts[:-1], "another text"])
+    with pytest.raises(GateFailed, match=f"dev text {len(dev)} "):
+        check_tokenizer(tiny_tokenizer(), other)

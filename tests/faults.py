@@ -1,0 +1,44 @@
+"""Faults on purpose: disks that refuse, and children that are killed.
+
+Children are forked from a clean server that has imported torch already: each starts at once.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+_CONTEXT = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["kdc.compress.distill", "tests.tiny"])
+
+
+def start(target: Callable[..., None], *args: Any) -> BaseProcess:  # noqa: ANN401
+    """Start a module's function in a child; the arguments are pickled."""
+    child = _CONTEXT.Process(target=target, args=args, daemon=True)
+    child.start()
+    return child
+
+
+def die_at_fsync(number: int) -> None:
+    """Have this process killed, as by `kill -9`, at its `number`-th fsync, before it is done."""
+    sync, calls = os.fsync, 0
+
+    def deadly(handle: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(handle)
+
+    os.fsync = deadly
+
+
+def refusing(number: int) -> Callable[..., Any]:
+    """Return a function that fails as the system does, for the reason `number` (an errno)."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
