@@ -22,10 +22,11 @@ check: install ## Lint, formatting, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: install ## Repair lint and formatting, write docs/commands.md anew
+fix: install ## Repair lint and formatting, write docs/commands.md and the file tree anew
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python -m kdc.cli.reference docs/commands.md
+	$(BIN)/python docs/filetree.py
 
 demo: install ## The whole walk in an empty ./demo: distil, export, measure, bundle
 	rm -rf demo && mkdir demo

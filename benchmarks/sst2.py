@@ -9,6 +9,7 @@ The data is read from ../shared/data beside the repository, or from --data.
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 from record import record
 
+KDC = str(Path(sys.executable).with_name("kdc"))  # the one beside this Python
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -72,7 +74,7 @@ def main() -> None:
 
 def timed(folder: Path, command: str, options: list[str]) -> float:
     """Run one of kdc's commands in `folder`, its JSON beside; returns wall seconds."""
-    words = ["kdc", command, *options, "--json", f"{command}.json"]
+    words = [KDC, command, *options, "--json", f"{command}.json"]
     print("$", " ".join(words), flush=True)
     start = time.monotonic()
     subprocess.run(words, cwd=folder, check=True)

@@ -19,16 +19,17 @@ from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.families import max_length
 from kdc.compress.learner import Learner
 from kdc.compress.losses.objective import Widths
-from kdc.compress.models import find_model, load_classifier
+from kdc.compress.models import Model, Source, find_model, load_classifier
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Silent
 from kdc.compress.quiet import quiet_libraries
 from kdc.compress.recipe import load_recipe
 from kdc.compress.rows import tokenise
-from kdc.compress.runtime import choose_device
+from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import KeptTeacher, OnlineTeacher, Teacher
 from kdc.compress.start import start_from_teacher
-from kdc.compress.students import build_student, choose_shape, shape_of
+from kdc.compress.students import Shape, build_student, choose_shape, shape_of
+from kdc.compress.task import Task
 
 SIZE = 32
 STEPS = 5  # in a block: long enough to time, short enough that the machine is the same
@@ -37,31 +38,52 @@ STEPS = 5  # in a block: long enough to time, short enough that the machine is t
 def main() -> None:
     """Measure every student given and record the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("students", nargs="*", default=["3x384", "4x256", "2x128"])
+    parser.add_argument(
+        "pairs",
+        nargs="*",
+        metavar="TEACHER:STUDENT",
+        default=["minilm:3x384", "minilm:4x256", "minilm:2x128", "12x768:tinybert-4"],
+        help="minilm, or LAYERSxHIDDEN for a BERT of random weights; then a student",
+    )
     parser.add_argument("--data", default="phone-commands")
     parser.add_argument("--blocks", type=int, default=20)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     quiet_libraries()
     lines = [
-        "| student | kept, examples/s | online, examples/s | kept : online | control |",
-        "|---|---|---|---|---|",
+        "| teacher | student | kept, examples/s | online, examples/s | kept : online | control |",
+        "|---|---|---|---|---|---|",
     ]
-    for name in options.students:
-        rates = measure(name, options.data, options.blocks, options.device)
+    for pair in options.pairs:
+        teacher, student = pair.split(":")
+        rates = measure(teacher, student, options.data, options.blocks, options.device)
         kept, online = np.median(rates[:, 0]), np.median(rates[:, 1])
         gain, control = interval(rates[:, 0] / rates[:, 1]), interval(rates[:, 0] / rates[:, 2])
-        lines.append(f"| {name} | {kept:.0f} | {online:.0f} | {gain} | {control} |")
+        numbers = f"{kept:.0f} | {online:.0f} | {gain} | {control}"
+        lines.append(f"| {teacher} | {student} | {numbers} |")
     note = f"Medians of {options.blocks} blocks of {STEPS} steps of {SIZE} rows, with the range "
-    note += "from the 10th to the 90th percentile; control: the kept side against itself."
+    note += "from the 10th to the 90th percentile; control: the kept side against itself. "
+    note += f"{precision(choose_device(options.device))}."
     record("A step from kept logits and with the teacher online", [*lines, "", note])
 
 
-def measure(name: str, data_name: str, blocks: int, device_name: str) -> np.ndarray:
+def make_teacher(name: str, source: Source, task: Task) -> Model:
+    """Load minilm, or build a BERT of random weights: for speed, the values do not matter."""
+    teacher = load_classifier(source, task)
+    if name == "minilm":
+        return teacher
+    layers, hidden = (int(size) for size in name.split("x"))
+    shape = Shape(layers, hidden, hidden // 64, 4 * hidden)
+    return build_student(teacher.config, shape, dropout=0.0)
+
+
+def measure(
+    teacher_name: str, name: str, data_name: str, blocks: int, device_name: str
+) -> np.ndarray:
     """Return (blocks, 3) examples a second: kept, online, kept again."""
     device, recipe = choose_device(device_name), load_recipe("hinton")
     data, source = load_data(data_name), find_model("minilm", Silent())
-    teacher = load_classifier(source, data.task)
+    teacher = make_teacher(teacher_name, source, data.task)
     rows = tokenise(source, data, max_length(teacher), None, Silent())
     ours, theirs = choose_shape(name, shape_of(teacher.config)), shape_of(teacher.config)
     torch.manual_seed(0)

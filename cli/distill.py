@@ -40,7 +40,7 @@ def distill(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Distil a teacher into a small student: a table of texts in, a student folder out."""
+    """Distil a teacher into a small student."""
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
     from kdc.compress.data.load import load_data

@@ -27,7 +27,7 @@ def evaluate(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Score a model on a table of texts: the file that ships as well as what it came from."""
+    """Score a model, or the file that ships, on a table of texts."""
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
     from kdc.compress.data.load import load_data

@@ -34,7 +34,7 @@ def export(
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Turn a student into a phone folder, and into student.onnx beside it."""
+    """Turn a student into a phone folder and student.onnx."""
     from kdc.export.ship import ship
 
     terminal = Terminal(quiet, json_to)

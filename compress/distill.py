@@ -95,7 +95,8 @@ def distill(job: StudentJob, progress: Progress) -> Report:
         said = _answers(student, rows, progress, "the student")
         report = _report(job.data, rows, {"teacher": answers, "student": said}, history)
         identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
-        write_student(job.out, student, rows, task, said["dev"], report, job.recipe, identity)
+        with place.state_kept():
+            write_student(job.out, student, rows, task, said["dev"], report, job.recipe, identity)
         place.forget_state()
     return report
 

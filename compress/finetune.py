@@ -74,7 +74,8 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
         run = _run(job, source, model, rows, place)
         history = train(run, progress, "fine-tuning the teacher", resume=job.resume)
         scores = _scores(model, rows, job, progress)
-        _write(job, model, rows, run, scores, history)
+        with place.state_kept():
+            _write(job, model, rows, run, scores, history)
         place.forget_state()
     return scores
 

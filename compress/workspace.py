@@ -2,9 +2,13 @@
 
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+from kdc.compress.errors import KdcError
 
 _LIBRARIES = ("kdc", "torch", "transformers", "tokenizers", "optimum", "numpy", "safetensors")
 
@@ -39,6 +43,14 @@ class Workspace:
     def teachers(self) -> Path:
         """Teachers that were fine-tuned on the way."""
         return self.root / "teachers"
+
+    @contextmanager
+    def state_kept(self) -> Iterator[None]:
+        """Add to an error of what comes after training that nothing need be trained again."""
+        try:
+            yield
+        except KdcError as error:
+            raise KdcError(f"{error}; the training is kept: add --resume") from error
 
     def forget_state(self) -> None:
         """Remove the checkpoints of a run that has ended well."""

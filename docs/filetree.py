@@ -1,6 +1,6 @@
 """Writes the README's file tree from the first line of every file's docstring.
 
-    python docs/filetree.py    # also run by `make fix`
+python docs/filetree.py    # also run by `make fix`
 """
 
 import ast

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from kdc.compress.progress import Silent
 from kdc.export.exporters.torch_exporter import export_torch
 from kdc.export.ship import Shipped, ship
-from tests.student import make_student
+from tests.student import make_student, tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,17 @@ def shipped(student_folder: Path) -> Shipped:
         exporter="torch",
         max_drop=30.0,
     )
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A tiny model of each family with its export, `model.onnx`, beside the weights."""
+
+    @cache
+    def make(family: str) -> Path:
+        folder = tmp_path_factory.mktemp(family)
+        tiny_model(family, outputs=3).save_pretrained(folder)
+        export_torch(folder, folder / "model.onnx")
+        return folder
+
+    return make

@@ -23,7 +23,7 @@ def test_labels_have_the_names_of_the_task(shipped: Shipped) -> None:
 def test_transformers_js_is_told_which_file_there_is(
     quantized: bool, dtype: str, student_folder: Path, tmp_path: Path
 ) -> None:
-    """Its default is model.onnx in node and model_quantized.onnx in a page; one of them is absent."""
+    """It looks for model.onnx in node and model_quantized.onnx in a page; one is not there."""
     write_config(read_student(student_folder), tmp_path, quantized)
     assert read_json(tmp_path / "config.json")["transformers.js_config"] == {"dtype": dtype}
 

@@ -1,0 +1,52 @@
+import pytest
+
+from kdc.compress.errors import KdcError
+from kdc.compress.layer_maps import NAMED, layer_map
+
+
+def test_every_other_is_distilberts_map() -> None:
+    """Bug: the last teacher layer, which the head was trained on, is left out."""
+    assert layer_map("every-other", 6, 12) == [0, 2, 4, 7, 9, 11]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [("every-other", [0, 2, 5]), ("first", [0, 1, 2]), ("last", [3, 4, 5]), ((5, 0, 5), [5, 0, 5])],
+)
+def test_six_to_three(how: str | tuple[int, ...], expected: list[int]) -> None:
+    """Bug: `last` starts one layer too early, or a list is sorted."""
+    assert layer_map(how, 3, 6) == expected
+
+
+@pytest.mark.parametrize("how", NAMED)
+@pytest.mark.parametrize(("student", "teacher"), [(1, 1), (1, 12), (3, 3), (12, 3), (7, 24)])
+def test_every_map_names_one_existing_layer_a_student_layer_in_order(
+    how: str, student: int, teacher: int
+) -> None:
+    """Bug: a single layer, an equal depth or a deeper student runs off the end."""
+    found = layer_map(how, student, teacher)
+    assert len(found) == student
+    assert all(0 <= layer < teacher for layer in found)
+    assert found == sorted(found)
+    if student == teacher:
+        assert found == list(range(teacher))
+    if student > teacher:
+        assert set(found) == set(range(teacher))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("every_other", "did you mean every-other"),
+        ((0, 1), "must name 3 layers"),
+        ((0, 1, 6), "layer 6: the teacher has 0 to 5"),
+        ((-1, 1, 2), "layer -1"),
+        (("a", "b", "c"), "list of whole numbers"),
+        ((0.5, 1, 2), "list of whole numbers"),
+        (3, "list of whole numbers"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_refused_in_a_sentence(how: object, words: str) -> None:
+    """Bug: `layers = 3` or `["a"]` in a recipe ends in a TypeError after the teacher has run."""
+    with pytest.raises(KdcError, match=words):
+        layer_map(how, 3, 6)  # type: ignore[arg-type]
