@@ -5,15 +5,14 @@ from typing import Annotated
 
 import typer
 
-from kdc.cli.options import Data, Dev, Device, Json, Label, Metric, Pair, Quiet, Seed, Text
-from kdc.cli.options import Epochs, LearningRate, MaxLength, Resume
+from kdc.cli import options
 
 
 def distill(
     teacher: Annotated[
         str, typer.Option(metavar="MODEL", help="minilm, a model folder or a Hub id.")
     ] = "minilm",
-    data: Data = "phone-commands",
+    data: options.Data = "phone-commands",
     student: Annotated[
         str, typer.Option(metavar="NAME", help="One of `kdc list students`, or LAYERSxHIDDEN.")
     ] = "3x384",
@@ -26,19 +25,19 @@ def distill(
     activation: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its activation, such as gelu or relu.")
     ] = None,
-    epochs: Epochs = None,
-    learning_rate: LearningRate = None,
-    max_length: MaxLength = None,
-    dev: Dev = None,
-    text: Text = None,
-    pair: Pair = None,
-    label: Label = None,
-    metric: Metric = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    resume: Resume = False,
-    json: Json = None,
-    quiet: Quiet = False,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    max_length: options.MaxLength = None,
+    dev: options.Dev = None,
+    text: options.Text = None,
+    pair: options.Pair = None,
+    label: options.Label = None,
+    metric: options.Metric = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    resume: options.Resume = False,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Distil a teacher into a small student."""
     from kdc.cli.console import Terminal

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdc.cli.options import Data, Dev, Device, Json, Label, Metric, Pair, Quiet, Seed, Text
+from kdc.cli import options
 
 
 def evaluate(
@@ -13,19 +13,19 @@ def evaluate(
         str,
         typer.Option(metavar="MODEL", help="A model folder, a phone folder, an .onnx or a Hub id."),
     ] = "student",
-    data: Data = "phone-commands",
+    data: options.Data = "phone-commands",
     split: Annotated[
         str, typer.Option(metavar="NAME", help="Which rows: dev, test, train or all.")
     ] = "dev",
-    dev: Dev = None,
-    text: Text = None,
-    pair: Pair = None,
-    label: Label = None,
-    metric: Metric = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    quiet: Quiet = False,
+    dev: options.Dev = None,
+    text: options.Text = None,
+    pair: options.Pair = None,
+    label: options.Label = None,
+    metric: options.Metric = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Score a model, or the file that ships, on a table of texts."""
     from kdc.cli.console import Terminal

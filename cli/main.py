@@ -16,8 +16,8 @@ from kdc.cli.eval import evaluate
 from kdc.cli.export import export
 from kdc.cli.failures import guarded, report
 from kdc.cli.list import list_names
-from kdc.compress.quiet import quiet_libraries
 from kdc.cli.teacher import teacher
+from kdc.compress.quiet import quiet_libraries
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "teacher": teacher,

@@ -11,7 +11,7 @@ _NAMES = {"bag_of_words": "bag of words", "majority": "most frequent"}
 def show_scores(
     terminal: Terminal, title: str, dev: Mapping[str, Score], test: Mapping[str, Score]
 ) -> None:
-    """Print who scores what; dev and test in columns of their own, each with its rows and interval."""
+    """Print who scores what; dev and test in columns of their own, each with its interval."""
     columns = ["model"]
     for split, scores in (("dev", dev), ("test", test)):
         if scores:
