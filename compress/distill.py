@@ -17,10 +17,12 @@ from kdc.compress.examples import Examples
 from kdc.compress.families import max_length
 from kdc.compress.files import lock, refuse_foreign
 from kdc.compress.kept import kept_logits
+from kdc.compress.layer_maps import layer_map
+from kdc.compress.learner import Objectives
 from kdc.compress.loop import Run, train
 from kdc.compress.losses.objective import Widths
 from kdc.compress.metrics import pearson, predictions, score
-from kdc.compress.models import Source, load_classifier
+from kdc.compress.models import Source, find_model, load_classifier, read_config, set_task
 from kdc.compress.objectives import build_objectives, needs
 from kdc.compress.preflight import align_labels, check_teacher, majority
 from kdc.compress.progress import Progress
@@ -68,8 +70,10 @@ def distill(job: StudentJob, progress: Progress) -> Report:
     place, task, device = Workspace(job.out), job.data.task, choose_device(job.device)
     refuse_foreign(job.out, FORM)
     with lock(place.lock, str(job.out)):
+        encoder = find_model(job.teacher, progress)
+        plan = _plan(job, encoder)
         source = ready_teacher(
-            job.teacher,
+            encoder,
             job.data,
             job.data_name,
             place,
@@ -79,8 +83,8 @@ def distill(job: StudentJob, progress: Progress) -> Report:
             max_length=job.max_length,
         )
         teacher = load_classifier(source)
-        shape = _shape(job, teacher)
-        rows = tokenise(source, job.data, max_length(teacher), job.max_length, progress)
+        length = job.max_length or source.max_length
+        rows = tokenise(source, job.data, max_length(teacher), length, progress)
         if align_labels(teacher, task):
             progress.say("the teacher's classes stand in another order: brought into the data's")
         answers = _answers(teacher.to(device), rows, progress, "the teacher")
@@ -88,8 +92,10 @@ def distill(job: StudentJob, progress: Progress) -> Report:
         checked = check_teacher(task, answers["dev"], rows.dev.labels, floor)
         progress.say(f"teacher on dev: {checked}")
 
-        student = _student(job, teacher, shape)
-        run = _run(job, source, teacher, student, shape, rows, place, progress)
+        student = plan.student
+        if job.recipe.start.weights == "teacher":
+            start_from_teacher(student, teacher, job.recipe.start.layers)
+        run = _run(job, plan, source, teacher, rows, place, progress)
         history = train(run, progress, f"distilling {job.student}", resume=job.resume)
 
         said = _answers(student, rows, progress, "the student")
@@ -101,14 +107,31 @@ def distill(job: StudentJob, progress: Progress) -> Report:
     return report
 
 
-def _shape(job: StudentJob, teacher: Model) -> Shape:
-    return choose_shape(
-        job.student,
-        shape_of(teacher.config),
-        heads=job.heads,
-        ffn=job.ffn,
-        activation=job.activation,
-    )
+@dataclass(frozen=True)
+class _Plan:
+    """What follows from the options and the teacher's sizes alone."""
+
+    shape: Shape
+    student: Model
+    """Of random weights."""
+    objectives: Objectives
+
+
+def _plan(job: StudentJob, encoder: Source) -> _Plan:
+    """Build the student and its objectives: what cannot be is refused before anything is trained.
+
+    Raises:
+        KdcError: a student, recipe or layer map that does not fit the teacher's sizes.
+    """
+    config = read_config(encoder.folder)
+    size, task = shape_of(config), job.data.task
+    shape = choose_shape(job.student, size, heads=job.heads, ffn=job.ffn, activation=job.activation)
+    layer_map(job.recipe.start.layers, shape.layers, size.layers)
+    widths = Widths(task, shape.layers, shape.hidden, size.layers, size.hidden)
+    set_task(config, task)
+    torch.manual_seed(job.seed)
+    student = build_student(config, shape, job.recipe.train.dropout)
+    return _Plan(shape, student, build_objectives(job.recipe, widths))
 
 
 def _answers(model: Model, rows: Rows, progress: Progress, who: str) -> dict[str, Logits]:
@@ -121,40 +144,30 @@ def _answers(model: Model, rows: Rows, progress: Progress, who: str) -> dict[str
     }
 
 
-def _student(job: StudentJob, teacher: Model, shape: Shape) -> Model:
-    torch.manual_seed(job.seed)
-    student = build_student(teacher.config, shape, job.recipe.train.dropout)
-    if job.recipe.start.weights == "teacher":
-        start_from_teacher(student, teacher, job.recipe.start.layers)
-    return student
-
-
 def _run(
     job: StudentJob,
+    plan: _Plan,
     source: Source,
     teacher: Model,
-    student: Model,
-    shape: Shape,
     rows: Rows,
     place: Workspace,
     progress: Progress,
 ) -> Run:
-    device, size = choose_device(job.device), shape_of(teacher.config)
-    widths = Widths(job.data.task, shape.layers, shape.hidden, size.layers, size.hidden)
+    device = choose_device(job.device)
     identity: dict[str, Any] = {
         "teacher": job.teacher,
         "teacher_sha256": source.digest,
         "data": job.data_name,
         "data_sha256": job.data.digest(),
         "student": job.student,
-        "shape": shape.as_dict(),
+        "shape": plan.shape.as_dict(),
         "seed": job.seed,
         "max_length": rows.max_length,
         "precision": precision(device),
     }
     return Run(
-        model=student,
-        objectives=build_objectives(job.recipe, widths),
+        model=plan.student,
+        objectives=plan.objectives,
         teacher=_teacher(job, source, teacher, rows, place, progress),
         task=job.data.task,
         train=rows.train,

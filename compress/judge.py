@@ -8,7 +8,6 @@ from kdc.compress.encode import encode, plain_tokenizer
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.evaluate import predict
 from kdc.compress.families import max_length
-from kdc.compress.files import MANIFEST, read_json
 from kdc.compress.models import (
     find_model,
     is_classifier,
@@ -84,9 +83,7 @@ def folder_answers(
     if not is_classifier(read_config(source.folder)):
         raise KdcError(f"{name} has no head for classification: fine-tune it with kdc teacher")
     model = load_classifier(source)
-    manifest = source.folder / MANIFEST
-    wanted = (read_json(manifest) if manifest.is_file() else {}).get("max_length")
-    length = min(wanted if type(wanted) is int else DEFAULT_MAX_LENGTH, max_length(model))
+    length = min(source.max_length or DEFAULT_MAX_LENGTH, max_length(model))
     tokenizer = load_tokenizer(source)
     examples = encode(plain_tokenizer(tokenizer, length), rows, progress, "rows")
     refuse_foreign_tokens(source, [examples])

@@ -41,6 +41,13 @@ class Source:
     digest: str
     """sha256 over its configuration, weights and tokenizer files."""
 
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that kdc cut its texts to; None for a model from elsewhere."""
+        manifest = self.folder / MANIFEST
+        length = read_json(manifest).get("max_length") if manifest.is_file() else None
+        return length if isinstance(length, int) else None
+
 
 def find_model(name: str, progress: Progress) -> Source:
     """Find an encoder by the name a user gives: `minilm`, a local folder or a Hub id.

@@ -13,7 +13,7 @@ from kdc.compress.workspace import Workspace
 
 
 def ready_teacher(
-    name: str,
+    encoder: Source,
     data: Dataset,
     data_name: str,
     place: Workspace,
@@ -23,7 +23,7 @@ def ready_teacher(
     device: str,
     max_length: int | None,
 ) -> Source:
-    """Return a teacher with a head for classification.
+    """Return a teacher with a head for classification: `encoder` itself where it has one.
 
     A bare encoder (such as `minilm`) is fine-tuned on the data first. It is kept under a name that
     holds the digest of encoder, data and options, so that later runs beside this one use it again;
@@ -32,18 +32,19 @@ def ready_teacher(
     Raises:
         KdcError: the model cannot be found or loaded, or the run was stopped (its state is kept).
     """
-    source = find_model(name, progress)
-    if is_classifier(read_config(source.folder)):
-        return source
+    if is_classifier(read_config(encoder.folder)):
+        return encoder
     recipe = load_recipe(FINETUNE)
-    parts = (source.digest, data.digest(), repr(recipe), seed, max_length)
+    parts = (encoder.digest, data.digest(), repr(recipe), seed, max_length)
     key = digest_of(repr(parts).encode()).hexdigest()[:8]
-    out = place.teachers / f"{Path(name).name}-{data.task.name}-{key}"
+    out = place.teachers / f"{Path(encoder.name).name}-{data.task.name}-{key}"
     if (out / MANIFEST).is_file():
-        progress.say(f"teacher: {name}, fine-tuned on {data.task.name} before ({_short(out)})")
+        progress.say(f"teacher: {encoder.name}, fine-tuned before ({_short(out)})")
         return find_model(str(out), progress)
-    progress.say(f"teacher: fine-tuning {name} on {data.task.name} first ({_short(out)})")
-    job = TeacherJob(name, data, data_name, recipe, out, seed, device, max_length, resume=True)
+    progress.say(f"teacher: fine-tuning {encoder.name} on {data.task.name} ({_short(out)})")
+    job = TeacherJob(
+        encoder.name, data, data_name, recipe, out, seed, device, max_length, resume=True
+    )
     finetune(job, progress)
     return find_model(str(out), progress)
 

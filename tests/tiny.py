@@ -12,6 +12,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from kdc.compress.data.dataset import Dataset, Split
+from kdc.compress.distill import StudentJob
 from kdc.compress.encode import encode
 from kdc.compress.examples import Examples
 from kdc.compress.files import write_json
@@ -175,6 +176,13 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str = "hinton", **train: flo
         state=state,
         fingerprint={"seed": seed, "recipe": chosen.as_dict()},
     )
+
+
+def tiny_job(teacher: Path, out: Path, **changes: object) -> StudentJob:
+    """Ask for a student of one layer, in 12 steps that learn something."""
+    recipe = tiny_recipe(learning_rate=2e-3)
+    job = StudentJob(str(teacher), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
+    return replace(job, **changes)  # type: ignore[arg-type]
 
 
 class Recorder:

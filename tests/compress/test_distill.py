@@ -5,7 +5,6 @@ import signal
 import tomllib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +12,19 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from kdc.compress import ready_teacher
 from kdc.compress.artifact import read_student
-from kdc.compress.distill import StudentJob, distill
+from kdc.compress.distill import distill
 from kdc.compress.errors import KdcError
 from kdc.compress.files import lock, sha256
 from kdc.compress.progress import Advance, Silent
-from kdc.compress.recipe import FINETUNE, load_recipe, recipe_names
+from kdc.compress.recipe import load_recipe
 from kdc.compress.student_folder import Report
 from kdc.compress.workspace import Workspace
 from tests.faults import die_at_fsync, refusing, start
-from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_recipe, tiny_teacher
+from tests.tiny import Recorder, tiny_data, tiny_job, tiny_recipe, tiny_teacher
 
 ASKING = "asking the teacher"
 DISTILLING = "distilling 1x32"
-
-
-def job_of(teacher: Path, out: Path, **changes: object) -> StudentJob:
-    recipe = tiny_recipe(learning_rate=2e-3)
-    job = StudentJob(str(teacher), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
-    return replace(job, **changes)  # type: ignore[arg-type]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -47,7 +39,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def done(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
     out = tmp_path_factory.mktemp("reference") / "student"
-    return out, distill(job_of(teacher, out), Silent())
+    return out, distill(tiny_job(teacher, out), Silent())
 
 
 class TestFolder:
@@ -102,7 +94,7 @@ class TestFolder:
 
     def test_the_recipe_repeats_the_run(self, done: tuple[Path, Report], teacher: Path) -> None:
         out, _ = done
-        assert load_recipe(str(out / "recipe.toml")) == job_of(teacher, out).recipe
+        assert load_recipe(str(out / "recipe.toml")) == tiny_job(teacher, out).recipe
         run = tomllib.loads((out / "recipe.toml").read_text())["run"]
         assert (run["teacher"], run["data"], run["student"]) == (str(teacher), "tiny", "1x32")
         assert (run["seed"], run["max_length"]) == (0, 32)
@@ -126,9 +118,9 @@ class TestRepeating:
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path
     ) -> None:
         torch.manual_seed(123)
-        distill(job_of(teacher, tmp_path / "again"), Silent())
+        distill(tiny_job(teacher, tmp_path / "again"), Silent())
         assert digests(tmp_path / "again") == digests(done[0])
-        distill(job_of(teacher, tmp_path / "other", seed=1), Silent())
+        distill(tiny_job(teacher, tmp_path / "other", seed=1), Silent())
         assert (
             digests(tmp_path / "other")["model.safetensors"]
             != digests(done[0])["model.safetensors"]
@@ -142,28 +134,28 @@ class TestRepeating:
         child = start(distill_and_die, str(teacher), str(tmp_path / "student"), at_fsync)
         child.join(60)
         assert child.exitcode == -signal.SIGKILL
-        distill(job_of(teacher, tmp_path / "student", resume=True), Silent())
+        distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
         assert digests(tmp_path / "student") == digests(done[0])
 
     def test_a_second_run_does_not_ask_the_teacher_again(
         self, teacher: Path, tmp_path: Path
     ) -> None:
         first, second = Recorder(), Recorder()
-        distill(job_of(teacher, tmp_path / "a"), first)
-        distill(job_of(teacher, tmp_path / "b", student="2x32"), second)
+        distill(tiny_job(teacher, tmp_path / "a"), first)
+        distill(tiny_job(teacher, tmp_path / "b", student="2x32"), second)
         assert ASKING in first.bars
         assert ASKING not in second.bars
         kept = next((tmp_path / ".kdc" / "kept").glob("*.safetensors"))
         kept.write_bytes(kept.read_bytes()[:-1])
         third = Recorder()
-        distill(job_of(teacher, tmp_path / "a"), third)
+        distill(tiny_job(teacher, tmp_path / "a"), third)
         assert ASKING in third.bars
         assert any("does not match its sha256" in line for line in third.said)
 
 
 def distill_and_die(teacher: str, out: str, at_fsync: int) -> None:
     die_at_fsync(at_fsync)
-    distill(job_of(Path(teacher), Path(out)), Silent())
+    distill(tiny_job(Path(teacher), Path(out)), Silent())
 
 
 class TestResuming:
@@ -174,12 +166,12 @@ class TestResuming:
         child.join(60)
         for changes in ({"seed": 1}, {"student": "2x32"}, {"recipe": tiny_recipe()}):
             with pytest.raises(KdcError, match="give the same options to --resume it"):
-                distill(job_of(teacher, out, resume=True, **changes), Silent())
+                distill(tiny_job(teacher, out, resume=True, **changes), Silent())
 
     def test_with_nothing_kept_it_simply_starts(
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path
     ) -> None:
-        distill(job_of(teacher, tmp_path / "student", resume=True), Silent())
+        distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
         assert digests(tmp_path / "student") == digests(done[0])
 
 
@@ -207,7 +199,7 @@ class TestRefusals:
         (tmp_path / "out" / "photo.jpg").write_bytes(b"me")
         progress = Recorder()
         with pytest.raises(KdcError, match="already holds something else"):
-            distill(job_of(teacher, tmp_path / "out"), progress)
+            distill(tiny_job(teacher, tmp_path / "out"), progress)
         assert progress.bars == []
         assert (tmp_path / "out" / "photo.jpg").read_bytes() == b"me"
         assert os.listdir(tmp_path) == ["out"]
@@ -218,7 +210,7 @@ class TestRefusals:
             lock(Workspace(out).lock, "x"),
             pytest.raises(KdcError, match="student is in use by another run"),
         ):
-            distill(job_of(teacher, out), Silent())
+            distill(tiny_job(teacher, out), Silent())
 
     @pytest.mark.parametrize(("kib", "site"), [(8, "best-4"), (150, "step-4"), (300, "step-8")])
     def test_a_full_disk_while_training_is_one_sentence(
@@ -227,7 +219,7 @@ class TestRefusals:
         """Bug: what the disk refuses to safetensors ends in a traceback."""
         disk = small_disk(kib)
         with pytest.raises(KdcError, match=f"{site}.safetensors: the disk is full: free some"):
-            distill(job_of(teacher, disk / "student"), Silent())
+            distill(tiny_job(teacher, disk / "student"), Silent())
         assert os.listdir(disk) == [".kdc"]
 
     @pytest.mark.parametrize("left", [0, 30, 100, 170])
@@ -241,11 +233,11 @@ class TestRefusals:
         """Bug: 'run it again' without --resume throws the training away; half a folder stays."""
         disk = small_disk(1000)
         with pytest.raises(KdcError, match=r"the disk is full.*the training is kept: add --resume"):
-            distill(job_of(teacher, disk / "student"), Filling(disk, left))
+            distill(tiny_job(teacher, disk / "student"), Filling(disk, left))
         assert sorted(os.listdir(disk)) == [".kdc", "filler"]
         (disk / "filler").unlink()
         progress = Recorder()
-        distill(job_of(teacher, disk / "student", resume=True), progress)
+        distill(tiny_job(teacher, disk / "student", resume=True), progress)
         assert f"{DISTILLING}: going on at step 12 of 12" in progress.said
         assert digests(disk / "student") == digests(done[0])
 
@@ -255,72 +247,5 @@ class TestRefusals:
         monkeypatch.setattr(os, "open", refusing(errno.EROFS))
         progress = Recorder()
         with pytest.raises(KdcError, match="the folder is read-only: choose another --out"):
-            distill(job_of(teacher, tmp_path / "student"), progress)
+            distill(tiny_job(teacher, tmp_path / "student"), progress)
         assert progress.bars == []
-
-
-class TestKinds:
-    @pytest.mark.parametrize("name", [name for name in recipe_names() if name != FINETUNE])
-    def test_every_recipe_that_ships_trains_a_student(
-        self, teacher: Path, tmp_path: Path, name: str
-    ) -> None:
-        progress = Recorder()
-        recipe = tiny_recipe(name, learning_rate=2e-3)
-        report = distill(job_of(teacher, tmp_path / "s", recipe=recipe), progress)
-        assert set(recipe.losses) <= set(report.history[0])
-        assert (ASKING in progress.bars) == (name == "hinton")
-        main = next(iter(recipe.losses))
-        assert report.history[-1][main] < report.history[0][main]
-        read_student(tmp_path / "s")
-
-    def test_layers_of_another_width_and_depth(self, tmp_path: Path) -> None:
-        """Bug: the projection between two widths, or a layer map, only fits equal shapes."""
-        teacher = tiny_teacher(tmp_path / "teacher", layers=4, hidden=48)
-        recipe = tiny_recipe("layers", learning_rate=2e-3)
-        job = job_of(teacher, tmp_path / "s", recipe=recipe, student="2x32", heads=2)
-        report = distill(job, Silent())
-        assert report.history[-1]["hidden_states"] < report.history[0]["hidden_states"]
-        config = json.loads((tmp_path / "s" / "config.json").read_text())
-        assert (config["num_hidden_layers"], config["hidden_size"]) == (2, 32)
-
-    @pytest.mark.parametrize(
-        ("kind", "pair"), [("classification", True), ("regression", False), ("regression", True)]
-    )
-    def test_pairs_and_scores(self, tmp_path: Path, kind: str, pair: bool) -> None:
-        data = tiny_data(kind, pair=pair)  # type: ignore[arg-type]
-        teacher = tiny_teacher(tmp_path / "teacher", data)
-        recipe = tiny_recipe(learning_rate=2e-3)
-        job = job_of(teacher, tmp_path / "s", data=data, recipe=recipe, student="2x32")
-        report = distill(job, Silent())
-        student = read_student(tmp_path / "s")
-        assert report.dev["student"].value > 0.5
-        assert student.task == data.task
-        dev = student.dev()
-        assert (dev.pairs is not None) == pair
-        assert bool(dev.types.any()) == pair
-        model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "s").eval()
-        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "s")
-        texts = (dev.texts[3], dev.pairs[3]) if dev.pairs else (dev.texts[3],)
-        with torch.no_grad():
-            logits = model(**tokenizer(*texts, return_tensors="pt")).logits[0].numpy()
-        assert dev.logits is not None
-        np.testing.assert_allclose(logits, dev.logits[3], atol=1e-5)
-
-
-class TestBareEncoder:
-    def test_it_is_fine_tuned_once_and_used_again(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Bug: a head of random weights teaches noise; or every run trains the teacher anew."""
-        quick = tiny_recipe(FINETUNE, learning_rate=2e-3, epochs=12.0)
-        monkeypatch.setattr(ready_teacher, "load_recipe", lambda name: quick)
-        encoder = tiny_encoder(tmp_path / "encoder")
-        first, second = Recorder(), Recorder()
-        report = distill(job_of(encoder, tmp_path / "a"), first)
-        distill(job_of(encoder, tmp_path / "b"), second)
-        assert report.dev["teacher"].value > 0.5
-        assert "fine-tuning the teacher" in first.bars
-        assert "fine-tuning the teacher" not in second.bars
-        assert any("fine-tuned on tiny before" in line for line in second.said)
-        parents = [read_student(tmp_path / name).manifest["parent"] for name in "ab"]
-        assert parents[0] == parents[1]

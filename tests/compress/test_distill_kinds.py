@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from kdc.compress import ready_teacher
+from kdc.compress.artifact import read_student
+from kdc.compress.distill import distill
+from kdc.compress.progress import Silent
+from kdc.compress.recipe import FINETUNE, recipe_names
+from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_job, tiny_recipe, tiny_teacher
+
+ASKING = "asking the teacher"
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_teacher(tmp_path_factory.mktemp("models") / "teacher")
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != FINETUNE])
+def test_every_recipe_that_ships_trains_a_student(teacher: Path, tmp_path: Path, name: str) -> None:
+    progress = Recorder()
+    recipe = tiny_recipe(name, learning_rate=2e-3)
+    report = distill(tiny_job(teacher, tmp_path / "s", recipe=recipe), progress)
+    assert set(recipe.losses) <= set(report.history[0])
+    assert (ASKING in progress.bars) == (name == "hinton")
+    main = next(iter(recipe.losses))
+    assert report.history[-1][main] < report.history[0][main]
+    read_student(tmp_path / "s")
+
+
+def test_layers_of_another_width_and_depth(tmp_path: Path) -> None:
+    """Bug: the projection between two widths, or a layer map, only fits equal shapes."""
+    teacher = tiny_teacher(tmp_path / "teacher", layers=4, hidden=48)
+    recipe = tiny_recipe("layers", learning_rate=2e-3)
+    job = tiny_job(teacher, tmp_path / "s", recipe=recipe, student="2x32", heads=2)
+    report = distill(job, Silent())
+    assert report.history[-1]["hidden_states"] < report.history[0]["hidden_states"]
+    config = json.loads((tmp_path / "s" / "config.json").read_text())
+    assert (config["num_hidden_layers"], config["hidden_size"]) == (2, 32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pair"), [("classification", True), ("regression", False), ("regression", True)]
+)
+def test_pairs_and_scores(tmp_path: Path, kind: str, pair: bool) -> None:
+    data = tiny_data(kind, pair=pair)  # type: ignore[arg-type]
+    teacher = tiny_teacher(tmp_path / "teacher", data)
+    recipe = tiny_recipe(learning_rate=2e-3)
+    job = tiny_job(teacher, tmp_path / "s", data=data, recipe=recipe, student="2x32")
+    report = distill(job, Silent())
+    student = read_student(tmp_path / "s")
+    assert report.dev["student"].value > 0.5
+    assert student.task == data.task
+    dev = student.dev()
+    assert (dev.pairs is not None) == pair
+    assert bool(dev.types.any()) == pair
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "s").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "s")
+    texts = (dev.texts[3], dev.pairs[3]) if dev.pairs else (dev.texts[3],)
+    with torch.no_grad():
+        logits = model(**tokenizer(*texts, return_tensors="pt")).logits[0].numpy()
+    assert dev.logits is not None
+    np.testing.assert_allclose(logits, dev.logits[3], atol=1e-5)
+
+
+def test_it_is_fine_tuned_once_and_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: a head of random weights teaches noise; or every run trains the teacher anew."""
+    quick = tiny_recipe(FINETUNE, learning_rate=2e-3, epochs=12.0)
+    monkeypatch.setattr(ready_teacher, "load_recipe", lambda name: quick)
+    encoder = tiny_encoder(tmp_path / "encoder")
+    first, second = Recorder(), Recorder()
+    report = distill(tiny_job(encoder, tmp_path / "a"), first)
+    distill(tiny_job(encoder, tmp_path / "b"), second)
+    assert report.dev["teacher"].value > 0.5
+    assert "fine-tuning the teacher" in first.bars
+    assert "fine-tuning the teacher" not in second.bars
+    assert any("fine-tuned on tiny before" in line for line in second.said)
+    parents = [read_student(tmp_path / name).manifest["parent"] for name in "ab"]
+    assert parents[0] == parents[1]

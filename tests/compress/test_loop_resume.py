@@ -1,0 +1,224 @@
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from kdc.compress import loop
+from kdc.compress.errors import KdcError
+from kdc.compress.evaluate import predict
+from kdc.compress.loop import Run, train
+from kdc.compress.metrics import Score
+from kdc.compress.progress import Advance, Silent
+from kdc.compress.signals import KeptTeacher
+from tests.faults import die_at_fsync, start
+from tests.tiny import Recorder, Stopped, tiny_run
+
+STEPS = 12
+WHAT = "distilling"
+
+
+class Signalling(Silent):
+    """A Progress that sends this process a signal after some steps."""
+
+    def __init__(self, number: signal.Signals, after: int) -> None:
+        self.number, self.after = number, after
+
+    @contextmanager
+    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
+        def advance(units: int) -> None:
+            self.after -= units
+            if self.after == 0:
+                os.kill(os.getpid(), self.number)
+
+        yield advance
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
+    return weights(finish(tmp_path_factory.mktemp("reference") / "run"))
+
+
+def finish(state: Path, *, resume: bool = False) -> Run:
+    run = tiny_run(state)
+    train(run, Silent(), WHAT, resume=resume)
+    return run
+
+
+def weights(run: Run) -> dict[str, Tensor]:
+    return dict(run.model.state_dict())
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return list(one) == list(other) and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def kept_step(state: Path) -> int:
+    return int(json.loads((state / "state.json").read_text())["step"])
+
+
+@pytest.fixture
+def saves_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+
+
+class TestRepeating:
+    def test_the_same_seed_gives_the_same_weights_and_another_others(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        torch.manual_seed(77)
+        assert same(weights(finish(tmp_path / "a")), uninterrupted)
+        other = tiny_run(tmp_path / "b", seed=1)
+        train(other, Silent(), WHAT, resume=False)
+        assert not same(weights(other), uninterrupted)
+
+    @pytest.mark.usefixtures("saves_every_step")
+    def test_saving_more_often_changes_nothing(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        """Bug: on a slower machine the state is kept more often, and the weights differ."""
+        assert same(weights(finish(tmp_path / "a")), uninterrupted)
+
+    @pytest.mark.usefixtures("saves_every_step")
+    @pytest.mark.parametrize("step", [2, 5, 6, 7, 12])
+    def test_stopped_at_any_step_and_resumed_the_weights_are_the_same(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor], step: int
+    ) -> None:
+        """Bug: a resumed run draws other dropout, other batches or another learning rate."""
+        with pytest.raises(Stopped):
+            train(tiny_run(tmp_path), Recorder(WHAT, step), WHAT, resume=False)
+        assert kept_step(tmp_path) == step - 1
+        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+
+    def test_a_run_that_had_ended_is_not_trained_again(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        """Bug: killed between the last step and the student folder, a run starts over."""
+        finish(tmp_path)
+        run, progress = tiny_run(tmp_path), Recorder(WHAT, after=1)
+        train(run, progress, WHAT, resume=True)
+        assert same(weights(run), uninterrupted)
+
+    def test_without_resume_a_run_starts_over(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        other = tiny_run(tmp_path, seed=1)
+        train(other, Silent(), WHAT, resume=False)
+        assert same(weights(finish(tmp_path)), uninterrupted)
+
+    def test_resuming_with_nothing_kept_simply_starts(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        assert same(weights(finish(tmp_path / "none", resume=True)), uninterrupted)
+
+    def test_resuming_another_run_is_refused(self, tmp_path: Path) -> None:
+        finish(tmp_path)
+        with pytest.raises(KdcError, match="had another teacher, data, recipe or option"):
+            train(tiny_run(tmp_path, learning_rate=0.5), Silent(), WHAT, resume=True)
+
+    def test_the_best_is_remembered_over_a_resume(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Bug: after --resume the first evaluation counts as the best so far."""
+        values, seen = iter([0.9, 0.5, 0.1, 0.3]), []
+
+        def scored(*_: Any) -> Score:  # noqa: ANN401
+            return Score("accuracy", next(values), 1, 0, 1)
+
+        def spy(model: Any, *rest: Any) -> Any:  # noqa: ANN401
+            seen.append(model.classifier.weight.detach().clone())
+            return predict(model, *rest)
+
+        monkeypatch.setattr(loop, "predict", spy)
+        monkeypatch.setattr(loop, "score", scored)
+        with pytest.raises(KdcError, match="stopped"):
+            run = tiny_run(tmp_path, evaluations=4)
+            train(run, Signalling(signal.SIGINT, 7), WHAT, resume=False)
+        run = tiny_run(tmp_path, evaluations=4)
+        train(run, Silent(), WHAT, resume=True)
+        assert torch.equal(run.model.classifier.weight, seen[0])
+
+
+def train_and_die(state: str, at_fsync: int) -> None:
+    loop._SAVE_SECONDS = -1.0
+    die_at_fsync(at_fsync)
+    finish(Path(state))
+
+
+def train_on(state: str) -> None:
+    loop._SAVE_SECONDS = -1.0
+    finish(Path(state), resume=True)
+
+
+class TestKilled:
+    @pytest.mark.parametrize("at_fsync", [1, 2, 3, 4, 5, 8, 18, 19, 21, 22, 24, 50])
+    def test_killed_while_a_state_is_written_the_weights_are_the_same(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor], at_fsync: int
+    ) -> None:
+        """Bug: a kill in the middle of a save leaves a state of two steps, or none at all."""
+        child = start(train_and_die, str(tmp_path), at_fsync)
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+
+    def test_killed_again_and_again_at_random_instants_the_weights_are_the_same(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        rng, kills = random.Random(1), 0
+        for _ in range(6):
+            child = start(train_on, str(tmp_path))
+            deadline = time.monotonic() + 30
+            while child.is_alive() and not (tmp_path / "state.json").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.1))
+            child.kill()
+            child.join(30)
+            kills += child.exitcode == -signal.SIGKILL
+        assert kills
+        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+
+
+class TestStopped:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_keeps_the_state_and_says_how_to_go_on(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor], number: signal.Signals
+    ) -> None:
+        """Bug: Ctrl-C after three hours ends in a traceback and an empty folder."""
+        with pytest.raises(KdcError, match=r"stopped at step 5 of 12.*--resume") as caught:
+            train(tiny_run(tmp_path), Signalling(number, 5), WHAT, resume=False)
+        assert caught.value.exit_code == 1
+        assert kept_step(tmp_path) == 5
+        progress = Recorder()
+        run = tiny_run(tmp_path)
+        train(run, progress, WHAT, resume=True)
+        assert progress.said == ["distilling: going on at step 5 of 12"]
+        assert same(weights(run), uninterrupted)
+
+    def test_a_signal_at_the_last_step_does_not_lose_the_run(
+        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+    ) -> None:
+        with pytest.raises(KdcError, match="stopped at step 12 of 12"):
+            train(tiny_run(tmp_path), Signalling(signal.SIGINT, STEPS), WHAT, resume=False)
+        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+
+    @pytest.mark.usefixtures("saves_every_step")
+    def test_a_loss_that_is_not_finite_is_named_and_the_last_good_state_kept(
+        self, tmp_path: Path
+    ) -> None:
+        """Bug: NaN weights are saved over good ones, and argmax of NaN scores like a class."""
+        run = tiny_run(tmp_path)
+        broken = run.teacher.logits.clone()  # type: ignore[attr-defined]
+        broken[loop.epoch_order(run.train.lengths, 16, 0, 0)[3][0]] = float("nan")
+        with pytest.raises(KdcError, match=r"the loss soft_labels became nan by step 4.*rate"):
+            train(replace(run, teacher=KeptTeacher(broken)), Silent(), WHAT, resume=False)
+        assert kept_step(tmp_path) == 3
