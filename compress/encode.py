@@ -18,7 +18,7 @@ from kdc.compress.progress import Progress
 
 Index = npt.NDArray[np.int64]
 _CHUNK = 1024  # texts handed to the Rust tokenizer at once
-_POOL = 64  # batches sorted by length together: padding stays under 2 % and order stays random
+_POOL = 64  # batches sorted by length together: padding is a few % and the order stays random
 
 
 def plain_tokenizer(tokenizer: Any, max_length: int) -> Tokenizer:  # noqa: ANN401

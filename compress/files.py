@@ -152,7 +152,7 @@ def whole_folder(out: Path, form: str) -> Iterator[Path]:
 
 def refuse_foreign(out: Path, form: str) -> None:
     """Raise KdcError when `out` holds anything but a folder of this `form` or nothing at all."""
-    if out.name in ("", ".."):
+    if out.name in ("", "..") or out.is_mount():  # a rename could not take its place
         raise KdcError(f"{out} is no name for a new folder: give --out one, such as {out / 'new'}")
     if not out.exists() and not out.is_symlink():
         return

@@ -145,6 +145,11 @@ class TestRefuseForeign:
         with pytest.raises(KdcError, match="no name for a new folder"):
             refuse_foreign(Path(name), FORM)
 
+    def test_a_mounted_disk_is_refused(self, small_disk: Callable[[int], Path]) -> None:
+        """Bug: a container's `--out /output` fails at the rename, after all the training."""
+        with pytest.raises(KdcError, match="no name for a new folder"):
+            refuse_foreign(small_disk(64), FORM)
+
 
 class TestManifest:
     def test_every_file_is_listed_with_its_digest_and_size(self, tmp_path: Path) -> None:
@@ -212,5 +217,5 @@ class TestManifest:
 
     def test_another_format_is_named(self, tmp_path: Path) -> None:
         out = make_folder(tmp_path / "out")
-        with pytest.raises(KdcError, match="'kdc.demo/1', wanted 'kdc.demo/2'"):
+        with pytest.raises(KdcError, match=r"'kdc\.demo/1', wanted 'kdc\.demo/2'"):
             read_manifest(out, "kdc.demo/2", "demo")

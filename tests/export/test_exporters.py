@@ -56,17 +56,12 @@ def test_the_file_names_its_axes_and_nothing_of_this_machine(fp32: Path) -> None
     assert b"stack_trace" not in fp32.read_bytes()
 
 
-def test_the_same_student_gives_the_same_bytes(
-    student_folder: Path, fp32: Path, tmp_path: Path
+def test_the_same_student_gives_the_same_bytes_and_no_chatter(
+    student_folder: Path, fp32: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """A digest that changes from run to run cannot be checked; pages of notes hide an error."""
     EXPORTERS["torch"].export(student_folder, tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == fp32.read_bytes()
-
-
-def test_no_chatter_reaches_the_terminal(
-    student_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    EXPORTERS["torch"].export(student_folder, tmp_path / "model.onnx")
     assert capfd.readouterr() == ("", "")
 
 

@@ -16,7 +16,7 @@ from kdc.export import ship as module
 from kdc.export.phone_model import find_phone, read_phone
 from kdc.export.session import answer, open_session
 from kdc.export.ship import Shipped, ship
-from tests.student import LABELS, MAX_LENGTH, make_student, make_task, remake
+from tests.student import LABELS, MAX_LENGTH, remake
 
 
 def export(student: Path, out: Path, **options: Any) -> Shipped:  # noqa: ANN401
@@ -70,19 +70,13 @@ def test_the_manifest_says_where_it_comes_from_and_how_good_it_is(
     assert json.loads(json.dumps(shipped.as_dict()))["method"] == "int8-dynamic"
 
 
+@pytest.mark.usefixtures("ready_export")
 def test_the_same_student_gives_the_same_folder(
     student_folder: Path, shipped: Shipped, tmp_path: Path
 ) -> None:
     """A digest that changes from run to run cannot be checked by anybody else."""
     again = export(student_folder, tmp_path / "phone", method="auto", max_drop=30.0)
     assert sha256(again.folder / "manifest.json") == sha256(shipped.folder / "manifest.json")
-
-
-def test_pairs_of_a_model_without_token_types_go_the_whole_way(tmp_path: Path) -> None:
-    """Every tokenizer marks the second text; DistilBERT has no input for it."""
-    student = make_student(tmp_path / "student", "DistilBert", make_task(pair=True), rows=20)
-    done = export(student, tmp_path / "phone", method="int8-dynamic", max_drop=90.0)
-    assert open_session(read_phone(done.folder).model).inputs == ("input_ids", "attention_mask")
 
 
 @pytest.fixture
@@ -93,6 +87,7 @@ def earlier(shipped: Shipped, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("ready_export")
 def test_without_quantization_the_model_is_called_model_onnx(
     student_folder: Path, earlier: Path
 ) -> None:
@@ -109,6 +104,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): sha256(p) for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.usefixtures("ready_export")
 @pytest.mark.parametrize("fault", ["gate", "interrupt", "full disk", "nan"])
 def test_whatever_fails_leaves_everything_as_it_was(
     fault: str, student_folder: Path, earlier: Path, monkeypatch: pytest.MonkeyPatch
