@@ -36,7 +36,8 @@ def start_from_teacher(student: Model, teacher: Model, layers: LayerMap) -> None
             place = layer_of(name, ours.layers)
             origin = place[0].format(chosen[place[1]]) if place else name
             if origin in source:
-                target.copy_(_reduced(source[origin], target, basis))
+                scale = name.endswith("weight") and target.dim() == 1
+                target.copy_(_reduced(source[origin], target, basis, scale=scale))
 
 
 def principal_directions(embeddings: Tensor, width: int) -> Tensor:
@@ -55,12 +56,12 @@ def _embeddings(model: Model) -> Tensor:
     return weight.detach()
 
 
-def _reduced(source: Tensor, like: Tensor, basis: Tensor | None) -> Tensor:
+def _reduced(source: Tensor, like: Tensor, basis: Tensor | None, *, scale: bool) -> Tensor:
     """Cut a teacher's tensor to the shape of `like`.
 
     A dimension of the teacher's width is rotated into `basis`; any other that is too long keeps
-    evenly spread entries (heads and FFN neurons have no order). A vector that is a norm's scale
-    keeps its mean, since a rotated scale means nothing. A shape that still differs (a family with
+    evenly spread entries (heads and FFN neurons have no order). A norm's `scale` keeps its mean,
+    since a rotated scale means nothing. A shape that still differs (a family with
     further sizes of its own) stays as the student drew it.
     """
     if source.shape == like.shape:
@@ -68,7 +69,7 @@ def _reduced(source: Tensor, like: Tensor, basis: Tensor | None) -> Tensor:
     result = source.float()
     if source.dim() != like.dim():
         return like
-    if source.dim() == 1 and basis is not None and bool((source > 0).float().mean() > 0.9):
+    if scale and basis is not None:
         return source.mean().expand_as(like)
     for axis, (long, short) in enumerate(zip(source.shape, like.shape, strict=True)):
         if long == short:

@@ -76,6 +76,10 @@ def _divisors(width: int) -> str:
     return ", ".join(str(heads) for heads in usual or [1])
 
 
+def _usual_heads(width: int) -> int:
+    return next(heads for heads in range(max(1, width // 64), 0, -1) if width % heads == 0)
+
+
 _TURC_NAMES = {(2, 128): "bert-tiny", (4, 256): "bert-mini", (4, 512): "bert-small"}
 _TURC_NAMES[8, 512] = "bert-medium"
 _TURC = "Turc et al. 2019, arXiv 1908.08962"
@@ -138,7 +142,7 @@ def choose_shape(
     elif free:
         layers, hidden = int(free[1]), int(free[2])
         same = hidden == teacher.hidden
-        usual = teacher.heads if same else max(1, hidden // 64)
+        usual = teacher.heads if same else _usual_heads(hidden)
         width = teacher.ffn if same else 4 * hidden
         # the heads are checked in Shape, so the user's own come in at once
         shape = Shape(layers, hidden, heads or usual, width, teacher.activation)

@@ -64,7 +64,8 @@ def find_phone(path: Path) -> Phone:
         return read_phone(folder.parent)
     digest = sha256(path)
     for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
-        if digest in manifest.read_text(encoding="utf-8", errors="replace"):
+        text = manifest.read_text(encoding="utf-8", errors="replace")
+        if digest in text and is_phone(manifest.parent):
             phone = read_phone(manifest.parent)
             if sha256(phone.model) == digest:
                 return phone

@@ -2,9 +2,9 @@
 
 Nothing is downloaded: the rows are drawn from a grammar that ships beside this file, one TOML file
 for each split. A template is plain text with `{slot}` (a value of that slot) and `(a|b|)` (one of
-several, or nothing); values may use both. Splits share no template, slot value, filler or mishearing,
-so that a model is scored on wordings it has not seen. What is drawn is then made as untidy as speech
-and thumbs make it.
+several, or nothing); a value may have groups of its own. The splits share no template, slot value,
+filler or mishearing, so that a model is scored on wordings it has not seen. What is drawn is then
+made as untidy as speech and thumbs make it.
 """
 
 import re

@@ -151,7 +151,9 @@ def lengths_of(rows: int) -> Any:  # noqa: ANN401
     return np.clip(np.exp(rng.normal(3.0, 0.5, rows)), 3, 128).astype(np.int32)
 
 
-@pytest.mark.parametrize(("rows", "size"), [(1, 32), (31, 32), (32, 32), (33, 32), (5000, 32), (7, 1)])
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 32), (31, 32), (32, 32), (33, 32), (5000, 32), (7, 1)]
+)
 def test_an_epoch_has_every_row_exactly_once(rows: int, size: int) -> None:
     """Bug: the last, smaller batch or pool is dropped, or a row comes twice."""
     order = epoch_order(lengths_of(rows), size, seed=0, epoch=0)
@@ -215,7 +217,9 @@ def test_a_batch_is_its_rows_padded_to_the_longest() -> None:
 def test_classes_stay_whole_numbers_and_scores_stay_fp32(labels: Any, dtype: torch.dtype) -> None:  # noqa: ANN401
     """Bug: scores are cut to whole numbers on their way to the device."""
     ones = np.ones(2, np.int32)
-    examples = Examples(ones, ones.astype(np.uint8), ones, np.array([1, 2], labels), ["a", "b"], None)
+    examples = Examples(
+        ones, ones.astype(np.uint8), ones, np.array([1, 2], labels), ["a", "b"], None
+    )
     batch = Batches(examples, 0, torch.device("cpu")).make(np.array([1, 0]))
     assert batch.labels.dtype == dtype
     assert batch.labels.tolist() == [2, 1]

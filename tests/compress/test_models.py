@@ -68,7 +68,7 @@ def refused(folder: Path, task: Task | None = None) -> str:
 def test_every_family_loads_with_the_head_it_has_and_with_a_new_one(
     family: str, tmp_path: Path
 ) -> None:
-    """Bug: a family's head, prefix or names are unknown, or its head is taken for a lost encoder."""
+    """Bug: a family's names are unknown, or its head is taken for a lost part of the encoder."""
     model = family_model(family)
     source = Source(family, save_model(tmp_path / "model", model), "")
     ids = some_ids(2, 8)
@@ -93,13 +93,16 @@ def test_a_bare_encoder_of_every_family_takes_a_head_but_is_no_classifier(
     save_model(folder, bare)
     source = find_model(str(folder), Silent())
     assert not is_classifier(read_config(folder))
-    assert load_classifier(source, tiny_data().task)(input_ids=some_ids(1, 5)).logits.shape == (1, 4)
-    with pytest.raises(KdcError, match="do not fit its config.json"):
+    assert load_classifier(source, tiny_data().task)(input_ids=some_ids(1, 5)).logits.shape == (
+        1,
+        4,
+    )
+    with pytest.raises(KdcError, match=r"do not fit its config\.json"):
         load_classifier(source)
 
 
 def test_a_model_comes_in_fp32_and_without_dropout(folder: Path) -> None:
-    """Bug: half-precision weights are trained in half precision, or answers differ from run to run."""
+    """Bug: half-precision weights are trained as such, or answers differ from run to run."""
     model = tiny_model().half()
     save_model(folder, model)
     loaded = load(folder)
@@ -239,7 +242,9 @@ def test_a_missing_head_is_refused_unless_a_new_one_is_wanted(folder: Path) -> N
     load(folder, tiny_data().task)
 
 
-@pytest.mark.parametrize("change", [{"hidden_size": 64}, {"vocab_size": 64}, {"num_hidden_layers": 3}])
+@pytest.mark.parametrize(
+    "change", [{"hidden_size": 64}, {"vocab_size": 64}, {"num_hidden_layers": 3}]
+)
 def test_a_configuration_of_other_sizes_is_refused(folder: Path, change: dict[str, int]) -> None:
     """Bug: mismatched tensors are drawn anew without a word."""
     edit(folder / "config.json", **change)
@@ -329,7 +334,9 @@ def test_a_hostile_configuration_ends_in_a_sentence_and_at_once(
     assert time.monotonic() - start < 5
 
 
-@pytest.mark.parametrize("architectures", [5, ["__builtins__"], ["Trainer", 7], [None], "Bert", None])
+@pytest.mark.parametrize(
+    "architectures", [5, ["__builtins__"], ["Trainer", 7], [None], "Bert", None]
+)
 def test_architectures_that_name_no_model_make_no_classifier(
     folder: Path, architectures: object
 ) -> None:
@@ -408,7 +415,7 @@ def test_a_damaged_tokenizer_is_named(folder: Path, content: str) -> None:
 
 
 def test_a_model_without_a_tokenizer_is_refused(folder: Path) -> None:
-    """Bug: transformers makes up a tokenizer of five special tokens: every word is unknown to it."""
+    """Bug: transformers makes up a tokenizer of special tokens: every word is unknown to it."""
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         (folder / name).unlink()
     assert "knows no words" in refused(folder)
@@ -420,7 +427,10 @@ def test_one_file_of_a_vocabulary_is_enough(folder: Path, kept: str) -> None:
     for name in {"tokenizer.json", "tokenizer_config.json", "vocab.txt"} - {kept}:
         (folder / name).unlink()
     tokenizer = load_tokenizer(Source("x", folder, ""))
-    assert tokenizer.convert_ids_to_tokens(tokenizer("wake me")["input_ids"])[1:-1] == ["wake", "me"]
+    assert tokenizer.convert_ids_to_tokens(tokenizer("wake me")["input_ids"])[1:-1] == [
+        "wake",
+        "me",
+    ]
 
 
 def test_random_damage_of_a_tokenizer_never_ends_in_a_traceback(folder: Path) -> None:

@@ -30,7 +30,7 @@ def student_of(teacher: Any, size: str, **options: int) -> Any:  # noqa: ANN401
 def test_of_equal_width_every_tensor_is_the_chosen_teacher_layers(
     family: str, layers: str | tuple[int, ...], chosen: list[int]
 ) -> None:
-    """Bug: a family's layers are not recognised, so the student starts at random and learns late."""
+    """Bug: a family's layers are not recognised, so that the student starts at random."""
     teacher = family_model(family)
     student = student_of(teacher, "2x32")
     start_from_teacher(student, teacher, layers)

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import torch
+
+from kdc.compress.errors import KdcError
+from kdc.compress.losses.hard_labels import HardLabels
+from kdc.compress.losses.objective import Widths
+from kdc.compress.signals import Signals
+from kdc.compress.task import Task
+
+CLASSES = Task("t", "classification", ("a", "b", "c"), False, "accuracy")
+SCORES = Task("t", "regression", (), False, "pearson")
+NOTHING = Signals(torch.empty(0, 0), (), torch.ones(4, 1))
+
+
+def measure(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    loss = HardLabels()
+    loss.fit(Widths(task, 1, 1, 1, 1))
+    value: torch.Tensor = loss(Signals(logits, (), torch.ones(4, 1)), NOTHING, labels)
+    return value
+
+
+def test_classes_are_scored_by_cross_entropy() -> None:
+    """Bug: the sum in place of the mean, so that the rate depends on the batch."""
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    gold = np.array([2, 0, 1, 1])
+    z = logits.numpy()
+    expected = (np.log(np.exp(z).sum(axis=1)) - z[np.arange(4), gold]).mean()
+    assert measure(CLASSES, logits, torch.from_numpy(gold)).item() == pytest.approx(expected)
+
+
+def test_scores_are_scored_by_squared_error_row_by_row() -> None:
+    """Bug: (B, 1) against (B,) spreads to (B, B): every row is drawn to the mean of all."""
+    logits = torch.tensor([[1.0], [2.0], [3.0], [4.0]], requires_grad=True)
+    labels = torch.tensor([1.0, 2.0, 3.0, 6.0])
+    value = measure(SCORES, logits, labels)
+    assert value.item() == 1.0
+    value.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.flatten().tolist() == [0.0, 0.0, 0.0, -1.0]
+
+
+def test_a_single_class_is_refused() -> None:
+    """Bug: a perfect loss of 0 while nothing is trained."""
+    with pytest.raises(KdcError, match="one class has nothing to learn"):
+        measure(Task("t", "classification", ("a",), False, "accuracy"), torch.ones(4, 1), None)  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.errors import KdcError
+from kdc.compress.losses import LOSSES
+from kdc.compress.recipe import (
+    DEFAULT,
+    FINETUNE,
+    Recipe,
+    Start,
+    Training,
+    describe_recipes,
+    load_recipe,
+    recipe_names,
+)
+from kdc.compress.toml import to_toml
+
+LOSS = "[losses.hard_labels]\n"
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_that_ships_loads_and_comes_back_from_its_own_toml(
+    name: str, tmp_path: Path
+) -> None:
+    """Bug: a student folder's recipe.toml does not repeat the run that wrote it."""
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.about
+    assert recipe.source
+    assert set(recipe.losses) <= set(LOSSES)
+    assert load_recipe(write(tmp_path, to_toml(recipe.as_dict()))) == recipe
+
+
+def test_the_recipes_that_commands_start_with_are_there() -> None:
+    """Bug: `kdc distill` without options names a recipe that was renamed."""
+    assert {DEFAULT, FINETUNE} <= set(recipe_names())
+
+
+def test_the_table_lists_every_recipe() -> None:
+    """Bug: a recipe that cannot be found in `kdc list recipes`."""
+    columns, rows = describe_recipes()
+    assert [row[0] for row in rows] == recipe_names()
+    assert all(len(row) == len(columns) and all(row) for row in rows)
+
+
+def test_a_list_of_layers_comes_back(tmp_path: Path) -> None:
+    """Bug: a list from TOML differs from the tuple it was written from."""
+    recipe = replace(load_recipe(DEFAULT), start=Start(layers=(0, 2, 5)))
+    assert load_recipe(write(tmp_path, to_toml(recipe.as_dict()))) == recipe
+    assert Start(layers=[1, 2]) == Start(layers=(1, 2))  # type: ignore[arg-type]
+
+
+def test_the_run_section_of_a_student_folder_is_passed_over(tmp_path: Path) -> None:
+    """Bug: `--recipe student/recipe.toml` is refused for the key that says where it came from."""
+    text = 'name = "x"\n' + LOSS + '[run]\nteacher = "/far/away"\nshape = { layers = 3 }\n'
+    assert load_recipe(write(tmp_path, text)).losses == {"hard_labels": {}}
+
+
+def test_a_recipe_takes_its_files_name_where_it_has_none(tmp_path: Path) -> None:
+    """Bug: metrics of a nameless recipe."""
+    assert load_recipe(write(tmp_path, LOSS)).name == "mine"
+
+
+def test_a_users_own_epochs_are_meant() -> None:
+    """Bug: `--epochs 1` on a small table still does 1,200 steps."""
+    recipe = load_recipe(DEFAULT)
+    assert recipe.with_options(None, None) == recipe
+    changed = recipe.with_options(1.5, 3e-4).train
+    assert (changed.epochs, changed.min_steps, changed.learning_rate) == (1.5, 0, 3e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LOSS + "[train]\nepoch = 3", "unknown key in \\[train\\] of .*mine.toml 'epoch'.*epochs"),
+        (LOSS + "[start]\nlayer = 'first'", "unknown key in \\[start\\].*did you mean layers"),
+        ("lossess = 1\n" + LOSS, "'lossess': did you mean losses"),
+        (LOSS + "[start]\nweights = 'techer'", "start of the weights 'techer'.*teacher"),
+        (LOSS + "[start]\nweights = 5", "wrong type"),
+        ("train = 5\n" + LOSS, "\\[train\\] of .* must be a section"),
+        (LOSS + "[train]\nbatch = '32'", "wrong type"),
+        (LOSS + "[train]\nbatch = 32.5", "batch must be a whole number, not 32.5"),
+        (LOSS + "[train]\nbatch = true", "batch must be a whole number"),
+        (LOSS + "[train]\nevaluations = 2.0", "evaluations must be a whole number"),
+        (LOSS + "[train]\nbatch = 0", "batch must be from 1 to"),
+        (LOSS + "[train]\nepochs = [1]", "wrong type"),
+        (LOSS + "[train]\nlearning_rate = nan", "learning_rate must be from"),
+        (LOSS + "[train]\nlearning_rate = 0.0", "learning_rate must be from"),
+        (LOSS + "[train]\nclip = inf", "clip must be from"),
+        (LOSS + "[train]\ndropout = 1.0", "dropout must be from 0.0 to 0.9"),
+        (LOSS + f"[train]\nepochs = {'9' * 400}", "epochs must be from"),
+        (LOSS + "weight = 0", "weights sum to 0"),
+        (LOSS + "weight = -1", "weight must be from 0"),
+        (LOSS + "weight = nan", "weight must be from 0"),
+        (LOSS + "weight = inf", "weight must be from 0"),
+        (LOSS + f"weight = {'9' * 400}", "weight must be from 0"),
+        (LOSS + "weight = 'much'", "weight must be from 0"),
+        ("name = 'x'", "names no loss"),
+        ("losses = []", "names no loss"),
+        ("[losses]\nhard_labels = 1", "names no loss"),
+        ("[losses]", "weights sum to 0"),
+        ("name = ", "not valid TOML"),
+        ("x = " + "[" * 5000, "not valid TOML"),
+        (LOSS + f"[train]\nepochs = {'9' * 5000}", "not valid TOML"),
+        ("\x00", "not valid TOML"),
+    ],
+    ids=lambda value: value[-30:],
+)
+def test_a_broken_recipe_is_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    """Bug: a traceback of the TOML reader, or a run of hours that trains nothing."""
+    with pytest.raises(KdcError, match=words) as caught:
+        load_recipe(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hintn", "unknown recipe 'hintn': did you mean hinton"),
+        ("no.toml", "no recipe file no.toml"),
+    ],
+)
+def test_a_recipe_that_is_not_there_is_named(name: str, words: str) -> None:
+    """Bug: FileNotFoundError, or a table of everything."""
+    with pytest.raises(KdcError, match=words):
+        load_recipe(name)
+
+
+def test_a_recipe_in_another_encoding_is_no_traceback(tmp_path: Path) -> None:
+    """Bug: UnicodeDecodeError for a name with an accent in Latin-1."""
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'about = "caf\xe9"\n' + LOSS.encode())
+    assert load_recipe(str(path)).about == "caf\ufffd"
+
+
+def test_every_shipped_value_is_within_the_bounds_of_its_field() -> None:
+    """Bug: a default that its own check refuses."""
+    assert Training() == Training(
+        **tomllib.loads(to_toml(Recipe("", "", "", {"x": {}}).as_dict()))["train"]
+    )
