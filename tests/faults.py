@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+_PATIENCE = 600  # seconds
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["kdc.compress.distill", "tests.tiny"])
 
@@ -19,6 +20,13 @@ def start(target: Callable[..., None], *args: Any) -> BaseProcess:  # noqa: ANN4
     child = _CONTEXT.Process(target=target, args=args, daemon=True)
     child.start()
     return child
+
+
+def exit_code_of(target: Callable[..., None], *args: Any) -> int | None:  # noqa: ANN401
+    """Run a module's function in a child to its end, on however busy a machine."""
+    child = start(target, *args)
+    child.join(_PATIENCE)
+    return child.exitcode
 
 
 def die_at_fsync(number: int) -> None:

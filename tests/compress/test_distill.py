@@ -20,7 +20,7 @@ from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.student_folder import Report
 from kdc.compress.workspace import Workspace
-from tests.faults import die_at_fsync, refusing, start
+from tests.faults import die_at_fsync, exit_code_of, refusing
 from tests.tiny import Recorder, tiny_data, tiny_job, tiny_recipe, tiny_teacher
 
 ASKING = "asking the teacher"
@@ -131,9 +131,10 @@ class TestRepeating:
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path, at_fsync: int
     ) -> None:
         """Bug: a kill while answers, states or the folder itself are written changes the result."""
-        child = start(distill_and_die, str(teacher), str(tmp_path / "student"), at_fsync)
-        child.join(60)
-        assert child.exitcode == -signal.SIGKILL
+        assert (
+            exit_code_of(distill_and_die, str(teacher), str(tmp_path / "student"), at_fsync)
+            == -signal.SIGKILL
+        )
         distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
         assert digests(tmp_path / "student") == digests(done[0])
 
@@ -162,8 +163,7 @@ class TestResuming:
     def test_other_options_are_refused(self, teacher: Path, tmp_path: Path) -> None:
         """Bug: --resume with another student or seed trains a mixture of both."""
         out = tmp_path / "student"
-        child = start(distill_and_die, str(teacher), str(out), 14)
-        child.join(60)
+        assert exit_code_of(distill_and_die, str(teacher), str(out), 14) == -signal.SIGKILL
         for changes in ({"seed": 1}, {"student": "2x32"}, {"recipe": tiny_recipe()}):
             with pytest.raises(KdcError, match="give the same options to --resume it"):
                 distill(tiny_job(teacher, out, resume=True, **changes), Silent())

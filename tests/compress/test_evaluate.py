@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -6,8 +8,9 @@ import torch
 
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
+from kdc.compress.progress import Advance, Silent
 from tests.families import FAMILIES, family_model
-from tests.tiny import Recorder, tiny_data, tiny_model, tiny_rows
+from tests.tiny import tiny_data, tiny_model, tiny_rows
 
 
 def reordered(examples: Examples, order: list[int]) -> Examples:
@@ -50,20 +53,25 @@ def test_a_model_is_evaluated_without_dropout_and_goes_on_as_it_was(training: bo
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+class Counter(Silent):
+    """Adds up what a bar is told."""
+
+    def __init__(self) -> None:
+        self.bars: list[tuple[str, int]] = []
+        self.units = 0
+
+    def count(self, units: int) -> None:
+        self.units += units
+
+    @contextmanager
+    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
+        self.bars.append((what, total))
+        yield self.count
+
+
 def test_progress_counts_every_row_once() -> None:
     """Bug: a bar that ends at 30 %, or at 300 %."""
-    examples, units = tiny_rows(tiny_data().dev), 0
-
-    class Counter(Recorder):
-        def count(self, more: int) -> None:
-            nonlocal units
-            units += more
-
-        def bar(self, what: str, total: int, done: int = 0):  # type: ignore[no-untyped-def] # noqa: ANN202
-            from contextlib import nullcontext
-
-            assert (what, total) == ("scoring", len(examples))
-            return nullcontext(self.count)
-
-    predict(tiny_model(), examples, 0, progress=Counter(), what="scoring")
-    assert units == len(examples)
+    examples, progress = tiny_rows(tiny_data().dev), Counter()
+    predict(tiny_model(), examples, 0, progress=progress, what="scoring")
+    assert progress.bars == [("scoring", len(examples))]
+    assert progress.units == len(examples)

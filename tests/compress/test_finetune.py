@@ -17,7 +17,7 @@ from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.workspace import Workspace
-from tests.faults import die_at_fsync, start
+from tests.faults import die_at_fsync, exit_code_of
 from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_recipe, tiny_teacher
 
 
@@ -91,9 +91,9 @@ def tune_and_die(encoder: str, out: str, at_fsync: int) -> None:
 def test_killed_and_resumed_the_folder_is_the_same(
     encoder: Path, done: tuple[Path, dict[str, Score]], tmp_path: Path, at_fsync: int
 ) -> None:
-    child = start(tune_and_die, str(encoder), str(tmp_path / "t"), at_fsync)
-    child.join(60)
-    assert child.exitcode == -signal.SIGKILL
+    assert (
+        exit_code_of(tune_and_die, str(encoder), str(tmp_path / "t"), at_fsync) == -signal.SIGKILL
+    )
     finetune(job_of(encoder, tmp_path / "t", resume=True), Silent())
     assert digests(tmp_path / "t") == digests(done[0])
 

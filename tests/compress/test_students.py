@@ -100,8 +100,9 @@ def test_a_users_own_sizes_win() -> None:
         ("3x384", {"heads": 0}, "size below 1"),
         ("3x384", {"ffn": -5}, "size below 1"),
         ("3x384", {"heads": 5}, "--heads 5 does not divide the student's width 384"),
-        ("3x200", {}, "choose one of 1, 2, 4, 5, 8, 10"),
+        ("3x200", {"heads": 3}, "choose one of 1, 2, 4, 5, 8, 10"),
         ("3x1024", {}, r"wider \(1024\) than its teacher \(768\)"),
+        ("9x999", {}, r"wider \(999\) than its teacher \(768\)"),
     ],
 )
 def test_what_builds_no_student_is_refused_in_a_sentence(
