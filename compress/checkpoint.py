@@ -74,13 +74,9 @@ class Checkpoints:
         self._write(last, tensors)
         self._files = {name: digest for name, digest in self._files.items() if name in names}
         value = state.best_value if state.best_step >= 0 else None
-        fields: dict[str, Any] = {
-            "step": state.step,
-            "best_step": state.best_step,
-            "best_value": value,
-        }
-        note = {"format": _FORMAT, "fingerprint": self.fingerprint, "files": self._files}
-        note |= {**fields, "history": state.history}
+        note: dict[str, Any] = {"format": _FORMAT, "fingerprint": self.fingerprint}
+        note |= {"files": self._files, "step": state.step, "history": state.history}
+        note |= {"best_step": state.best_step, "best_value": value}
         write_json(self.folder / _STATE, {**note, "sha256": _digest(note)})
         for path in self.folder.glob("*.safetensors"):
             if path.name not in self._files:

@@ -14,7 +14,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.layer_maps import layer_map
 
 _FFN = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff")
-_ACTIVATION = ("hidden_act", "activation", "hidden_activation", "activation_function")
+ACTIVATIONS = ("hidden_act", "activation", "hidden_activation", "activation_function")
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
 _AS_WIDE = ("embedding_size", "pooler_hidden_size")  # where they are as wide as the states
 _PER_LAYER = ("layer_types", "attention_window")  # lists with an entry a layer
@@ -51,7 +51,7 @@ class Sizes:
     @property
     def activation(self) -> str:
         """Name of the feed-forward activation."""
-        return str(getattr(self.config, _first(self.config, _ACTIVATION), "gelu"))
+        return str(getattr(self.config, _first(self.config, ACTIVATIONS), "gelu"))
 
     def _read(self, name: str) -> int:
         try:
@@ -73,7 +73,7 @@ class Sizes:
             self._names.HIDDEN_SIZE: hidden,
             self._names.NUM_ATTENTION_HEADS: heads,
             _first(self.config, _FFN): ffn,
-            _first(self.config, _ACTIVATION): activation,
+            _first(self.config, ACTIVATIONS): activation,
         }
         for name, value in values.items():
             setattr(self.config, name, value)

@@ -14,7 +14,7 @@ from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.errors import KdcError
-from kdc.compress.families import layer_of, least_bytes, set_dropout
+from kdc.compress.families import ACTIVATIONS, layer_of, least_bytes, set_dropout
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.minilm import minilm_folder
 from kdc.compress.progress import Progress
@@ -119,6 +119,8 @@ def read_config(folder: Path) -> Config:
     for name, value in fields.items():
         if type(value) is int and abs(value) > _LARGEST:  # transformers makes lists of some lengths
             raise KdcError(f"{folder / 'config.json'} sets {name} to {value}: no model has that")
+        if name in ACTIVATIONS and not isinstance(value, str):  # found only when the model runs
+            raise KdcError(f"{folder / 'config.json'} sets {name} to {value}: it is no name")
     try:
         config: Config = AutoConfig.for_model(str(family), **_plain(fields))
     except Exception as error:  # whatever a hostile file makes its constructor raise

@@ -131,10 +131,8 @@ class TestRepeating:
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path, at_fsync: int
     ) -> None:
         """Bug: a kill while answers, states or the folder itself are written changes the result."""
-        assert (
-            exit_code_of(distill_and_die, str(teacher), str(tmp_path / "student"), at_fsync)
-            == -signal.SIGKILL
-        )
+        out = str(tmp_path / "student")
+        assert exit_code_of(distill_and_die, str(teacher), out, at_fsync) == -signal.SIGKILL
         distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
         assert digests(tmp_path / "student") == digests(done[0])
 

@@ -91,9 +91,8 @@ def tune_and_die(encoder: str, out: str, at_fsync: int) -> None:
 def test_killed_and_resumed_the_folder_is_the_same(
     encoder: Path, done: tuple[Path, dict[str, Score]], tmp_path: Path, at_fsync: int
 ) -> None:
-    assert (
-        exit_code_of(tune_and_die, str(encoder), str(tmp_path / "t"), at_fsync) == -signal.SIGKILL
-    )
+    out = str(tmp_path / "t")
+    assert exit_code_of(tune_and_die, str(encoder), out, at_fsync) == -signal.SIGKILL
     finetune(job_of(encoder, tmp_path / "t", resume=True), Silent())
     assert digests(tmp_path / "t") == digests(done[0])
 

@@ -418,7 +418,8 @@ def test_a_model_without_a_tokenizer_is_refused(folder: Path) -> None:
     """Bug: transformers makes up a tokenizer of special tokens: every word is unknown to it."""
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         (folder / name).unlink()
-    assert "knows no words" in refused(folder)
+    said = refused(folder)  # transformers 4.57 finds it out by itself
+    assert "knows no words" in said or "no tokenizer that can be loaded" in said
 
 
 @pytest.mark.parametrize("kept", ["tokenizer.json", "vocab.txt"])
