@@ -11,6 +11,9 @@ README = ROOT / "README.md"
 FOLDERS = ("compress", "export", "cli", "sample_apps", "benchmarks", "docs")
 START, END = "<!-- tree -->\n", "<!-- /tree -->"
 OTHER = {
+    "sample_apps/web/index.html": "the page: model card, checks and golden texts",
+    "sample_apps/web/app.js": "checks every file's sha256 in the browser before it is shown",
+    "sample_apps/web/style.css": "light and dark, for a phone's width",
     "compress/data/phone_commands_train.toml": "the built-in task's grammar for training",
     "compress/data/phone_commands_dev.toml": "its grammar for dev: other templates, other values",
     "compress/data/phone_commands_test.toml": "its grammar for test: others again",
@@ -27,7 +30,7 @@ def tree() -> str:
             name = path.relative_to(ROOT).as_posix()
             if path.suffix == ".py" and path.name != "__init__.py":
                 lines.append(_line(name, _first_line(path)))
-            elif path.suffix == ".toml":
+            elif name in OTHER or path.suffix == ".toml":
                 lines.append(_line(name, OTHER.get(name) or _about(path)))
     return "\n".join([*lines, "```\n"])
 
