@@ -28,7 +28,7 @@ def _origin() -> list[str]:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnxruntime"))
     load = os.getloadavg()[1]
     return [
-        f"`python {' '.join(sys.argv)}`",
+        f"`{' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}`",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {machine['cpu']}, {machine['cores']} cores ({features}), "
         f"Python {machine['python']}, {libraries}; load average at the end {load:.1f}",

@@ -70,6 +70,7 @@ def distill(
         resume=resume,
     )
     report = distill(job, terminal)
-    show_scores(terminal, f"{data}: {student} by {recipe}", report.dev, report.test)
+    scores = {"dev": report.dev, **({"test": report.test} if report.test else {})}
+    show_scores(terminal, f"{data}: {student} by {recipe}", scores)
     terminal.say(f"{out}: keeps {report.retained:.1%} of the teacher on dev; next: kdc export")
     terminal.result(report.as_dict())

@@ -46,5 +46,5 @@ def evaluate(
     else:
         labels, logits = folder_answers(model, rows, terminal, device)
     found = score(table.task.metric, logits, truth(table.task, labels, rows))
-    show_scores(terminal, f"{data}, {split}", {model: found}, {})
+    show_scores(terminal, data, {split: {model: found}})
     terminal.result({"model": model, "data": data, "split": split, **found.as_dict()})

@@ -49,6 +49,6 @@ def teacher(
     job = TeacherJob(model, rows, data, chosen, out, seed, device, max_length, resume)
     scores = finetune(job, terminal)
     by_split = {split: {"teacher": score} for split, score in scores.items()}
-    show_scores(terminal, f"{data}: {model}", by_split["dev"], by_split.get("test", {}))
+    show_scores(terminal, f"{data}: {model}", by_split)
     terminal.say(f"{out}: next: kdc distill --teacher {out} --data {data}")
     terminal.result({split: score.as_dict() for split, score in scores.items()})
