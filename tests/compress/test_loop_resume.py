@@ -16,9 +16,9 @@ from torch import Tensor
 from kdc.compress import loop
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
-from kdc.compress.loop import Run, train
+from kdc.compress.loop import train
 from kdc.compress.metrics import Score
-from kdc.compress.progress import Advance, Silent
+from kdc.compress.progress import Advance, Progress, Silent
 from kdc.compress.signals import KeptTeacher
 from tests.faults import die_at_fsync, exit_code_of, start
 from tests.tiny import Recorder, Stopped, tiny_run
@@ -43,23 +43,26 @@ class Signalling(Silent):
         yield advance
 
 
+Outcome = tuple[dict[str, Tensor], list[dict[str, float]]]
+
+
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
-    return weights(finish(tmp_path_factory.mktemp("reference") / "run"))
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return finish(tmp_path_factory.mktemp("reference") / "run")
 
 
-def finish(state: Path, *, resume: bool = False) -> Run:
-    run = tiny_run(state)
-    train(run, Silent(), WHAT, resume=resume)
-    return run
+def finish(
+    state: Path, *, seed: int = 0, resume: bool = False, progress: Progress | None = None
+) -> Outcome:
+    run = tiny_run(state, seed=seed)
+    history = train(run, progress or Silent(), WHAT, resume=resume)
+    return dict(run.model.state_dict()), history
 
 
-def weights(run: Run) -> dict[str, Tensor]:
-    return dict(run.model.state_dict())
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return list(one) == list(other) and all(torch.equal(one[key], other[key]) for key in one)
+def same(one: Outcome, other: Outcome) -> bool:
+    (ours, history), (theirs, their_history) = one, other
+    alike = history == their_history and list(ours) == list(theirs)
+    return alike and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def kept_step(state: Path) -> int:
@@ -73,52 +76,50 @@ def saves_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestRepeating:
     def test_the_same_seed_gives_the_same_weights_and_another_others(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+        self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:
         torch.manual_seed(77)
-        assert same(weights(finish(tmp_path / "a")), uninterrupted)
-        other = tiny_run(tmp_path / "b", seed=1)
-        train(other, Silent(), WHAT, resume=False)
-        assert not same(weights(other), uninterrupted)
+        assert same(finish(tmp_path / "a"), uninterrupted)
+        assert not same(finish(tmp_path / "b", seed=1), uninterrupted)
 
     @pytest.mark.usefixtures("saves_every_step")
     def test_saving_more_often_changes_nothing(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+        self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:
         """Bug: on a slower machine the state is kept more often, and the weights differ."""
-        assert same(weights(finish(tmp_path / "a")), uninterrupted)
+        assert same(finish(tmp_path / "a"), uninterrupted)
 
     @pytest.mark.usefixtures("saves_every_step")
     @pytest.mark.parametrize("step", [2, 5, 6, 7, 12])
     def test_stopped_at_any_step_and_resumed_the_weights_are_the_same(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor], step: int
+        self, tmp_path: Path, uninterrupted: Outcome, step: int
     ) -> None:
         """Bug: a resumed run draws other dropout, other batches or another learning rate."""
         with pytest.raises(Stopped):
             train(tiny_run(tmp_path), Recorder(WHAT, step), WHAT, resume=False)
         assert kept_step(tmp_path) == step - 1
-        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+        assert same(finish(tmp_path, resume=True), uninterrupted)
 
     def test_a_run_that_had_ended_is_not_trained_again(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+        self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:
         """Bug: killed between the last step and the student folder, a run starts over."""
         finish(tmp_path)
-        run, progress = tiny_run(tmp_path), Recorder(WHAT, after=1)
-        train(run, progress, WHAT, resume=True)
-        assert same(weights(run), uninterrupted)
+        again = finish(tmp_path, resume=True, progress=Recorder(WHAT, after=1))
+        assert same(again, uninterrupted)
 
-    def test_without_resume_a_run_starts_over(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
-    ) -> None:
-        other = tiny_run(tmp_path, seed=1)
-        train(other, Silent(), WHAT, resume=False)
-        assert same(weights(finish(tmp_path)), uninterrupted)
+    def test_without_resume_a_run_starts_over(self, tmp_path: Path, uninterrupted: Outcome) -> None:
+        """Bug: stopped before its first save, a new run is resumed from the run before it."""
+        finish(tmp_path, seed=1)
+        with pytest.raises(Stopped):
+            finish(tmp_path, progress=Recorder(WHAT, after=1))
+        assert not tmp_path.exists()
+        assert same(finish(tmp_path, resume=True), uninterrupted)
 
     def test_resuming_with_nothing_kept_simply_starts(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+        self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:
-        assert same(weights(finish(tmp_path / "none", resume=True)), uninterrupted)
+        assert same(finish(tmp_path / "none", resume=True), uninterrupted)
 
     def test_resuming_another_run_is_refused(self, tmp_path: Path) -> None:
         finish(tmp_path)
@@ -162,14 +163,14 @@ def train_on(state: str) -> None:
 class TestKilled:
     @pytest.mark.parametrize("at_fsync", [1, 2, 3, 4, 5, 8, 18, 19, 21, 22, 24, 50])
     def test_killed_while_a_state_is_written_the_weights_are_the_same(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor], at_fsync: int
+        self, tmp_path: Path, uninterrupted: Outcome, at_fsync: int
     ) -> None:
         """Bug: a kill in the middle of a save leaves a state of two steps, or none at all."""
         assert exit_code_of(train_and_die, str(tmp_path), at_fsync) == -signal.SIGKILL
-        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+        assert same(finish(tmp_path, resume=True), uninterrupted)
 
     def test_killed_again_and_again_at_random_instants_the_weights_are_the_same(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+        self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:
         rng, kills = random.Random(1), 0
         for _ in range(6):
@@ -183,13 +184,13 @@ class TestKilled:
             child.join(300)
             kills += child.exitcode == -signal.SIGKILL
         assert kills
-        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+        assert same(finish(tmp_path, resume=True), uninterrupted)
 
 
 class TestStopped:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_keeps_the_state_and_says_how_to_go_on(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor], number: signal.Signals
+        self, tmp_path: Path, uninterrupted: Outcome, number: signal.Signals
     ) -> None:
         """Bug: Ctrl-C after three hours ends in a traceback and an empty folder."""
         with pytest.raises(KdcError, match=r"stopped at step 5 of 12.*--resume") as caught:
@@ -197,17 +198,15 @@ class TestStopped:
         assert caught.value.exit_code == 1
         assert kept_step(tmp_path) == 5
         progress = Recorder()
-        run = tiny_run(tmp_path)
-        train(run, progress, WHAT, resume=True)
+        assert same(finish(tmp_path, resume=True, progress=progress), uninterrupted)
         assert progress.said == ["distilling: going on at step 5 of 12"]
-        assert same(weights(run), uninterrupted)
 
     def test_a_signal_at_the_last_step_does_not_lose_the_run(
-        self, tmp_path: Path, uninterrupted: dict[str, Tensor]
+        self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:
         with pytest.raises(KdcError, match="stopped at step 12 of 12"):
             train(tiny_run(tmp_path), Signalling(signal.SIGINT, STEPS), WHAT, resume=False)
-        assert same(weights(finish(tmp_path, resume=True)), uninterrupted)
+        assert same(finish(tmp_path, resume=True), uninterrupted)
 
     @pytest.mark.usefixtures("saves_every_step")
     def test_a_loss_that_is_not_finite_is_named_and_the_last_good_state_kept(
