@@ -68,7 +68,9 @@ def test_a_signal_ends_a_run_in_one_sentence_and_cleans_up(
 ) -> None:
     """A supervisor's SIGTERM would otherwise kill the run with its staging folder left behind."""
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        # what runs the tests in the background may ignore SIGINT, and children inherit that
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from kdc.cli import main\n"
         "from kdc.compress.files import whole_folder\n"
