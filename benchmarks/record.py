@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from kdc.compress.quiet import quiet_libraries
 from kdc.export.machine import describe_machine
+
+quiet_libraries()  # before the benchmarks import them
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

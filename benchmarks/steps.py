@@ -22,7 +22,6 @@ from kdc.compress.losses.objective import Widths
 from kdc.compress.models import Model, Source, find_model, load_classifier
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Silent
-from kdc.compress.quiet import quiet_libraries
 from kdc.compress.recipe import load_recipe
 from kdc.compress.rows import tokenise
 from kdc.compress.runtime import choose_device, precision
@@ -49,7 +48,6 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=20)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    quiet_libraries()
     lines = [
         "| teacher | student | kept, examples/s | online, examples/s | kept : online | control |",
         "|---|---|---|---|---|---|",

@@ -15,7 +15,7 @@ from kdc.compress.data.dataset import Dataset
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.families import max_length
-from kdc.compress.files import lock, refuse_foreign
+from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.kept import kept_logits
 from kdc.compress.layer_maps import layer_map
 from kdc.compress.learner import Objectives
@@ -70,6 +70,7 @@ def distill(job: StudentJob, progress: Progress) -> Report:
     place, task, device = Workspace(job.out), job.data.task, choose_device(job.device)
     refuse_foreign(job.out, FORM)
     with lock(place.lock, str(job.out)):
+        sweep(job.out)
         encoder = find_model(job.teacher, progress)
         plan = _plan(job, encoder)
         source = ready_teacher(

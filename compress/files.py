@@ -6,6 +6,7 @@ A folder additionally carries a `manifest.json`, written last, with the sha256 o
 
 import ctypes
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -148,6 +149,12 @@ def whole_folder(out: Path, form: str) -> Iterator[Path]:
             _swap(staging, out)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def sweep(out: Path) -> None:
+    """Remove staging folders that killed runs left beside `out`; for who holds its lock."""
+    for left in out.absolute().parent.glob(f".{glob.escape(out.name)}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def refuse_foreign(out: Path, form: str) -> None:

@@ -15,6 +15,7 @@ from kdc.compress.families import max_length
 from kdc.compress.files import (
     lock,
     refuse_foreign,
+    sweep,
     whole_folder,
     write_json,
     write_manifest,
@@ -67,6 +68,7 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
     with lock(place.lock, str(job.out)):
+        sweep(job.out)
         source = find_model(job.model, progress)
         torch.manual_seed(job.seed)  # the new head is drawn
         model = load_classifier(source, job.data.task, job.recipe.train.dropout)

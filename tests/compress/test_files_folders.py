@@ -14,6 +14,7 @@ from kdc.compress.files import (
     read_manifest,
     refuse_foreign,
     sha256,
+    sweep,
     whole_folder,
     write_manifest,
     write_text,
@@ -219,3 +220,13 @@ class TestManifest:
         out = make_folder(tmp_path / "out")
         with pytest.raises(KdcError, match=r"'kdc\.demo/1', wanted 'kdc\.demo/2'"):
             read_manifest(out, "kdc.demo/2", "demo")
+
+
+def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    """Bug: every `kill -9` while a folder is written leaves a hidden copy of the model behind."""
+    for name in (".student.abc.tmp", ".students.abc.tmp", ".student.abc.old", "student"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(b"x")
+    sweep(tmp_path / "student")
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {".students.abc.tmp", ".student.abc.old", "student"}
