@@ -30,14 +30,14 @@ def evaluate(
     """Score a model, or the file that ships, on a table of texts."""
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
-    from kdc.compress.data.load import load_data
+    from kdc.cli.table import load_table
     from kdc.compress.judge import chosen_rows, folder_answers, truth
     from kdc.compress.metrics import score
     from kdc.export.phone_model import is_phone
 
     terminal = Terminal(quiet, json)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
-    table = load_data(data, dev=dev, seed=seed, **columns)
+    table = load_table(terminal, data, dev, seed, **columns)
     rows = chosen_rows(table, split)
     if is_phone(Path(model)):
         from kdc.cli.phone_answers import phone_answers

@@ -34,15 +34,13 @@ def teacher(
     """Fine-tune an encoder on a task, to be distilled from."""
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
-    from kdc.compress.data.load import load_data
+    from kdc.cli.table import load_table
     from kdc.compress.recipe import load_recipe
 
     terminal = Terminal(quiet, json)
     chosen = load_recipe(recipe).with_options(epochs, learning_rate)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
-    rows = load_data(data, dev=dev, seed=seed, **columns)
-    for note in rows.notes:
-        terminal.say(note)
+    rows = load_table(terminal, data, dev, seed, **columns)
 
     from kdc.compress.finetune import TeacherJob, finetune
 
