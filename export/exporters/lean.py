@@ -1,0 +1,38 @@
+"""A student as we write it ourselves: the graph that an encoder needs, and nothing else."""
+
+from pathlib import Path
+
+from kdc.compress.files import MANIFEST, read_json
+from kdc.compress.task import Task
+from kdc.export.graph.emit import emit
+from kdc.export.graph.families import misfit
+from kdc.export.graph.read import load_config, read_encoder
+from kdc.export.onnx_file import save_model
+from kdc.export.quiet import quiet
+
+
+def export_lean(folder: Path, out: Path, standard: bool) -> None:
+    """Write the lean graph of a student folder.
+
+    Args:
+        folder: a student folder of a family in `kdc.export.graph.families.FAMILIES`.
+        out: where the `.onnx` goes.
+        standard: keep to ONNX's own operators of opset 20; else take the fastest ones.
+
+    Raises:
+        KdcError: another family, or weights that do not fit the config.
+    """
+    task = Task.from_dict(read_json(folder / MANIFEST).get("task"))
+    with quiet():
+        encoder = read_encoder(folder, pair=task.pair)
+    save_model(emit(encoder, standard=standard), out)
+
+
+def fits_lean(folder: Path) -> bool:
+    """Whether the lean exporter can describe the encoder in a folder.
+
+    Raises:
+        KdcError: its configuration cannot be read.
+    """
+    with quiet():
+        return misfit(load_config(folder)) is None

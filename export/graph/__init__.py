@@ -1,0 +1,1 @@
+"""The lean graph: an encoder described in its own terms, and emitted as ONNX node by node."""
