@@ -1,5 +1,4 @@
-"""Scaled dot-product attention (Vaswani et al. 2017), in the operators that are fastest or in
-those that every runtime knows."""
+"""Scaled dot-product attention (Vaswani et al. 2017), in fast operators or in common ones."""
 
 import math
 from typing import Protocol
@@ -59,7 +58,7 @@ class FastAttention:
         """Append an `If` around the two operators."""
         from onnx import TensorProto
 
-        heads = {"q_num_heads": layer.heads, "kv_num_heads": layer.heads}
+        count = layer.heads
         alone, padded, mask = (f"{name}.{kind}" for kind in ("alone", "padded", "mask"))
         masked = [
             node("Cast", [MASK], [mask], to=TensorProto.INT32),
@@ -68,15 +67,16 @@ class FastAttention:
                 [*parts, "", mask],
                 [padded],
                 MICROSOFT,
-                num_heads=layer.heads,
+                num_heads=count,
             ),
         ]
+        plain = node("Attention", parts, [alone], q_num_heads=count, kv_num_heads=count)
         return graph.add(
             "If",
             ["mask.padded"],
             f"{name}.context",
             then_branch=branch(masked, padded),
-            else_branch=branch([node("Attention", parts, [alone], **heads)], alone),
+            else_branch=branch([plain], alone),
         )
 
 

@@ -1,6 +1,6 @@
 """A graph in the making: nodes, named constants, and the model around them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
