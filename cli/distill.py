@@ -25,6 +25,14 @@ def distill(
     activation: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its activation, such as gelu or relu.")
     ] = None,
+    vocab: Annotated[
+        str,
+        typer.Option(metavar="keep|task|N", help="Tokens that it keeps: all, the task's, or N."),
+    ] = "keep",
+    embedding_rank: Annotated[
+        int | None,
+        typer.Option(metavar="R", help="Train the token embedding as two factors of this rank."),
+    ] = None,
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
@@ -65,6 +73,8 @@ def distill(
         seed=seed,
         device=device,
         max_length=max_length,
+        vocab=vocab,
+        embedding_rank=embedding_rank,
         resume=resume,
     )
     report = distill(job, terminal)

@@ -2,21 +2,24 @@
 
 Files: `config.json`, `model.safetensors` and the tokenizer's files (loads with transformers'
 `AutoModelForSequenceClassification`), `recipe.toml` (everything needed to repeat the run),
-`metrics.json`, `dev.npz`, `calibration.npz`, and `manifest.json`, written last.
+`metrics.json`, `dev.npz`, `calibration.npz`, `token_counts.npz`, and `manifest.json`, written last.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Examples, load_examples
+from kdc.compress.examples import Array, Examples, load_examples
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.metrics import Score
 from kdc.compress.task import Task
 
 FORMAT = "kdc.student/1"
 FORM = "kdc.student"
+_COUNTS = "token_counts.npz"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,44 @@ class Student:
     def calibration(self) -> Examples:
         """Read `calibration.npz`: some of the training rows."""
         return load_examples(self.folder / "calibration.npz")
+
+    def token_counts(self) -> Array | None:
+        """Read `token_counts.npz`: how often each token occurs in the training rows.
+
+        Returns:
+            (V,) int64, V being the configuration's `vocab_size`; None in the folder of an older
+            kdc, which counted nothing.
+
+        Raises:
+            KdcError: the file is damaged, or of another vocabulary.
+        """
+        if _COUNTS not in self.manifest["files"]:
+            return None
+        path, config = self.folder / _COUNTS, self.folder / "config.json"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                counts: Array = arrays["counts"]
+        except Exception as error:  # numpy, zipfile and zlib each have their own ways to fail
+            raise KdcError(f"{path} is damaged or no file of kdc's: {error}") from error
+        rows = read_json(config).get("vocab_size")
+        if counts.shape != (rows,) or counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
+            raise KdcError(
+                f"{path} is damaged: it must hold one count for each of the {rows} tokens of "
+                f"{config.name}, and holds {counts.dtype} of the shape {counts.shape}"
+            )
+        return counts.astype(np.int64)
+
+
+def save_token_counts(folder: Path, tokens: Array, rows: int) -> None:
+    """Write `token_counts.npz`; the same tokens give the same bytes.
+
+    Args:
+        folder: a student folder that is being written.
+        tokens: (N,) ids of all training rows, each below `rows`.
+        rows: V, the rows of the word embedding.
+    """
+    counts = np.bincount(tokens, minlength=rows).astype(np.int64)
+    np.savez_compressed(folder / _COUNTS, allow_pickle=False, counts=counts)
 
 
 def read_student(folder: Path) -> Student:

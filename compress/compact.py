@@ -5,10 +5,20 @@ without decay leaves such rows as they are, so holding only the rows that occur 
 same model, with a fraction of the optimizer's memory traffic and of a checkpoint's bytes.
 """
 
+from typing import Protocol, runtime_checkable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel as Model
+
+
+@runtime_checkable
+class Held(Protocol):
+    """What stands in for a token embedding while it is trained."""
+
+    def expand(self) -> nn.Embedding:
+        """Return the full embedding with what was learnt."""
 
 
 class CompactEmbedding(nn.Module):
@@ -51,5 +61,5 @@ def compact(model: Model, used: Tensor) -> None:
 def expand(model: Model) -> None:
     """Give a model its whole token embedding back, in place."""
     held = model.get_input_embeddings()
-    if isinstance(held, CompactEmbedding):
+    if isinstance(held, Held):
         model.set_input_embeddings(held.expand())

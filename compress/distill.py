@@ -12,15 +12,19 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.artifact import FORM
 from kdc.compress.baseline import bag_of_words
 from kdc.compress.data.dataset import Dataset
+from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.families import max_length
+from kdc.compress.fewer_words import cut_embedding, fewer_words
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.kept import kept_logits
+from kdc.compress.kept_tokens import KEEP, parse_vocab
 from kdc.compress.layer_maps import layer_map
 from kdc.compress.learner import Objectives
 from kdc.compress.loop import Run, train
 from kdc.compress.losses.objective import Widths
+from kdc.compress.low_rank import check_rank
 from kdc.compress.metrics import pearson, predictions, score
 from kdc.compress.models import Source, find_model, load_classifier, read_config, set_task
 from kdc.compress.objectives import build_objectives, needs
@@ -55,6 +59,10 @@ class StudentJob:
     seed: int = 0
     device: str = "auto"
     max_length: int | None = None
+    vocab: str = KEEP
+    """Which of the teacher's tokens the student keeps: `keep`, `task` or how many."""
+    embedding_rank: int | None = None
+    """Rank that the student's token embedding is trained at; None for a plain table."""
     resume: bool = False
 
 
@@ -96,7 +104,12 @@ def distill(job: StudentJob, progress: Progress) -> Report:
         student = plan.student
         if job.recipe.start.weights == "teacher":
             start_from_teacher(student, teacher, job.recipe.start.layers)
-        run = _run(job, plan, source, teacher, rows, place, progress)
+        signals = _teacher(job, source, teacher, rows, place, progress)
+        fewer = fewer_words(rows, job.data, teacher.config.to_dict(), job.vocab, progress)
+        if fewer is not None:
+            cut_embedding(student, fewer.kept)
+            rows = fewer.rows
+        run = _run(job, plan, source, signals, rows, place)
         history = train(run, progress, f"distilling {job.student}", resume=job.resume)
 
         said = _answers(student, rows, progress, "the student")
@@ -132,6 +145,13 @@ def _plan(job: StudentJob, encoder: Source) -> _Plan:
     set_task(config, task)
     torch.manual_seed(job.seed)
     student = build_student(config, shape, job.recipe.train.dropout)
+    if parse_vocab(job.vocab) != KEEP and HIDDEN in needs(job.recipe.losses):
+        raise KdcError(
+            f"the recipe {job.recipe.name} compares states token by token, so the student needs "
+            "the teacher's tokens: use --vocab keep, or a recipe of soft labels"
+        )
+    if job.embedding_rank is not None:
+        check_rank(student, job.embedding_rank)
     return _Plan(shape, student, build_objectives(job.recipe, widths))
 
 
@@ -149,10 +169,9 @@ def _run(
     job: StudentJob,
     plan: _Plan,
     source: Source,
-    teacher: Model,
+    teacher: Teacher,
     rows: Rows,
     place: Workspace,
-    progress: Progress,
 ) -> Run:
     device = choose_device(job.device)
     identity: dict[str, Any] = {
@@ -166,10 +185,14 @@ def _run(
         "max_length": rows.max_length,
         "precision": precision(device),
     }
+    if job.vocab != KEEP:
+        identity["vocab"] = job.vocab
+    if job.embedding_rank is not None:  # TOML has no word for nothing
+        identity["embedding_rank"] = job.embedding_rank
     return Run(
         model=plan.student,
         objectives=plan.objectives,
-        teacher=_teacher(job, source, teacher, rows, place, progress),
+        teacher=teacher,
         task=job.data.task,
         train=rows.train,
         dev=rows.dev,
@@ -179,6 +202,7 @@ def _run(
         device=device,
         state=place.state,
         fingerprint={**identity, "recipe": job.recipe.as_dict()},
+        embedding_rank=job.embedding_rank,
     )
 
 

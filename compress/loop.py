@@ -12,13 +12,14 @@ from torch import Tensor
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.checkpoint import Checkpoints, State
-from kdc.compress.compact import compact, expand
+from kdc.compress.compact import expand
 from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.interrupts import Interrupts
 from kdc.compress.learner import Learner, Objectives
+from kdc.compress.low_rank import hold
 from kdc.compress.metrics import score
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import Training
@@ -51,6 +52,8 @@ class Run:
     """Folder of the run's checkpoints."""
     fingerprint: dict[str, Any]
     """Everything that decides the run's numbers; a state of another fingerprint is refused."""
+    embedding_rank: int | None = None
+    """Rank of the token embedding while it is trained; None for a plain table."""
 
     @property
     def per_epoch(self) -> int:
@@ -82,7 +85,7 @@ def train(run: Run, progress: Progress, what: str, *, resume: bool) -> list[dict
     """
     # -- the state ------------------------------------------------------------------------------
     torch.manual_seed(run.seed)
-    compact(run.model, _used(run))
+    hold(run.model, _used(run), run.embedding_rank, torch.from_numpy(run.train.tokens))
     learner = Learner(run.model, run.objectives, run.training, run.device)
     running = torch.zeros(len(run.objectives), device=run.device)
     checkpoints = Checkpoints(run.state, run.fingerprint)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.artifact import FORM, FORMAT
+from kdc.compress.artifact import FORM, FORMAT, save_token_counts
 from kdc.compress.encoder_folder import write_encoder
 from kdc.compress.examples import Examples, save_examples
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
@@ -87,6 +87,7 @@ def write_student(
         write_json(folder / "metrics.json", report.as_dict())
         save_examples(folder / "dev.npz", replace(rows.dev, logits=dev_logits))
         save_examples(folder / "calibration.npz", _some_rows(rows.train))
+        save_token_counts(folder, rows.train.tokens, student.config.vocab_size)
         fields = {
             "parent": {"teacher": identity["teacher_sha256"], "data": identity["data_sha256"]},
             "task": task.as_dict(),

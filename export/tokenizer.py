@@ -22,11 +22,8 @@ _FOREIGN = {"auto_map", "name_or_path", "tokenizer_file", "is_local", "local_fil
 _FOREIGN |= {"max_length", "stride", "truncation_strategy", "pad_to_multiple_of"}
 
 
-def write_tokenizer(student: Student, folder: Path) -> Tokenizer:
-    """Write `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`.
-
-    Returns:
-        The tokenizer as it ships: no padding, cut at the student's `max_length`.
+def load_tokenizer(student: Student) -> Tokenizer:
+    """Return the student's tokenizer: no padding, cut at the student's `max_length`.
 
     Raises:
         KdcError: the student has no usable `tokenizer.json`.
@@ -38,8 +35,26 @@ def write_tokenizer(student: Student, folder: Path) -> Tokenizer:
         raise KdcError(f"{source} is no tokenizer that can be read: distil again") from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(student.max_length)
+    return tokenizer
+
+
+def write_tokenizer(student: Student, folder: Path, reduced: Tokenizer | None = None) -> Tokenizer:
+    """Write `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`.
+
+    Args:
+        student: the student folder.
+        folder: the phone folder.
+        reduced: the student's tokenizer of fewer tokens, where its vocabulary was cut.
+
+    Returns:
+        The tokenizer as it ships: no padding, cut at the student's `max_length`.
+
+    Raises:
+        KdcError: the student has no usable `tokenizer.json`.
+    """
+    tokenizer = load_tokenizer(student) if reduced is None else reduced
     write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
-    write_json(folder / "tokenizer_config.json", _config(student))
+    write_json(folder / "tokenizer_config.json", _config(student, tokenizer))
     if json.loads(tokenizer.to_str())["model"]["type"] == "WordPiece":
         write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in _in_order(tokenizer)))
     return tokenizer
@@ -61,10 +76,14 @@ def check_tokenizer(tokenizer: Tokenizer, dev: Examples) -> None:
             )
 
 
-def _config(student: Student) -> dict[str, object]:
+def _config(student: Student, tokenizer: Tokenizer) -> dict[str, object]:
     config = read_json(student.folder / "tokenizer_config.json")
     kept = {key: value for key, value in config.items() if key not in _FOREIGN}
     name = config.get("tokenizer_class")
+    added = kept.get("added_tokens_decoder")
+    if isinstance(added, dict):  # transformers 4 takes the ids of special tokens from here
+        ids = ((tokenizer.token_to_id(token["content"]), token) for token in added.values())
+        kept["added_tokens_decoder"] = {str(i): token for i, token in ids if i is not None}
     return {
         **kept,
         "tokenizer_class": _GENERIC.get(name, name),

@@ -10,6 +10,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from kdc.compress.artifact import save_token_counts
 from kdc.compress.examples import Examples, save_examples
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
 from kdc.compress.metrics import score
@@ -130,6 +131,7 @@ def make_student(
         save_examples(staging / "dev.npz", dev)
         calibration = tiny_examples(model, task, 24, seed=3)
         save_examples(staging / "calibration.npz", replace(calibration, logits=None))
+        save_token_counts(staging, calibration.tokens, model.config.vocab_size)
         fields = {"parent": {"teacher": "a" * 64, "data": "b" * 64}, "task": task.as_dict()}
         versions = {"kdc": "0.1.0"}
         write_manifest(

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -49,6 +50,7 @@ class TestFolder:
         out, report = done
         names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
         names |= {"recipe.toml", "metrics.json", "dev.npz", "calibration.npz", "manifest.json"}
+        names |= {"token_counts.npz"}
         assert names <= {path.name for path in out.iterdir()}
         student = read_student(out)
         assert student.task == tiny_data().task
@@ -107,6 +109,17 @@ class TestFolder:
         assert rows.texts == tiny_data().train.texts
         assert rows.logits is None
 
+    def test_the_tokens_of_the_training_text_are_counted(self, done: tuple[Path, Report]) -> None:
+        """Bug: dev is counted too, and the vocabulary is cut to fit what it is measured on."""
+        counts = read_student(done[0]).token_counts()
+        tokenizer = AutoTokenizer.from_pretrained(done[0])
+        by_hand: Counter[int] = Counter()
+        for text in tiny_data().train.texts:
+            by_hand.update(tokenizer(text, truncation=True)["input_ids"])
+        assert counts is not None
+        assert counts.shape == (128,)
+        assert {index: n for index, n in enumerate(counts.tolist()) if n} == dict(by_hand)
+
     def test_nothing_but_kept_answers_stays_beside_it(self, done: tuple[Path, Report]) -> None:
         out, _ = done
         assert sorted(os.listdir(out.parent)) == [".kdc", "student"]
@@ -162,7 +175,8 @@ class TestResuming:
         """Bug: --resume with another student or seed trains a mixture of both."""
         out = tmp_path / "student"
         assert exit_code_of(distill_and_die, str(teacher), str(out), 14) == -signal.SIGKILL
-        for changes in ({"seed": 1}, {"student": "2x32"}, {"recipe": tiny_recipe()}):
+        others = ({"seed": 1}, {"student": "2x32"}, {"recipe": tiny_recipe()})
+        for changes in (*others, {"embedding_rank": 8}):
             with pytest.raises(KdcError, match="give the same options to --resume it"):
                 distill(tiny_job(teacher, out, resume=True, **changes), Silent())
 
@@ -171,6 +185,35 @@ class TestResuming:
     ) -> None:
         distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
         assert digests(tmp_path / "student") == digests(done[0])
+
+
+class TestEmbeddingRank:
+    def test_the_student_is_plain_and_its_embedding_is_of_that_rank(
+        self, teacher: Path, done: tuple[Path, Report], tmp_path: Path
+    ) -> None:
+        """Bug: the factors are saved, and transformers finds no embedding in the folder."""
+        out = tmp_path / "student"
+        distill(tiny_job(teacher, out, embedding_rank=8), Silent())
+        model = AutoModelForSequenceClassification.from_pretrained(out).eval()
+        table = model.get_input_embeddings().weight.detach().double()
+        assert table.shape == (128, 32)
+        values = torch.linalg.svdvals(table)
+        assert int((values > 1e-5 * values[0]).sum()) == 8
+        dev = read_student(out).dev()
+        with torch.no_grad():
+            logits = model(input_ids=torch.from_numpy(dev.row(3)[0])[None]).logits[0]
+        assert dev.logits is not None
+        np.testing.assert_allclose(logits.numpy(), dev.logits[3], atol=1e-5)
+        runs = [tomllib.loads((f / "recipe.toml").read_text())["run"] for f in (out, done[0])]
+        assert runs[0] == {**runs[1], "embedding_rank": 8}
+
+    def test_a_rank_that_saves_nothing_is_refused_before_any_work(
+        self, teacher: Path, tmp_path: Path
+    ) -> None:
+        progress = Recorder()
+        with pytest.raises(KdcError, match="--embedding-rank must be from 1 to 31"):
+            distill(tiny_job(teacher, tmp_path / "student", embedding_rank=32), progress)
+        assert progress.bars == []
 
 
 class Filling(Recorder):
