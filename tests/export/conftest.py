@@ -22,14 +22,14 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fp32(student_folder: Path) -> Path:
     """The tiny BERT as an fp32 `.onnx`."""
     path = student_folder.parent / "fp32.onnx"
-    export_torch(student_folder, path)
+    export_torch(student_folder, path, False)
     return path
 
 
 @pytest.fixture
 def ready_export(fp32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the exporter hand out the tiny BERT's export: seconds for tests of what comes after."""
-    ready = Exporter("for a test", lambda _, out: shutil.copyfile(fp32, out))
+    ready = Exporter("for a test", lambda _, out, __: shutil.copyfile(fp32, out))
     monkeypatch.setitem(EXPORTERS, "torch", ready)
 
 
@@ -54,7 +54,7 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
     def make(family: str) -> Path:
         folder = tmp_path_factory.mktemp(family)
         tiny_model(family, outputs=3).save_pretrained(folder)
-        export_torch(folder, folder / "model.onnx")
+        export_torch(folder, folder / "model.onnx", False)
         return folder
 
     return make

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 from kdc.compress.errors import KdcError
 from kdc.export.exporters import EXPORTERS
 from kdc.export.session import open_session
+from tests.answers import assert_answers_as_torch
 from tests.student import FAMILIES, tiny_model
 
 
@@ -24,22 +25,7 @@ def test_every_family_answers_as_torch_does_at_any_batch_and_length(
 
     RoBERTa's forward takes token types but has one: a 1 would be read from outside its table.
     """
-    model = tiny_model(family, outputs=3)
-    session = open_session(family_folder(family) / "model.onnx")
-    types = () if family in ("Roberta", "DistilBert") else ("token_type_ids",)
-    assert session.inputs == ("input_ids", "attention_mask", *types)
-    rng = np.random.default_rng(0)
-    for rows, length in ((1, 1), (1, 5), (3, 11), (2, 24)):
-        tokens = rng.integers(5, 100, (rows, length))
-        mask = np.ones_like(tokens)
-        mask[-1, length // 2 + 1 :] = 0
-        tokens[mask == 0] = 0
-        kinds = rng.integers(0, 2, (rows, length))
-        feeds = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": kinds}
-        taken = {name: torch.from_numpy(feeds[name]) for name in session.inputs}
-        with torch.no_grad():
-            wanted = model(**taken).logits.numpy()
-        np.testing.assert_allclose(session.run_batch(tokens, mask, kinds), wanted, atol=1e-4)
+    assert_answers_as_torch(open_session(family_folder(family) / "model.onnx"), family)
 
 
 def test_the_file_names_its_axes_and_nothing_of_this_machine(fp32: Path) -> None:
@@ -60,7 +46,7 @@ def test_the_same_student_gives_the_same_bytes_and_no_chatter(
     student_folder: Path, fp32: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A digest that changes from run to run cannot be checked; pages of notes hide an error."""
-    EXPORTERS["torch"].export(student_folder, tmp_path / "again.onnx")
+    EXPORTERS["torch"].export(student_folder, tmp_path / "again.onnx", False)
     assert (tmp_path / "again.onnx").read_bytes() == fp32.read_bytes()
     assert capfd.readouterr() == ("", "")
 
@@ -80,7 +66,7 @@ def test_weights_that_do_not_fit_the_config_are_refused(
         weights["classifier.weight"] = torch.zeros(5, 32)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(KdcError, match=re.escape(str(folder))) as caught:
-        EXPORTERS["torch"].export(folder, tmp_path / "model.onnx")
+        EXPORTERS["torch"].export(folder, tmp_path / "model.onnx", False)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "model.onnx").exists()
 
@@ -90,7 +76,7 @@ def test_cut_weights_are_one_sentence(student_folder: Path, tmp_path: Path) -> N
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(KdcError, match="does not load"):
-        EXPORTERS["torch"].export(folder, tmp_path / "model.onnx")
+        EXPORTERS["torch"].export(folder, tmp_path / "model.onnx", False)
 
 
 def test_what_torch_cannot_follow_is_one_sentence(
@@ -103,14 +89,14 @@ def test_what_torch_cannot_follow_is_one_sentence(
 
     monkeypatch.setattr(torch.onnx, "export", fail)
     with pytest.raises(KdcError, match=r"BertForSequenceClassification.*aten\.odd") as caught:
-        EXPORTERS["torch"].export(student_folder, tmp_path / "model.onnx")
+        EXPORTERS["torch"].export(student_folder, tmp_path / "model.onnx", False)
     assert "80 lines" not in str(caught.value)
 
 
 def test_a_half_precision_student_is_exported_in_fp32(tmp_path: Path) -> None:
     model = tiny_model("Bert", outputs=2).half()
     model.save_pretrained(tmp_path)
-    EXPORTERS["torch"].export(tmp_path, tmp_path / "model.onnx")
+    EXPORTERS["torch"].export(tmp_path, tmp_path / "model.onnx", False)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=torch.float32)
     tokens = np.arange(5, 12)
     with torch.no_grad():

@@ -1,0 +1,89 @@
+"""The core of a fair comparison: the sides take turns on the same texts, in a seeded order.
+
+What disturbs the machine then disturbs all of them alike, and every round is a pair of times.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter, thread_time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Side = Callable[[int], object]
+"""Does the work of one round, whose number it is given."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What every side took in every round."""
+
+    cpu_ms: Array
+    """(rounds, sides) CPU time of the calling thread, which does all the work of one run."""
+    wall_ms: Array
+    """(rounds, sides) time on the clock."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one side takes as another."""
+
+    value: float
+    """Ratio of the medians."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end of the 95 % interval."""
+
+    def __str__(self) -> str:
+        """Print like `1.52 (1.50 to 1.55)`."""
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def take_turns(
+    sides: Sequence[Side], rounds: int, seed: int, warm_up: int = 5, settle: int = 1
+) -> Samples:
+    """Time every side once in every round, in an order that changes from round to round.
+
+    Args:
+        sides: what is compared.
+        rounds: samples to take of each side.
+        seed: gives the orders.
+        warm_up: rounds before the first that counts.
+        settle: runs of a side before each timed one: the others have just pushed its weights out
+            of the caches, and in an app nothing does.
+    """
+    rng = np.random.default_rng(seed)
+    cpu_ms, wall_ms = np.zeros((2, rounds, len(sides)))
+    for number in range(-warm_up, rounds):
+        for side in rng.permutation(len(sides)):
+            for _ in range(settle):
+                sides[side](number % rounds)
+            wall, cpu = perf_counter(), thread_time()
+            sides[side](number % rounds)
+            cpu_end, wall_end = thread_time(), perf_counter()
+            if number >= 0:
+                cpu_ms[number, side] = (cpu_end - cpu) * 1e3
+                wall_ms[number, side] = (wall_end - wall) * 1e3
+    return Samples(cpu_ms, wall_ms)
+
+
+def ratio(slow: Array, fast: Array, seed: int, draws: int = 2000) -> Ratio:
+    """Divide two sides' medians, with a bootstrap interval over whole rounds.
+
+    A round is drawn with both its times, so that what slowed both cancels (Efron and Tibshirani
+    1993, percentile interval).
+
+    Args:
+        slow: (rounds,) times of the numerator.
+        fast: (rounds,) times of the denominator, round by round.
+        seed: gives the draws.
+        draws: resamples of the rounds.
+    """
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(slow), (draws, len(slow)))
+    resampled = np.median(slow[picks], axis=1) / np.median(fast[picks], axis=1)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Ratio(float(np.median(slow) / np.median(fast)), float(low), float(high))
