@@ -1,17 +1,22 @@
 """`kdc export`: student folder -> phone folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
+from kdc.export.exporters import AUTO as AUTO_EXPORTER
 from kdc.export.exporters import EXPORTERS
+from kdc.export.layouts import LAYOUTS, SINGLE
 from kdc.export.quantizers import AUTO, NONE, QUANTIZERS
+from kdc.export.targets import DEFAULT as TARGET
+from kdc.export.targets import TARGETS
 
-if TYPE_CHECKING:
-    from kdc.export.trials import Trial
+
+def _one_of(*names: str) -> str:
+    return f"One of {', '.join(names)}."
 
 
 def export(
@@ -22,37 +27,56 @@ def export(
         bool, typer.Option("--quantize", help=f"Make the model smaller: --method {AUTO}.")
     ] = False,
     method: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"One of {', '.join([AUTO, *QUANTIZERS])}.")
+        str | None, typer.Option(metavar="NAME", help=_one_of(AUTO, *QUANTIZERS))
     ] = None,
     exporter: Annotated[
-        str, typer.Option(metavar="NAME", help=f"One of {', '.join(EXPORTERS)}.")
-    ] = "torch",
+        str, typer.Option(metavar="NAME", help=_one_of(AUTO_EXPORTER, *EXPORTERS))
+    ] = AUTO_EXPORTER,
+    target: Annotated[str, typer.Option(metavar="NAME", help=_one_of(*TARGETS))] = TARGET,
     max_drop: Annotated[
         float, typer.Option(metavar="POINTS", min=0.0, help="Points that the metric may lose.")
     ] = 1.0,
+    vocab: Annotated[
+        str | None,
+        typer.Option(
+            metavar="keep|task|N",
+            help="Tokens that ship: all, the task's and common words', or N.",
+            show_default="task where dev loses nothing",
+        ),
+    ] = None,
+    embedding_rank: Annotated[
+        int | None,
+        typer.Option(metavar="R", min=1, help="Store the word embeddings as factors of rank R."),
+    ] = None,
+    layout: Annotated[str, typer.Option(metavar="NAME", help=_one_of(*LAYOUTS))] = SINGLE,
+    length: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Pad every text to N tokens, as NPUs want it."),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Let the model answer with them as well.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The phone folder.")] = Path("phone"),
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Turn a student into a phone folder and student.onnx."""
+    from kdc.cli.shipped import show
+    from kdc.export.job import ExportJob
     from kdc.export.ship import ship
 
     terminal = Terminal(quiet, json_to)
-    chosen = method or (AUTO if quantize else NONE)
-    shipped = ship(student, out, terminal, method=chosen, exporter=exporter, max_drop=max_drop)
-    columns = ("method", "MB", "MB zipped", "same labels", "points lost", "verdict")
-    terminal.table(f"phone folder {out}", columns, [_row(t, max_drop) for t in shipped.trials])
-    terminal.say(f"{shipped.copy}: {shipped.trials[-1].score}")
-    terminal.result(shipped.as_dict())
-
-
-def _row(trial: "Trial", max_drop: float) -> tuple[str, ...]:
-    same = trial.parity.agreement
-    return (
-        trial.method,
-        f"{trial.bytes / 1e6:.2f}",
-        f"{trial.zip_bytes / 1e6:.2f}",
-        "-" if same is None else f"{100 * same:.2f} %",
-        str(trial.drop),
-        "shipped" if trial.drop.points <= max_drop else f"over {max_drop:g}",
+    job = ExportJob(
+        student=student,
+        out=out,
+        method=method or (AUTO if quantize else NONE),
+        exporter=exporter,
+        max_drop=max_drop,
+        target=target,
+        vocab=vocab,
+        embedding_rank=embedding_rank,
+        layout=layout,
+        length=length,
+        probabilities=probabilities,
     )
+    show(terminal, ship(job, terminal))

@@ -97,7 +97,7 @@ def _measure(folder: Path) -> list[Part]:
 def _part(path: Path) -> str:
     if path.parts[0] != ASSETS:
         return "page"
-    if path.suffix == ".onnx":
+    if path.parts[1] == "onnx":
         return "model"
     is_tokenizer = path.name.startswith("tokenizer") or path.name == "vocab.txt"
     return "tokenizer" if is_tokenizer else "records"

@@ -9,35 +9,31 @@ import json
 import numpy as np
 
 from kdc.compress.artifact import Student
-from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.files import read_json
+from kdc.export.session import PADDING
 
 _QUANTILES = 64
 
 
-def facts(student: Student, lengths: Array) -> dict[str, str]:
+def facts(student: Student, rows: int, lengths: Array) -> dict[str, str]:
     """Return what a student's `.onnx` says of itself.
 
     Args:
         student: the student folder.
+        rows: rows of the word embeddings that ship.
         lengths: (N,) tokens of each dev text.
 
     Returns:
-        `kdc.task` (JSON of the task), `kdc.max_length` (tokens), `kdc.vocab` (rows of the
-        embedding) and `kdc.lengths` (JSON list of at most 64 quantiles of `lengths`).
-
-    Raises:
-        KdcError: the config names no vocabulary.
+        `kdc.task` (JSON of the task), `kdc.max_length` (tokens), `kdc.vocab` (rows), `kdc.padding`
+        (the padding token's id) and `kdc.lengths` (JSON list of at most 64 quantiles of `lengths`).
     """
-    config = student.folder / "config.json"
-    vocabulary = read_json(config).get("vocab_size")
-    if not isinstance(vocabulary, int):
-        raise KdcError(f"{config} has no vocab_size: it is the config of no text encoder")
+    padding = read_json(student.folder / "config.json").get("pad_token_id")
     return {
         "kdc.task": json.dumps(student.task.as_dict(), sort_keys=True),
         "kdc.max_length": str(student.max_length),
-        "kdc.vocab": str(vocabulary),
+        "kdc.vocab": str(rows),
+        PADDING: str(padding or 0),
         "kdc.lengths": json.dumps(quantiles(lengths)),
     }
 

@@ -46,7 +46,7 @@ def choose_texts(
         lengths = _usual(file, progress)
     texts = tuple(Texts(length, _tokens(file, length)) for length in lengths)
     longest = max(max(text.tokens) for text in texts)
-    most = LONGEST if file.max_length is None else file.max_length
+    most = _most(file)
     if longest > most:
         raise KdcError(f"{file.path} reads at most {most} tokens, so not {longest}: lower --length")
     return texts
@@ -65,7 +65,7 @@ def _parse(part: str) -> Length:
 
 def _usual(file: ModelFile, progress: Progress) -> tuple[Length, ...]:
     """Return `natural` and 128 tokens, or fewer where the model reads fewer."""
-    fixed = min(128, file.max_length or LONGEST)
+    fixed = min(128, _most(file))
     if file.lengths is not None:
         return "natural", fixed
     short = min(16, fixed)
@@ -81,4 +81,9 @@ def _tokens(file: ModelFile, length: Length) -> tuple[int, ...]:
             f"{file.path} does not tell its task's text lengths (kdc.lengths): "
             "give --length numbers of tokens, such as 16,128"
         )
-    return file.lengths
+    # a model of one length is given its texts cut to it
+    return tuple(min(length, file.fixed_length or LONGEST) for length in file.lengths)
+
+
+def _most(file: ModelFile) -> int:
+    return min(file.max_length or LONGEST, file.fixed_length or LONGEST)

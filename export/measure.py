@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import sha256
+from kdc.compress.files import MANIFEST, sha256
 from kdc.compress.metrics import Score
 from kdc.compress.progress import Progress
 from kdc.export.devices import find_device
 from kdc.export.lengths import Length, Texts, choose_texts
 from kdc.export.machine import describe_machine
 from kdc.export.model_file import ModelFile, read_model_file
+from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone, find_phone, read_phone
 from kdc.export.runner import Job, Reading
 
@@ -138,11 +139,13 @@ def bench(
         raise KdcError(f"--threads {threads}: give a whole number from 1")
     path, phone = _find(model)
     file = read_model_file(path)
+    options = _options(file, phone)
     every = choose_texts(file, lengths, progress)
     runs, versions = [], set()
     with progress.bar(f"measure {model}", len(every)) as advance:
         for texts in every:
-            job = Job(str(path), list(texts.tokens), _ids(file), threads, seconds)
+            tokens, ids = list(texts.tokens), _ids(file)
+            job = Job(str(path), tokens, ids, threads, seconds, session=options.as_dict())
             reading = chosen.measure(job)
             runs.append(Measurement(device, threads, texts, reading))
             versions.add(reading.onnxruntime)
@@ -167,6 +170,14 @@ def _find(model: Path) -> tuple[Path, Phone | None]:
         if sha256(phone.model) == sha256(model):
             return model, phone
     return model, None
+
+
+def _options(file: ModelFile, phone: Phone | None) -> SessionOptions:
+    """Return how to open the model: as its phone folder says, or else as the file itself does."""
+    named = None if phone is None else phone.manifest.get("session")
+    if phone is None or named is None:
+        return file.session
+    return SessionOptions.from_dict(named, str(phone.folder / MANIFEST))
 
 
 def _accuracy(phone: Phone) -> Accuracy:

@@ -1,34 +1,40 @@
-"""What an `.onnx` says about itself before anything runs it: its bytes and kdc's properties."""
+"""What a model file says about itself before anything runs it: its bytes and kdc's properties."""
 
 import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kdc.compress.errors import KdcError
+from kdc.export.options import DEFAULT, PROPERTY, SessionOptions
+from kdc.export.weights_files import check_weights, places
+from kdc.export.wire import WireError, entry, fields, mapped, messages
 
-if TYPE_CHECKING:
-    from onnx import ModelProto
-
+ORT = ".ort"
 _MOST = 64  # lengths; quantiles of a distribution need no more
 _CHUNK = 1 << 20
+_INPUT_IDS = "input_ids"
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An `.onnx` that has been read but not run."""
+    """An `.onnx` or `.ort` that has been looked at but not run."""
 
     path: Path
     files: tuple[Path, ...]
-    """The `.onnx`, and the files in its folder that hold weights of it."""
+    """The model, and the files in its folder that hold weights of it."""
     lengths: tuple[int, ...] | None
     """Property `kdc.lengths`: up to 64 quantiles of the dev rows' tokens; None in foreign files."""
     vocab: int | None
     """Property `kdc.vocab`: rows of the embedding."""
     max_length: int | None
     """Property `kdc.max_length`: most tokens of a text."""
+    fixed_length: int | None = None
+    """Tokens that every text must have, for a model of one length; None for any length."""
+    session: SessionOptions = DEFAULT
+    """Property `kdc.session`: how the model asks to be opened."""
 
     @property
     def size_bytes(self) -> int:
@@ -42,24 +48,29 @@ class ModelFile:
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """Read an `.onnx` without its weights' files and without running it.
+    """Look into a model file without its weights and without running it.
 
     Raises:
-        KdcError: it is missing, no ONNX model, cut short, names weights outside its folder or
-            that are missing, or carries a property that makes no sense.
+        KdcError: it is missing, no model, cut short, names weights outside its folder, that are
+            missing or too short, or carries a property that makes no sense.
     """
     if not path.is_file():
         raise KdcError(f"there is no model at {path}: name an .onnx file or a phone folder")
-    model = _parse(path)
-    properties = {entry.key: entry.value for entry in model.metadata_props}
-    lengths = _property(path, properties, "kdc.lengths", _are_lengths)
-    return ModelFile(
-        path=path,
-        files=(path, *_weights(path, model)),
-        lengths=None if lengths is None else tuple(lengths),
-        vocab=_property(path, properties, "kdc.vocab", _is_count),
-        max_length=_property(path, properties, "kdc.max_length", _is_count),
-    )
+    if path.suffix == ORT:
+        from kdc.export.probe import probe
+
+        found = probe(path)
+        return _model_file(path, (path,), found.metadata, found.fixed_length)
+    model = mapped(path)
+    try:
+        if not any(True for _ in messages(model, 7, 1)):  # an empty file is an empty message
+            raise KdcError(f"{path} is no ONNX model: it has no graph; export it again")
+        properties = dict(entry(message) for message in messages(model, 14))
+        files = (path, *check_weights(path, places(model)))
+        fixed = _fixed_length(model)
+    except WireError as error:
+        raise KdcError(f"{path} is no ONNX model or is cut short: export it again") from error
+    return _model_file(path, files, properties, fixed)
 
 
 def deflated_bytes(path: Path) -> int:
@@ -70,34 +81,32 @@ def deflated_bytes(path: Path) -> int:
     return total + len(squeeze.flush())
 
 
-def _parse(path: Path) -> "ModelProto":
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+def _model_file(
+    path: Path, files: tuple[Path, ...], properties: Mapping[str, str], fixed: int | None
+) -> ModelFile:
+    lengths = _property(path, properties, "kdc.lengths", _are_lengths)
+    options = _property(path, properties, PROPERTY, lambda value: isinstance(value, dict))
+    return ModelFile(
+        path=path,
+        files=files,
+        lengths=None if lengths is None else tuple(lengths),
+        vocab=_property(path, properties, "kdc.vocab", _is_count),
+        max_length=_property(path, properties, "kdc.max_length", _is_count),
+        fixed_length=fixed,
+        session=DEFAULT if options is None else SessionOptions.from_dict(options, str(path)),
+    )
 
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise KdcError(f"{path} is no ONNX model or is cut short: export it again") from error
-    if not model.graph.node:  # protobuf reads an empty file as an empty model
-        raise KdcError(f"{path} is no ONNX model: it has no graph; export it again")
-    return model
 
-
-def _weights(path: Path, model: "ModelProto") -> tuple[Path, ...]:
-    names = {
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    for name in names:
-        file, steps = path.parent / name, [Path(name), *Path(name).parents]
-        is_link = any((path.parent / step).is_symlink() for step in steps if step != Path())
-        if Path(name).is_absolute() or ".." in Path(name).parts or is_link:
-            raise KdcError(f"{path} names weights outside its folder: {name!r}; do not use it")
-        if not file.is_file():
-            raise KdcError(f"{path} is incomplete: its weights {name!r} are missing beside it")
-    return tuple(path.parent / name for name in sorted(names))
+def _fixed_length(model: memoryview) -> int | None:
+    """Return the second axis of `input_ids` where the graph declares it as a number."""
+    for value in messages(model, 7, 11):
+        name = next(messages(value, 1), memoryview(b""))
+        if bytes(name) != _INPUT_IDS.encode():
+            continue
+        axes = list(messages(value, 2, 1, 2, 1))  # type, tensor_type, shape, dim
+        numbers = [number for part in axes[1:2] for key, number in fields(part) if key == 1]
+        return next((n for n in numbers if isinstance(n, int) and _is_count(n)), None)
+    return None
 
 
 def _property(

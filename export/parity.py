@@ -10,6 +10,7 @@ from kdc.compress.examples import Array, Examples
 from kdc.compress.metrics import METRICS, predictions
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind
+from kdc.export.paired import bootstrap_p, mcnemar
 from kdc.export.session import Session
 
 EXACT = 1e-3
@@ -47,11 +48,13 @@ class Drop:
     """Lower end of the 95 % interval."""
     high: float
     """Upper end of the 95 % interval."""
+    p: float
+    """How often chance alone loses this much: below `paired.ALPHA` the loss is real."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         interval = [round(self.low, 4), round(self.high, 4)]
-        return {"points": round(self.points, 4), "interval": interval}
+        return {"points": round(self.points, 4), "interval": interval, "p": round(self.p, 6)}
 
     def __str__(self) -> str:
         """Print like `0.34 (-0.20 to 0.92)`."""
@@ -82,21 +85,24 @@ def metric_drop(metric: str, logits: Array, reference: Array, gold: Array) -> Dr
     """Measure how much lower (N, C) logits score than the reference, both against (N,) labels.
 
     The interval is a paired percentile bootstrap of 1,000 seeded resamples: both models are
-    scored on the same rows each time, so that what they share cancels.
+    scored on the same rows each time, so that what they share cancels. The p value is that of
+    McNemar's exact test for accuracy, and the bootstrap's for every other metric.
     """
     row, n = METRICS[metric], len(gold)
     ours, theirs = predictions(logits, row.kind), predictions(reference, row.kind)
     if np.array_equal(ours, theirs):
-        return Drop(0.0, 0.0, 0.0)
+        return Drop(0.0, 0.0, 0.0, 1.0)
 
     def points(rows: Array) -> float:
         better = row.function(theirs[rows], gold[rows])
         return 100 * (better - row.function(ours[rows], gold[rows]))
 
     rng = np.random.default_rng(0)
-    samples = [points(rng.integers(0, n, n)) for _ in range(_RESAMPLES)]
+    samples = np.array([points(rng.integers(0, n, n)) for _ in range(_RESAMPLES)])
     low, high = np.percentile(samples, [2.5, 97.5])
-    return Drop(points(np.arange(n)), float(low), float(high))
+    exact = metric == "accuracy"
+    p = mcnemar(ours == gold, theirs == gold) if exact else bootstrap_p(samples)
+    return Drop(points(np.arange(n)), float(low), float(high), p)
 
 
 def check_export(

@@ -1,12 +1,13 @@
 """The phone folder: what ships.
 
-`onnx/model_quantized.onnx` (or `onnx/model.onnx`), `config.json`, `tokenizer.json`,
+`onnx/model_quantized.onnx` (or `onnx/model.onnx`; `.ort` in ONNX Runtime's own format; weights in
+a file of their own end in `_data`), `config.json`, `tokenizer.json`,
 `tokenizer_config.json`, `vocab.txt`, `golden.json`, `README.md`, and `manifest.json`, written
 last. Its layout loads as it is in transformers.js.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kdc.compress.errors import KdcError
@@ -15,7 +16,12 @@ from kdc.compress.task import Task
 
 FORMAT = "kdc.phone/1"
 FORM = "kdc.phone"
-MODELS = ("onnx/model_quantized.onnx", "onnx/model.onnx")
+QUANTIZED, PLAIN = "onnx/model_quantized.onnx", "onnx/model.onnx"
+"""Names that transformers.js looks for."""
+_SUFFIXES = (".onnx", ".ort")
+_MODELS = [
+    str(PurePosixPath(name).with_suffix(s)) for name in (QUANTIZED, PLAIN) for s in _SUFFIXES
+]
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Phone:
     max_length: int
     """Tokens a text is cut to, special tokens included."""
     model: Path
-    """The `.onnx` inside."""
+    """The `.onnx` or `.ort` inside."""
 
 
 def read_phone(folder: Path) -> Phone:
@@ -38,7 +44,7 @@ def read_phone(folder: Path) -> Phone:
         KdcError: it is missing, of another format, incomplete or corrupted (the file is named).
     """
     manifest = read_manifest(folder, FORMAT, "phone folder")
-    models = [name for name in MODELS if name in manifest["files"]]
+    models = [name for name in _MODELS if name in manifest["files"]]
     length = manifest.get("max_length")
     if len(models) != 1 or not isinstance(length, int):
         raise KdcError(f"{folder / MANIFEST} is damaged: it must name one model and a max_length")
@@ -73,8 +79,8 @@ def find_phone(path: Path) -> Phone:
 
 
 def is_phone(path: Path) -> bool:
-    """Whether a path is meant as something that ships: an `.onnx` or a phone folder."""
-    if path.suffix == ".onnx":
+    """Whether a path is meant as something that ships: a model file or a phone folder."""
+    if path.suffix in _SUFFIXES:
         return True
     manifest = path / MANIFEST
     return manifest.is_file() and str(read_json(manifest).get("format", "")).startswith(f"{FORM}/")

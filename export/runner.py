@@ -7,7 +7,7 @@ but numpy, ONNX Runtime and the few modules above, so that the memory it reports
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter, process_time
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdc.compress.errors import KdcError
+from kdc.export.options import SessionOptions
 from kdc.export.session import Session, open_session
 
 Row = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -29,7 +30,7 @@ class Job:
     """What to measure."""
 
     model: str
-    """Path of the `.onnx`."""
+    """Path of the model file."""
     lengths: list[int]
     """Tokens of the texts to run; each gets its turn, in a shuffled order."""
     ids: tuple[int, int]
@@ -41,6 +42,8 @@ class Job:
     runs: int = 1000
     """Most runs to measure."""
     seed: int = 0
+    session: dict[str, Any] = field(default_factory=dict)
+    """How to open the model (`SessionOptions.as_dict`); what is not named has its default."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Reading:
     """What was measured, every sample kept."""
 
     load_ms: float
-    """Wall time to open the file, which the system has just read and still holds in memory."""
+    """Wall time of the runtime to open the file, which the system still holds in memory."""
     first_ms: float
     """Wall time of the very first run."""
     wall_ms: list[float]
@@ -58,7 +61,9 @@ class Reading:
     peak_rss_bytes: int
     """Most memory the whole process ever held, Python and ONNX Runtime included."""
     private_bytes: int
-    """Memory of its own that the process gained from before the file was opened to the end."""
+    """Memory that the process gained from before the file was opened to the end and that the
+    system cannot take back. Pages of files (mapped weights, ONNX Runtime's own code) are not in
+    it: the system drops them at will, and whose they are depends on who else reads the file."""
     onnxruntime: str
     """Version of ONNX Runtime."""
 
@@ -74,14 +79,13 @@ def measure(job: Job) -> Reading:
 
     rows = _rows(job)
     before = private_bytes()
-    start = perf_counter()
-    session = open_session(Path(job.model), job.threads)
-    load_ms = (perf_counter() - start) * 1e3
+    options = SessionOptions.from_dict(job.session, job.model)
+    session = open_session(Path(job.model), job.threads, options)
     (first_ms,), _ = _sample(session, rows, 1, 0)
     _sample(session, rows, max(_WARM_UP, len(job.lengths)), job.seconds * _WARM_UP_SHARE)
     wall_ms, cpu_ms = _sample(session, rows, job.runs, job.seconds)
     return Reading(
-        load_ms=load_ms,
+        load_ms=session.load_ms,
         first_ms=first_ms,
         wall_ms=wall_ms,
         cpu_ms=cpu_ms,
@@ -131,12 +135,12 @@ def peak_rss_bytes() -> int:
 
 
 def private_bytes() -> int:
-    """Return the memory that this process shares with no other.
+    """Return the memory of this process that is no page of a file.
 
     Only Linux tells (`smaps_rollup`); elsewhere the peak of all its memory stands in, whose growth
     counts what is shared or was given back as well.
     """
-    private = _proc("smaps_rollup", "Private_")
+    private = _proc("smaps_rollup", "Anonymous:")
     return sum(private) if private else _max_rss()
 
 

@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,23 +10,27 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kdc.compress.artifact import Student, read_student
-from kdc.compress.errors import unknown
-from kdc.compress.examples import Examples
-from kdc.compress.files import read_json, whole_file, whole_folder, write_manifest, write_text
+from kdc.compress.files import whole_file, whole_folder, write_manifest, write_text
 from kdc.compress.progress import Progress
 from kdc.export.card import card
 from kdc.export.config import write_config
-from kdc.export.exporters import EXPORTERS
 from kdc.export.facts import facts
 from kdc.export.golden import write_golden
-from kdc.export.parity import Parity, check_export
-from kdc.export.phone_model import FORM, FORMAT, MODELS
-from kdc.export.quantizers import NONE, methods
+from kdc.export.job import ExportJob
+from kdc.export.layouts import find_layout
+from kdc.export.ledger import Row, ledger
+from kdc.export.model_file import read_model_file
+from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED
+from kdc.export.prepare import Prepared, prepare
+from kdc.export.quantizers import NONE, QUANTIZERS, methods
+from kdc.export.quantizers.situation import Situation
 from kdc.export.session import open_session
+from kdc.export.targets import check_target
 from kdc.export.tokenizer import check_tokenizer, write_tokenizer
-from kdc.export.trials import Trial, try_methods
+from kdc.export.trials import Gate, Outcome, try_methods
 
-COPY = "student.onnx"
+COPY = "student"
+"""Stem of the model's copy beside the phone folder."""
 _LIBRARIES = ("kdc", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 
 
@@ -38,99 +43,123 @@ class Shipped:
     copy: Path
     """The model beside it, the same bytes as the one inside."""
     student: Student
-    export: Parity
-    """The fp32 export against the student."""
-    trials: list[Trial]
+    prepared: Prepared
+    outcome: Outcome
     """The methods that were tried; the last of them ships."""
+    ledger: tuple[Row, ...]
+    """Where the phone folder's bytes are."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "phone": str(self.folder),
             "model": str(self.copy),
-            "method": self.trials[-1].method,
-            "export": self.export.as_dict(),
-            "tried": [trial.as_dict() for trial in self.trials],
-            "metrics": _metrics(self.student, self.trials[-1]),
+            "exporter": self.prepared.exporter,
+            "method": self.outcome.shipped.method,
+            "export": self.prepared.export.as_dict(),
+            "vocabulary": self.prepared.vocabulary_dict(),
+            "tried": self.outcome.as_dict(),
+            "metrics": _metrics(self.student, self.outcome),
+            "ledger": [row.as_dict() for row in self.ledger],
         }
 
 
-def ship(
-    source: Path,
-    out: Path,
-    progress: Progress,
-    *,
-    method: str,
-    exporter: str,
-    max_drop: float,
-) -> Shipped:
+def ship(job: ExportJob, progress: Progress) -> Shipped:
     """Export a student, quantize it, check it on dev and write the phone folder.
 
-    `student.onnx` beside `out` appears after it; both are whole, or stay as they were.
-
-    Args:
-        source: a student folder.
-        out: where the phone folder goes.
-        progress: shows how far it is.
-        method: a name from `QUANTIZERS`, or `auto`.
-        exporter: a name from `EXPORTERS`.
-        max_drop: points of the metric that may be lost against the student.
+    `student.onnx` beside the phone folder appears after it; both are whole, or stay as they were.
 
     Raises:
-        GateFailed: the export is not the student, or every method loses more than `max_drop`.
+        GateFailed: the export is not the student, or no method passes the gate.
         KdcError: an unknown name, an unusable student, or a place that cannot be written.
     """
-    chosen = methods(method)
-    if exporter not in EXPORTERS:
-        raise unknown("exporter", exporter, EXPORTERS)
-    student = read_student(source)
-    dev, copy = student.dev(), out.parent / COPY
-    with whole_file(copy) as twin, whole_folder(out, FORM) as folder:
+    chosen = methods(job.method)
+    find_layout(job.layout)
+    check_target(job.target)
+    student = read_student(job.student)
+    # closed in this order: the folder appears, then the copies
+    with ExitStack() as copies, whole_folder(job.out, FORM) as folder:
         with TemporaryDirectory(dir=folder) as scratch:
-            fp32 = Path(scratch) / "fp32.onnx"
-            progress.say(f"exporting {source}")
-            EXPORTERS[exporter].export(source, fp32)
-            padding = read_json(source / "config.json").get("pad_token_id") or 0
-            exact = check_export(open_session(fp32), dev, student.task.kind, padding, progress)
-            known = facts(student, dev.lengths)
-            trials = try_methods(chosen, fp32, known, student, dev, max_drop, progress)
-            quantized, plain = MODELS
-            model = folder / (plain if trials[-1].method == NONE else quantized)
-            model.parent.mkdir()
-            shutil.move(trials[-1].path, model)
-        shutil.copyfile(model, twin)
-        _write_phone(folder, model, student, dev, exact, trials[-1])
-    return Shipped(out, copy, student, exact, trials)
+            prepared = prepare(job, student, Path(scratch), progress)
+            outcome = try_methods(
+                chosen,
+                prepared.graph,
+                facts(student, prepared.rows, prepared.dev.lengths),
+                Gate(student, prepared.dev, job.max_drop),
+                Situation(prepared.calibration, job.target),
+                progress,
+            )
+            model = _place(job, prepared, outcome, folder)
+        copy = _copy(model, job.out.parent, copies)
+        _write_phone(job, folder, model, student, prepared, outcome)
+        rows = tuple(ledger(folder))
+    return Shipped(job.out, copy, student, prepared, outcome, rows)
+
+
+def _place(job: ExportJob, prepared: Prepared, outcome: Outcome, folder: Path) -> Path:
+    """Lay the chosen model out in the phone folder; returns its path there."""
+    shipped = outcome.shipped
+    model = folder / (PLAIN if shipped.method == NONE else QUANTIZED)
+    model.parent.mkdir()
+    rows = [prepared.dev.row(index)[0].tolist() for index in range(min(4, len(prepared.dev)))]
+    return find_layout(job.layout).write(shipped.path, model, rows)
+
+
+def _copy(model: Path, beside: Path, copies: ExitStack) -> Path:
+    """Copy the model, and weights that it names, beside where the phone folder will be.
+
+    They appear when `copies` is closed, the model last; its path is returned.
+    """
+    first, *weights = read_model_file(model).files
+    twin = beside / f"{COPY}{model.suffix}"
+    shutil.copyfile(first, copies.enter_context(whole_file(twin)))
+    for file in weights:  # entered later, so whole earlier
+        shutil.copyfile(file, copies.enter_context(whole_file(beside / file.name)))
+    return twin
 
 
 def _write_phone(
-    folder: Path, model: Path, student: Student, dev: Examples, exact: Parity, trial: Trial
+    job: ExportJob,
+    folder: Path,
+    model: Path,
+    student: Student,
+    prepared: Prepared,
+    outcome: Outcome,
 ) -> None:
     """Write everything but the model, the manifest last."""
-    tokenizer = write_tokenizer(student, folder)
-    check_tokenizer(tokenizer, dev)
-    write_config(student, folder, trial.method != NONE)
-    write_golden(folder / "golden.json", open_session(model), tokenizer, student, dev)
+    vocabulary, shipped = prepared.vocabulary, outcome.shipped
+    tokenizer = prepared.tokenizer
+    write_tokenizer(student, folder, tokenizer)
+    check_tokenizer(tokenizer, prepared.dev)
+    write_config(student, folder, shipped.method != NONE, vocabulary)
+    golden = folder / "golden.json"
+    write_golden(golden, open_session(model), tokenizer, student, prepared.dev)
     made_with = {"python": platform.python_version()}
     made_with |= {name: version(name) for name in _LIBRARIES}
     name = model.relative_to(folder).as_posix()
-    write_text(folder / "README.md", card(student, trial, name, made_with))
+    write_text(folder / "README.md", card(student, shipped, name, made_with))
     fields = {
         "parent": {"student": student.digest, **student.manifest.get("parent", {})},
         "task": student.task.as_dict(),
         "labels": list(student.task.labels),
         "max_length": student.max_length,
-        "quantization": trial.method,
-        "metrics": _metrics(student, trial),
+        "quantization": shipped.method,
+        "exporter": prepared.exporter,
+        "target": job.target,
+        "layout": job.layout,
+        "vocabulary": prepared.vocabulary_dict(),
+        "session": QUANTIZERS[shipped.method].session.as_dict(),
+        "metrics": _metrics(student, outcome),
         "parity": {
-            "export": exact.as_dict(),
-            "shipped": {**trial.parity.as_dict(), "drop": trial.drop.as_dict()},
+            "export": prepared.export.as_dict(),
+            "shipped": {**shipped.parity.as_dict(), "drop": shipped.drop.as_dict()},
         },
         "made_with": made_with,
     }
     write_manifest(folder, FORMAT, fields)
 
 
-def _metrics(student: Student, trial: Trial) -> dict[str, Any]:
-    scores = {"teacher": student.teacher, "student": student.student, "shipped": trial.score}
+def _metrics(student: Student, outcome: Outcome) -> dict[str, Any]:
+    shipped = outcome.shipped.score
+    scores = {"teacher": student.teacher, "student": student.student, "shipped": shipped}
     return {name: score.as_dict() for name, score in scores.items()}

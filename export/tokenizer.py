@@ -38,26 +38,18 @@ def load_tokenizer(student: Student) -> Tokenizer:
     return tokenizer
 
 
-def write_tokenizer(student: Student, folder: Path, reduced: Tokenizer | None = None) -> Tokenizer:
+def write_tokenizer(student: Student, folder: Path, tokenizer: Tokenizer) -> None:
     """Write `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`.
 
     Args:
         student: the student folder.
         folder: the phone folder.
-        reduced: the student's tokenizer of fewer tokens, where its vocabulary was cut.
-
-    Returns:
-        The tokenizer as it ships: no padding, cut at the student's `max_length`.
-
-    Raises:
-        KdcError: the student has no usable `tokenizer.json`.
+        tokenizer: what ships: no padding, cut at the student's `max_length`.
     """
-    tokenizer = load_tokenizer(student) if reduced is None else reduced
     write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     write_json(folder / "tokenizer_config.json", _config(student, tokenizer))
     if json.loads(tokenizer.to_str())["model"]["type"] == "WordPiece":
         write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in _in_order(tokenizer)))
-    return tokenizer
 
 
 def check_tokenizer(tokenizer: Tokenizer, dev: Examples) -> None:

@@ -1,6 +1,8 @@
 """Quantize, measure on dev, and keep the smallest file that is still good enough."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from kdc.compress.artifact import Student
-from kdc.compress.errors import GateFailed
-from kdc.compress.examples import Examples
+from kdc.compress.errors import GateFailed, KdcError
+from kdc.compress.examples import Array, Examples
 from kdc.compress.metrics import Score, score
 from kdc.compress.progress import Progress
 from kdc.export.model_file import deflated_bytes
 from kdc.export.onnx_file import stamp
+from kdc.export.options import PROPERTY
+from kdc.export.paired import ALPHA
 from kdc.export.parity import Drop, Parity, compare, metric_drop
-from kdc.export.quantizers import QUANTIZERS
+from kdc.export.quantizers import NONE, QUANTIZERS
+from kdc.export.quantizers.situation import Situation
 from kdc.export.session import answer, open_session
 
 
@@ -35,6 +40,8 @@ class Trial:
     """What the metric lost against the student."""
     score: Score
     """The metric on dev."""
+    fault: str | None
+    """Why it does not ship; None where it passed the gate."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -45,67 +52,163 @@ class Trial:
             "parity": self.parity.as_dict(),
             "drop": self.drop.as_dict(),
             "score": self.score.as_dict(),
+            "fault": self.fault,
         }
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A method that cannot store this model, or whose file gives no answers to measure."""
+
+    method: str
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"method": self.method, "refused": self.reason}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was tried."""
+
+    trials: tuple[Trial, ...]
+    """From the smallest file up; the last of them passed."""
+    refused: tuple[Refusal, ...]
+
+    @property
+    def shipped(self) -> Trial:
+        """The method that ships."""
+        return self.trials[-1]
+
+    def as_dict(self) -> list[dict[str, Any]]:
+        """Return plain values for JSON."""
+        refused = [row.as_dict() for row in self.refused]
+        return refused + [row.as_dict() for row in self.trials]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a quantized model is measured against."""
+
+    student: Student
+    dev: Examples
+    """Rows with the student's own logits."""
+    max_drop: float
+    """Points of the metric that may be lost."""
+
+    def fault(self, logits: Array, drop: Drop) -> str | None:
+        """Say why answers, (N, C), do not pass; None where they do."""
+        if self.student.task.kind == "classification":
+            ours, theirs = logits.argmax(axis=1), np.asarray(self.dev.logits).argmax(axis=1)
+            if np.ptp(ours) == 0 < np.ptp(theirs):
+                return "gives every text the same label"
+        if drop.points > self.max_drop:
+            return f"loses {drop.points:.2f} points where --max-drop allows {self.max_drop:g}"
+        if drop.points > 0 and drop.p < ALPHA:
+            return f"loses {drop.points:.2f} points, which is no chance (p = {drop.p:.2g})"
+        return None
 
 
 def try_methods(
     methods: Sequence[str],
-    fp32: Path,
+    graph: Callable[[bool], Path],
     facts: Mapping[str, str],
-    student: Student,
-    dev: Examples,
-    max_drop: float,
+    gate: Gate,
+    situation: Situation,
     progress: Progress,
-) -> list[Trial]:
-    """Try methods from the smallest file to the largest until one passes the gate.
+) -> Outcome:
+    """Try methods from the smallest download to the largest until one passes the gate.
+
+    A method passes that loses no more than the gate allows, is not significantly worse than the
+    student on the same rows, and does not answer with one label alone.
 
     Args:
-        methods: names from `QUANTIZERS`.
-        fp32: the exported model; the others are written beside it.
-        facts: the metadata of every file.
-        student: the student folder.
-        dev: rows with the student's own logits.
-        max_drop: points of the metric that may be lost.
+        methods: names from `QUANTIZERS`. Several: one that cannot store this model is noted and
+            the next is tried. One: its error is raised.
+        graph: returns the exported fp32 model; called with whether a method wants it in standard
+            operators. What the methods write lies beside it.
+        facts: the metadata of every file; each gets its method's session options beside.
+        gate: what they are measured against.
+        situation: what the methods may look at.
         progress: shows how far it is.
-
-    Returns:
-        What was tried; the last of them passed.
 
     Raises:
         GateFailed: none passed.
+        KdcError: the one method that was asked for cannot store this model.
     """
-    files = {method: fp32.with_name(f"{method}.onnx") for method in methods}
-    for method, path in files.items():
-        QUANTIZERS[method].quantize(fp32, path)
-        stamp(path, facts)
+    files: dict[str, Path] = {}
     trials: list[Trial] = []
-    for method in sorted(methods, key=lambda method: files[method].stat().st_size):
-        trials.append(_measure(method, files[method], student, dev, progress))
-        if trials[-1].drop.points <= max_drop:
-            return trials
-    raise _too_lossy(trials, max_drop)
+    refused: list[Refusal] = []
+    for method in methods:
+        progress.say(f"quantizing: {method}")
+        with _noted(method, methods, refused):
+            files[method] = _write(method, graph, facts, situation)
+    sizes = {method: deflated_bytes(path) for method, path in files.items()}
+    for method in sorted(files, key=lambda method: sizes[method]):
+        with _noted(method, methods, refused):
+            trials.append(_measure(method, files[method], sizes[method], gate, progress))
+            if trials[-1].fault is None:
+                return Outcome(tuple(trials), tuple(refused))
+    raise _none_passed(trials, refused)
 
 
-def _measure(method: str, path: Path, student: Student, dev: Examples, progress: Progress) -> Trial:
-    task, reference = student.task, np.asarray(dev.logits)
-    logits = answer(open_session(path), dev, progress)
+@contextmanager
+def _noted(method: str, methods: Sequence[str], refused: list[Refusal]) -> Iterator[None]:
+    """Note what a method cannot do and go on, unless it is the only one."""
+    try:
+        yield
+    except KdcError as error:
+        if len(methods) == 1:
+            raise
+        refused.append(Refusal(method, str(error)))
+
+
+def _write(
+    method: str, graph: Callable[[bool], Path], facts: Mapping[str, str], situation: Situation
+) -> Path:
+    """Write a method's file, beside the fp32 one.
+
+    Raises:
+        KdcError: the method cannot store this model, or makes it no smaller.
+    """
+    row = QUANTIZERS[method]
+    fp32 = graph(row.standard)
+    path = fp32.with_name(f"{method}.onnx")
+    row.quantize(fp32, path, situation)
+    if method != NONE and path.stat().st_size >= fp32.stat().st_size:
+        raise KdcError(f"{method} makes this model no smaller: export it with --method {NONE}")
+    stamp(path, {**facts, PROPERTY: json.dumps(row.session.as_dict(), sort_keys=True)})
+    return path
+
+
+def _measure(method: str, path: Path, zip_bytes: int, gate: Gate, progress: Progress) -> Trial:
+    task, reference = gate.student.task, np.asarray(gate.dev.logits)
+    logits = answer(open_session(path), gate.dev, progress)
+    parity = compare(f"the {method} model", logits, reference, task.kind)
+    drop = metric_drop(task.metric, logits, reference, gate.dev.labels)
     return Trial(
         method=method,
         path=path,
         bytes=path.stat().st_size,
-        zip_bytes=deflated_bytes(path),
-        parity=compare(f"the {method} model", logits, reference, task.kind),
-        drop=metric_drop(task.metric, logits, reference, dev.labels),
-        score=score(task.metric, logits, dev.labels),
+        zip_bytes=zip_bytes,
+        parity=parity,
+        drop=drop,
+        score=score(task.metric, logits, gate.dev.labels),
+        fault=gate.fault(logits, drop),
     )
 
 
-def _too_lossy(trials: list[Trial], max_drop: float) -> GateFailed:
+def _none_passed(trials: list[Trial], refused: list[Refusal]) -> GateFailed:
+    """Tell the best figure that was reached, or why there is none."""
+    if not trials:
+        reasons = "; ".join(f"{row.method}: {row.reason}" for row in refused)
+        return GateFailed(f"no method can store this model, so nothing was written ({reasons})")
     best = min(trials, key=lambda trial: trial.drop.points)
     drop = best.drop
     return GateFailed(
-        f"{best.method} loses {drop.points:.2f} points of {best.score.metric} against the student "
-        f"(95 % interval {drop.low:.2f} to {drop.high:.2f}, n = {best.score.n}) where --max-drop "
-        f"allows {max_drop:g}, and it was the best of {len(trials)} tried: nothing was written; "
-        "train a sturdier student, raise --max-drop, or export with --method none"
+        f"{best.method} {best.fault} ({best.score.metric} against the student: {drop.points:.2f} "
+        f"points lost, 95 % interval {drop.low:.2f} to {drop.high:.2f}, n = {best.score.n}), and "
+        f"it was the best of {len(trials)} tried: nothing was written; train a sturdier student, "
+        f"raise --max-drop, or export with --method {NONE}"
     )

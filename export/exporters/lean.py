@@ -22,9 +22,10 @@ def export_lean(folder: Path, out: Path, standard: bool) -> None:
     from kdc.export.graph.emit import emit
     from kdc.export.graph.read import read_encoder
 
-    task = Task.from_dict(read_json(folder / MANIFEST).get("task"))
+    manifest = read_json(folder / MANIFEST)
+    task, longest = Task.from_dict(manifest.get("task")), manifest.get("max_length")
     with quiet():
-        encoder = read_encoder(folder, pair=task.pair)
+        encoder = read_encoder(folder, pair=task.pair, longest=longest)
     save_model(emit(encoder, standard=standard), out)
 
 

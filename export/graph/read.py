@@ -26,13 +26,14 @@ def load_config(folder: Path) -> Any:  # noqa: ANN401 - transformers' configurat
         raise KdcError(f"{folder / 'config.json'} cannot be used: {reason}") from error
 
 
-def read_encoder(folder: Path, *, pair: bool) -> Encoder:
+def read_encoder(folder: Path, *, pair: bool, longest: int | None = None) -> Encoder:
     """Describe the classifier in a folder.
 
     Args:
         folder: `config.json` and `model.safetensors`.
         pair: whether it is asked about two texts; of a single one every token has type 0, whose
             vector then becomes part of the positions.
+        longest: tokens of the longest text; positions beyond it are left out.
 
     Raises:
         KdcError: the family is not in the table, or weights and configuration do not fit.
@@ -43,7 +44,7 @@ def read_encoder(folder: Path, *, pair: bool) -> Encoder:
         raise KdcError(f"the lean exporter cannot read {folder}: {reason}; use --exporter torch")
     family, weights = FAMILIES[config.model_type], Weights(folder)
     encoder = Encoder(
-        embeddings=_embeddings(family, weights, config, pair=pair),
+        embeddings=_embeddings(family, weights, config, pair, longest),
         layers=_layers(family, weights, config),
         activation=str(getattr(config, family.activation)),
         head=_head(family, weights, config),
@@ -52,7 +53,9 @@ def read_encoder(folder: Path, *, pair: bool) -> Encoder:
     return encoder
 
 
-def _embeddings(family: Family, weights: Weights, config: Any, *, pair: bool) -> Embeddings:  # noqa: ANN401
+def _embeddings(
+    family: Family, weights: Weights, config: Any, pair: bool, longest: int | None
+) -> Embeddings:
     hidden, width = (_size(config, name) for name in (family.hidden_size, family.embedding_size))
     start = f"{family.prefix}.embeddings"
     positions = weights.take(f"{start}.position_embeddings.weight", -1, width)
@@ -68,7 +71,7 @@ def _embeddings(family: Family, weights: Weights, config: Any, *, pair: bool) ->
         projection = weights.linear(f"{family.prefix}.{family.projection}", width, hidden)
     return Embeddings(
         words=weights.take(f"{start}.word_embeddings.weight", -1, width),
-        positions=np.ascontiguousarray(positions),
+        positions=np.ascontiguousarray(positions[:longest]),
         types=types,
         norm=weights.norm(f"{start}.LayerNorm", width, _epsilon(config)),
         projection=projection,

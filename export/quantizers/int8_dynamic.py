@@ -1,54 +1,41 @@
-"""ONNX Runtime's dynamic int8: weights are stored in 8 bits, activations scaled as they come."""
+"""Dynamic int8: weights are stored in 8 bits, activations scaled as they come."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kdc.compress.errors import KdcError
-from kdc.export.quiet import quiet
+from kdc.export.edit import Editor
+from kdc.export.quantizers.leftovers import refuse_leftovers
+from kdc.export.quantizers.matrices import put_int8
+from kdc.export.quantizers.rows import FINE, put_int4_rows, put_int8_rows
+from kdc.export.quantizers.situation import Situation
 
-if TYPE_CHECKING:
-    from onnx import GraphProto
-
-# named one by one: the defaults also take attention apart into operators that fail at load
-_OPERATORS = ["MatMul", "Gemm", "Gather"]
+INT8, EMBEDDINGS4 = "int8-dynamic", "int8-embeddings4"
 
 
-def quantize_int8(fp32: Path, out: Path) -> None:
-    """Quantize every matrix of an `.onnx` to 8 bits.
-
-    Linear weights become signed with one scale per output channel (per tensor was measured to
-    flip four times as many answers), embeddings unsigned with one scale per table.
+def quantize_int8(fp32: Path, out: Path, situation: Situation) -> None:
+    """Store linear layers in 8 bits with a scale per output channel, tables with one per row.
 
     Raises:
-        KdcError: a matrix stayed in fp32, or the file did not become smaller.
+        KdcError: a matrix stayed in fp32.
     """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with quiet():
-        quantize_dynamic(
-            fp32,
-            out,
-            op_types_to_quantize=_OPERATORS,
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-        )
-    left = fp32_matrices(onnx.load(out).graph)
-    if left:
-        raise KdcError(
-            f"int8-dynamic left {len(left)} matrices of this model in fp32, such as {left[0]}: "
-            "export it with --method none"
-        )
-    if out.stat().st_size >= fp32.stat().st_size:
-        raise KdcError("int8-dynamic makes this model no smaller: export it with --method none")
+    editor = Editor.load(fp32)
+    for linear in editor.linears():
+        put_int8(editor, linear)
+    for table in editor.tables():
+        put_int8_rows(editor, table)
+    editor.finish(out)
+    refuse_leftovers(INT8, editor.model.graph)
 
 
-def fp32_matrices(graph: "GraphProto") -> list[str]:
-    """Return the names of the weights that are still fp32 and are more than a vector."""
-    from onnx import TensorProto
+def quantize_int8_embeddings4(fp32: Path, out: Path, situation: Situation) -> None:
+    """Store linear layers in 8 bits, and in 4 the embeddings: more than half of a small encoder.
 
-    return sorted(
-        tensor.name
-        for tensor in graph.initializer
-        if tensor.data_type == TensorProto.FLOAT and sum(size > 1 for size in tensor.dims) > 1
-    )
+    Raises:
+        KdcError: a matrix stayed in fp32.
+    """
+    editor = Editor.load(fp32)
+    for linear in editor.linears():
+        put_int8(editor, linear)
+    for table in editor.tables():
+        put_int4_rows(editor, table, FINE)
+    editor.finish(out)
+    refuse_leftovers(EMBEDDINGS4, editor.model.graph)

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from kdc.export import measure
 from kdc.export.devices import Device
 from kdc.export.lengths import Length
 from kdc.export.measure import Bench, Percentiles
+from kdc.export.options import SessionOptions
 from kdc.export.runner import Job, Reading
 from tests.onnx_model import FACTS, VOCAB, make_model, make_phone_folder
 
@@ -134,3 +136,25 @@ def test_wrong_options_are_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(KdcError, match=told):
         _bench(tmp_path / "none.onnx", **changes)
+
+
+def test_a_model_is_opened_as_it_asks(tmp_path: Path, jobs: list[Job]) -> None:
+    """Measured with other options than apps use, memory and load time are another model's."""
+    asked = {"optimization": "basic", "memory_pattern": False}
+    _bench(make_model(tmp_path / "m.onnx", {**FACTS, "kdc.session": asked}), 8)
+    _bench(make_model(tmp_path / "plain.onnx", FACTS), 8)
+    assert jobs[0].session == SessionOptions(**asked).as_dict()  # type: ignore[arg-type]
+    assert jobs[1].session == SessionOptions().as_dict()
+
+
+def test_the_phone_folders_own_word_counts_first(tmp_path: Path, jobs: list[Job]) -> None:
+    phone = make_phone_folder(tmp_path / "phone")
+    manifest = json.loads((phone / "manifest.json").read_text())
+    for said in ({"prepacking": False}, {"prepacking": "no"}):
+        (phone / "manifest.json").write_text(json.dumps({**manifest, "session": said}))
+        if said["prepacking"] is False:
+            _bench(phone, 8)
+            assert jobs[0].session == SessionOptions(prepacking=False).as_dict()
+        else:
+            with pytest.raises(KdcError, match=r"manifest\.json carries session options"):
+                _bench(phone, 8)

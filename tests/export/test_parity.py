@@ -1,5 +1,5 @@
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,7 @@ def test_the_drop_is_in_points_and_its_interval_is_paired() -> None:
     assert drop.points == pytest.approx(1.0)
     assert drop.low == pytest.approx(1.0 - 1.96 * error, abs=0.3)
     assert drop.high == pytest.approx(1.0 + 1.96 * error, abs=0.3)
+    assert drop.p == 1 / 2**4
 
 
 def test_a_gain_is_a_negative_drop_and_no_change_is_none() -> None:
@@ -70,14 +71,16 @@ def test_a_gain_is_a_negative_drop_and_no_change_is_none() -> None:
     wrong = np.where(np.arange(50) < 5, 1, 0)
     assert metric_drop("accuracy", one_hot(gold), one_hot(wrong), gold).points == pytest.approx(-10)
     same = metric_drop("accuracy", one_hot(wrong), one_hot(wrong), gold)
-    assert (same.points, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert (same.points, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_regression_drops_by_correlation() -> None:
     gold = np.arange(40, dtype=np.float32)
     noisy = gold[:, None] + np.where(np.arange(40) % 2, 12.0, -12.0)[:, None]
     wanted = 100 * (1 - float(np.corrcoef(noisy[:, 0], gold)[0, 1]))
-    assert metric_drop("pearson", noisy, gold[:, None], gold).points == pytest.approx(wanted)
+    drop = metric_drop("pearson", noisy, gold[:, None], gold)
+    assert drop.points == pytest.approx(wanted)
+    assert drop.p == 1 / 1001
 
 
 def test_spread_takes_the_ends_and_nothing_twice() -> None:
@@ -116,6 +119,6 @@ class Maskless(Session):
 def test_an_export_that_looks_at_padding_fails(student_folder: Path, fp32: Path) -> None:
     """Alone every text is right, so only a batch of several lengths shows it."""
     dev, session = read_student(student_folder).dev(), open_session(fp32)
-    blind = Maskless(session.path, session.inputs, session.metadata, session._session)
+    blind = Maskless(**{field.name: getattr(session, field.name) for field in fields(session)})
     with pytest.raises(GateFailed, match="its own without padding"):
         check_export(blind, dev, "classification", 0, Silent())

@@ -1,4 +1,5 @@
 import json
+import mmap
 import resource
 import subprocess
 import sys
@@ -22,6 +23,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 class Recorder:
     """Stands where the open model would: notes what it is asked and works as told."""
 
+    load_ms = 1.0
+
     def __init__(self, work: Callable[[], object] = lambda: None) -> None:
         self.tokens: list[Array] = []
         self._work = work
@@ -35,7 +38,7 @@ class Recorder:
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recorder], Recorder]:
     def put(recorder: Recorder) -> Recorder:
-        monkeypatch.setattr(runner, "open_session", lambda path, threads: recorder)
+        monkeypatch.setattr(runner, "open_session", lambda path, threads, options: recorder)
         return recorder
 
     return put
@@ -143,6 +146,19 @@ def test_memory_the_model_keeps_is_seen(opened: Callable[[Recorder], Recorder]) 
     opened(Recorder(lambda: kept.append(b"x" * 1_000_000)))
     grown = measure(_job(runs=9)).private_bytes
     assert len(kept) == 20 and 18e6 < grown < 24e6
+
+
+@linux
+def test_pages_of_files_are_not_the_process_own(
+    tmp_path: Path, opened: Callable[[Recorder], Recorder]
+) -> None:
+    """The system drops them at will; whether they count as private depends on other readers."""
+    (tmp_path / "weights").write_bytes(bytes(range(256)) * 80_000)
+    touched: list[int] = []
+    with (tmp_path / "weights").open("rb") as file:
+        weights = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    opened(Recorder(lambda: touched.append(sum(weights[::4096]))))
+    assert measure(_job(runs=3)).private_bytes < 5e6 and touched
 
 
 @linux

@@ -36,7 +36,7 @@ def test_what_ships_cuts_and_never_pads(student_folder: Path, tmp_path: Path) ->
     padded.enable_padding(length=20)
     padded.no_truncation()
     student = changed(student_folder, tmp_path / "s", "tokenizer.json", padded.to_str())
-    write_tokenizer(student, tmp_path)
+    write_tokenizer(student, tmp_path, load_tokenizer(student))
     ours = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert len(ours.encode("wake me").ids) == 4
     assert len(ours.encode("wake me " * 50).ids) == MAX_LENGTH
@@ -54,7 +54,7 @@ def test_ids_with_gaps_are_refused(student_folder: Path, tmp_path: Path) -> None
     gappy = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     student = changed(student_folder, tmp_path / "s", "tokenizer.json", gappy.to_str())
     with pytest.raises(KdcError, match="gaps"):
-        write_tokenizer(student, tmp_path)
+        write_tokenizer(student, tmp_path, load_tokenizer(student))
 
 
 def test_other_kinds_of_tokenizer_ship_without_a_vocab_txt(
@@ -64,7 +64,7 @@ def test_other_kinds_of_tokenizer_ship_without_a_vocab_txt(
     kind = Tokenizer(models.WordLevel({"<unk>": 0, "wake": 1}, unk_token="<unk>"))
     kind.pre_tokenizer = pre_tokenizers.Whitespace()
     student = changed(student_folder, tmp_path / "s", "tokenizer.json", kind.to_str())
-    write_tokenizer(student, tmp_path)
+    write_tokenizer(student, tmp_path, load_tokenizer(student))
     assert not (tmp_path / "vocab.txt").exists()
 
 
@@ -76,7 +76,7 @@ def test_the_config_keeps_no_code_or_path_and_a_class_that_both_majors_know(
     config |= {"name_or_path": "/home/me/teacher", "pad_token": "[PAD]", "max_length": 512}
     text = json.dumps(config)
     student = changed(student_folder, tmp_path / "s", "tokenizer_config.json", text)
-    write_tokenizer(student, tmp_path)
+    write_tokenizer(student, tmp_path, load_tokenizer(student))
     assert json.loads((tmp_path / "tokenizer_config.json").read_text()) == {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": "[PAD]",
@@ -87,7 +87,7 @@ def test_the_config_keeps_no_code_or_path_and_a_class_that_both_majors_know(
 def test_a_damaged_tokenizer_is_one_sentence(student_folder: Path, tmp_path: Path) -> None:
     student = changed(student_folder, tmp_path / "s", "tokenizer.json", '{"model": ')
     with pytest.raises(KdcError, match=r"tokenizer.json is no tokenizer"):
-        write_tokenizer(student, tmp_path)
+        write_tokenizer(student, tmp_path, load_tokenizer(student))
 
 
 def test_a_tokenizer_that_cuts_dev_otherwise_fails_the_gate(student_folder: Path) -> None:

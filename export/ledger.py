@@ -1,0 +1,172 @@
+"""Where the bytes of what ships are: by part of the model, and the tokenizer's files beside it."""
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdc.compress.errors import KdcError
+from kdc.export.model_file import ORT, deflated_bytes, read_model_file
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, TensorProto
+
+VOCABULARY, POSITIONS, ATTENTION, FFN = "vocabulary", "positions", "attention", "ffn"
+HEAD, NORMS, OTHER, GRAPH = "head", "norms", "other", "graph"
+TOKENIZER, RECORDS = "tokenizer", "records"
+GROUPS = {
+    VOCABULARY: "word embeddings",
+    POSITIONS: "embeddings of positions and token types",
+    ATTENTION: "queries, keys, values and their output",
+    FFN: "the two matrices after attention",
+    HEAD: "pooler and classifier",
+    NORMS: "scale and shift of normalizations",
+    OTHER: "constants and weights of other kinds",
+    GRAPH: "everything in the model that is no weight",
+    TOKENIZER: "the files that turn text into tokens",
+    RECORDS: "config, golden texts, card and digests",
+}
+# the first that is found in a weight's name; names of our own graphs and of transformers' models
+_NAMES = (
+    (NORMS, r"norm(?!al)"),
+    (VOCABULARY, r"^words\b|word_embeddings|embed_tokens"),
+    (POSITIONS, r"^(positions|types)\b|(position|token_type)_embeddings"),
+    (HEAD, r"^head\b|pooler|classifier|pre_classifier"),
+    (ATTENTION, r"attention|attn|\b[qkv]_lin\b|\bout_lin\b"),
+    (FFN, r"\bffn\b|\blin[12]\b|intermediate|layer(s|_groups)?\.\d+\.(output|ffn)"),
+)
+# what quantizers append to a weight's name
+_SUFFIX = re.compile(r"(_quantized|_scale|_zero_point|\.(int8|int4|fp16|scale|times|\d+))+$")
+_NEAR = 8  # nodes from a weight without a telling name to its bias, quantized as it may be
+_Users = dict[str, list[tuple[list[str], list[str]]]]
+"""The nodes that read a value: all that each reads, and what it makes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group of bytes."""
+
+    group: str
+    """A name from `GROUPS`."""
+    bytes: int
+    """Bytes on the disk; those of all groups together are the files' own."""
+    zip_bytes: int
+    """Bytes after deflate at level 9, the group by itself."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {"group": self.group, "bytes": self.bytes, "zip_bytes": self.zip_bytes}
+
+
+def ledger(folder: Path) -> list[Row]:
+    """Account for every byte of a phone folder.
+
+    Args:
+        folder: a phone folder, with or without its manifest.
+
+    Returns:
+        A row for each group that has any bytes, in the order of `GROUPS`.
+
+    Raises:
+        KdcError: it holds no model or several, or one that cannot be read.
+    """
+    models = [path for path in sorted(folder.rglob("*")) if path.suffix in (".onnx", ORT)]
+    if len(models) != 1:
+        raise KdcError(f"{folder} holds {len(models)} models, so is no phone folder")
+    (model,) = models
+    parts = model_parts(model)
+    shipped = set(read_model_file(model).files)
+    found = {name: (len(data), _deflated(data)) for name, data in parts.items()}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path not in shipped:
+            group = TOKENIZER if _is_tokenizer(path) else RECORDS
+            had = found.get(group, (0, 0))
+            found[group] = (had[0] + path.stat().st_size, had[1] + deflated_bytes(path))
+    return [Row(name, *found[name]) for name in GROUPS if any(found.get(name, ()))]
+
+
+def model_parts(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a model file, and of its weights' files, by group.
+
+    Raises:
+        KdcError: the model cannot be read.
+    """
+    files = read_model_file(path).files
+    if path.suffix == ORT:  # a format that tells nobody but ONNX Runtime what is where
+        return {OTHER: path.read_bytes()}
+    import onnx
+
+    model = onnx.load(path)
+    groups = group_tensors(model.graph)
+    parts: dict[str, bytearray] = {}
+    for tensor in model.graph.initializer:
+        parts.setdefault(groups[tensor.name], bytearray()).extend(tensor.raw_data)
+        tensor.ClearField("raw_data")
+    rest = sum(file.stat().st_size for file in files) - sum(map(len, parts.values()))
+    bare = model.SerializeToString(deterministic=True)
+    # what is left of the file: the graph, the tensors' own headers and the gaps between them
+    parts[GRAPH] = bytearray(bare[:rest].ljust(rest, b"\0"))
+    return {name: bytes(data) for name, data in parts.items()}
+
+
+def group_tensors(graph: "GraphProto") -> dict[str, str]:
+    """Return the group of each initializer: by its name, its bias's name, or its shape.
+
+    Exporters that fold a transpose call a weight `val_87`; its bias keeps its name, unless the
+    same numbers are also the bias of another layer.
+    """
+    names = {tensor.name: _by_name(tensor.name) for tensor in graph.initializer}
+    matrices = {
+        _SUFFIX.sub("", tensor.name): tensor
+        for tensor in graph.initializer
+        if sum(size > 1 for size in tensor.dims) == 2
+    }
+    users = _users(graph)
+    stems = {
+        stem: names[tensor.name] or _by_bias(tensor.name, names, users) or _by_shape(tensor)
+        for stem, tensor in matrices.items()
+    }
+    return {name: group or stems.get(_SUFFIX.sub("", name), OTHER) for name, group in names.items()}
+
+
+def _users(graph: "GraphProto") -> _Users:
+    users: _Users = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append((list(node.input), list(node.output)))
+    return users
+
+
+def _by_name(name: str) -> str | None:
+    return next((group for group, known in _NAMES if re.search(known, name.lower())), None)
+
+
+def _by_bias(name: str, names: Mapping[str, str | None], users: _Users) -> str | None:
+    """Follow a weight through the nodes that use it to the first that also has a known one."""
+    front = [name]
+    for _ in range(_NEAR):
+        found = [user for value in front for user in users.get(value, [])]
+        for inputs, _ in found:
+            for other in inputs:
+                group = names.get(other)
+                if group is not None:
+                    return group if len(users[other]) == 1 and group != NORMS else None
+        front = [output for _, outputs in found for output in outputs]
+    return None
+
+
+def _by_shape(tensor: "TensorProto") -> str:
+    """Only an encoder's layers lose their names; square ones are attention's in most families."""
+    rows, columns = (size for size in tensor.dims if size > 1)
+    return ATTENTION if rows == columns else FFN
+
+
+def _is_tokenizer(path: Path) -> bool:
+    return path.name.startswith("tokenizer") or path.name == "vocab.txt"
+
+
+def _deflated(data: bytes) -> int:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return len(squeeze.compress(data)) + len(squeeze.flush())

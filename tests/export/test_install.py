@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdc.compress.errors import KdcError
+from kdc.export.install import READ, install
+from kdc.export.model_file import read_model_file
+from kdc.export.session import open_session
+from kdc.export.ship import Shipped
+from tests.student import tiny_tokenizer
+
+
+def test_an_installed_model_answers_the_same_from_mapped_weights(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    """Packed weights that are read back in another order answer noise, and nothing warns."""
+    (source,) = shipped.folder.glob("onnx/*.onnx")
+    path = install(source, tmp_path / "installed.onnx")
+    assert read_model_file(path).files == (path, tmp_path / "installed.onnx_data")
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "installed.onnx_data"]
+    before, after = open_session(source), open_session(path, options=READ)
+    for text in ("wake me up at ten", "stop", "play some loud music in the kitchen"):
+        row = np.array(tiny_tokenizer().encode(text).ids)
+        wanted = before.run(row, row * 0)
+        np.testing.assert_allclose(after.run(row, row * 0), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_text("turn on the light\n")
+    with pytest.raises(KdcError, match="no ONNX model"):
+        install(tmp_path / "m.onnx", tmp_path / "out.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
