@@ -10,8 +10,11 @@ from kdc.export.graph.encoder import Array, Embeddings, Encoder, Layer, Step
 from kdc.export.graph.families import FAMILIES, Family, misfit
 from kdc.export.graph.weights import Weights
 
+Config = Any
+"""transformers' configuration, whose fields differ from family to family."""
 
-def load_config(folder: Path) -> Any:  # noqa: ANN401 - transformers' configuration
+
+def load_config(folder: Path) -> Config:
     """Read a `config.json` with its family's defaults; nothing is downloaded or run.
 
     Raises:
@@ -54,7 +57,7 @@ def read_encoder(folder: Path, *, pair: bool, longest: int | None = None) -> Enc
 
 
 def _embeddings(
-    family: Family, weights: Weights, config: Any, pair: bool, longest: int | None
+    family: Family, weights: Weights, config: Config, pair: bool, longest: int | None
 ) -> Embeddings:
     hidden, width = (_size(config, name) for name in (family.hidden_size, family.embedding_size))
     start = f"{family.prefix}.embeddings"
@@ -78,7 +81,7 @@ def _embeddings(
     )
 
 
-def _layers(family: Family, weights: Weights, config: Any) -> tuple[Layer, ...]:  # noqa: ANN401
+def _layers(family: Family, weights: Weights, config: Config) -> tuple[Layer, ...]:
     count = _size(config, family.layers)
     groups = _size(config, "num_hidden_groups") if family.shared else count
     read = [_layer(family, weights, config, group) for group in range(min(groups, count))]
@@ -86,7 +89,7 @@ def _layers(family: Family, weights: Weights, config: Any) -> tuple[Layer, ...]:
     return tuple(read[int(index / (count / groups))] for index in range(count))
 
 
-def _layer(family: Family, weights: Weights, config: Any, index: int) -> Layer:  # noqa: ANN401
+def _layer(family: Family, weights: Weights, config: Config, index: int) -> Layer:
     hidden, ffn = _size(config, family.hidden_size), _size(config, family.ffn)
     heads, epsilon = _size(config, family.heads), _epsilon(config)
     if hidden % heads:
@@ -106,7 +109,7 @@ def _layer(family: Family, weights: Weights, config: Any, index: int) -> Layer: 
     )
 
 
-def _head(family: Family, weights: Weights, config: Any) -> tuple[Step, ...]:  # noqa: ANN401
+def _head(family: Family, weights: Weights, config: Config) -> tuple[Step, ...]:
     hidden, steps = _size(config, family.hidden_size), []
     for index, (name, activation) in enumerate(family.head):
         last = index == len(family.head) - 1
@@ -116,11 +119,11 @@ def _head(family: Family, weights: Weights, config: Any) -> tuple[Step, ...]:  #
     return tuple(steps)
 
 
-def _epsilon(config: Any) -> float:  # noqa: ANN401
+def _epsilon(config: Config) -> float:
     return float(getattr(config, "layer_norm_eps", 1e-12))  # DistilBERT's is in its code
 
 
-def _size(config: Any, name: str, least: int = 1) -> int:  # noqa: ANN401
+def _size(config: Config, name: str, least: int = 1) -> int:
     value = getattr(config, name, None)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise KdcError(f"config.json has no usable {name}: {value!r}")
