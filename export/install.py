@@ -2,8 +2,9 @@
 
 Weights that are expanded at load (4 bits) or copied into the kernels' order are then mapped from
 a file instead. The file is only good on the processor, and with the ONNX Runtime, that made it, so
-it is never shipped: an app makes it at its first start. Measured on a 3x384 model in 4 bits, the
-process grew by 5 MB instead of 32, and load and first answer took 13 ms of CPU instead of 37.
+it is never shipped: an app makes it at its first start. Measured on 3x384 models, one thread, fresh
+processes: in 8 bits its own memory grew by 2.8 MB instead of 7.4 (mapped) or 33 (one file), in 4
+bits by 3.9 instead of 17 or 30; load took 9 ms of CPU instead of 12 or 27, and 30 or 33.
 """
 
 from pathlib import Path

@@ -11,14 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kdc.compress.errors import GateFailed, KdcError, unknown
 from kdc.compress.files import whole_file
 from kdc.export.model_file import ORT
 from kdc.export.onnx_file import save_model
 from kdc.export.options import SessionOptions
-from kdc.export.probe import probe
 from kdc.export.quiet import quiet
 
 if TYPE_CHECKING:
@@ -27,8 +24,9 @@ if TYPE_CHECKING:
 SUFFIX = "_data"
 """What follows the model's name in the name of its weights' file; transformers.js's way."""
 CONFIG = "required_operators.config"
-INSIDE = 1024
-"""Bytes; smaller tensors stay in the graph: shapes are inferred from them."""
+INSIDE = 16_384
+"""Bytes; smaller tensors stay in the graph. Shapes are inferred from some of them, and for every
+tensor outside ONNX Runtime walks its path: with all biases outside, load took an eighth longer."""
 _PAGE = 4096  # bytes; what a runtime maps begins at a page
 _LINE = 64  # bytes; what only has to be aligned for arithmetic begins at a cache line
 _MAPPED = 16 * _PAGE  # bytes; from here on the gap before a tensor costs next to nothing
@@ -164,6 +162,10 @@ def _convert(source: Path, made: Path) -> None:
 
 
 def _prove(source: Path, made: Path, rows: list[list[int]]) -> None:
+    import numpy as np
+
+    from kdc.export.probe import probe
+
     try:
         found = np.array(probe(made, tokens=rows).logits)
     except KdcError as error:

@@ -78,11 +78,9 @@ class SessionOptions:
 
 DEFAULT = SessionOptions()
 PHONE = SessionOptions(optimization="basic", memory_pattern=False)
-"""For weights in a mapped file. On a 3x384 int8 model of 18 MB the process grew by 10 MB instead
-of 34, at the same latency; arena, spinning and denormals made no difference that could be told
-from noise. Not for QDQ graphs, whose pairs only `extended` turns into integer products."""
-SPARING = SessionOptions(optimization="basic", arena=False, memory_pattern=False)
-"""For weights that are expanded at load: an arena would keep what expanding them took."""
-FRUGAL = SessionOptions(optimization="basic", memory_pattern=False, prepacking=False)
-"""Half of that memory again (5 MB, of which 4 are ONNX Runtime's own) and a third less time to
-load, for a quarter more latency at 20 tokens."""
+"""For graphs that leave nothing to rewrite. Measured on a 3x384 model in int8 whose weights are
+mapped (the layout mmap), one thread, fresh processes: load 12 ms of CPU, 7.4 MB of its own memory
+(34 MB with everything inside the `.onnx`), 0.65 ms for 20 tokens. Without prepacking load fell to
+7 ms and memory to 2.7 MB, and 20 tokens took 0.94 ms; without an arena 128 tokens took a quarter
+longer and memory grew. Not for QDQ graphs, whose pairs only `extended` turns into integer
+products."""

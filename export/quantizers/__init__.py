@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdc.compress.errors import unknown
-from kdc.export.options import DEFAULT, PHONE, SPARING, SessionOptions
+from kdc.export.options import DEFAULT, PHONE, SessionOptions
 from kdc.export.quantizers.fp16 import quantize_fp16
 from kdc.export.quantizers.int4 import quantize_int4
 from kdc.export.quantizers.int8_dynamic import quantize_int8, quantize_int8_embeddings4
@@ -50,7 +50,6 @@ QUANTIZERS = {
     "int4": Quantizer(
         "everything in 4 bits on disk, matrices rounded by GPTQ and expanded to int8 at load",
         quantize_int4,
-        session=SPARING,
     ),
 }
 

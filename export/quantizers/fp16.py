@@ -1,13 +1,14 @@
 """Half precision on disk: half the bytes, fp32 arithmetic."""
 
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
-from kdc.export.edit import Editor, Table
 from kdc.export.quantizers.situation import Situation
+
+if TYPE_CHECKING:
+    from kdc.compress.examples import Array
+    from kdc.export.edit import Editor, Table
 
 
 def quantize_fp16(fp32: Path, out: Path, situation: Situation) -> None:
@@ -20,6 +21,8 @@ def quantize_fp16(fp32: Path, out: Path, situation: Situation) -> None:
         KdcError: a weight is beyond fp16's range.
     """
     from onnx import TensorProto, helper
+
+    from kdc.export.edit import Editor
 
     editor = Editor.load(fp32)
     for linear in editor.linears():
@@ -39,7 +42,7 @@ def quantize_fp16(fp32: Path, out: Path, situation: Situation) -> None:
     editor.finish(out)
 
 
-def _put_rows(editor: Editor, table: Table) -> None:
+def _put_rows(editor: "Editor", table: "Table") -> None:
     from onnx import TensorProto, helper
 
     stored = editor.store(f"{table.name}.fp16", _halve(table.name, table.rows))
@@ -49,8 +52,10 @@ def _put_rows(editor: Editor, table: Table) -> None:
     editor.replace(table.outputs, [read, widen])
 
 
-def _halve(name: str, values: Array) -> Array:
+def _halve(name: str, values: "Array") -> "Array":
     """Round to fp16, or say which weight does not fit."""
+    import numpy as np
+
     largest, most = float(np.abs(values).max()), float(np.finfo(np.float16).max)
     if not largest <= most:
         raise KdcError(

@@ -1,21 +1,18 @@
 """4 bits on disk, 8 in memory: a 4-bit file that runs on the int8 kernels."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kdc.compress.examples import Array
-from kdc.export.edit import Editor, Linear
-from kdc.export.quantizers.activations import second_moments
-from kdc.export.quantizers.blocks import Grid, block_size, fit_grid, round_nearest
-from kdc.export.quantizers.gptq import round_gptq
-from kdc.export.quantizers.leftovers import refuse_leftovers
-from kdc.export.quantizers.matrices import put_matmul
-from kdc.export.quantizers.rows import COARSE, put_int4_rows
 from kdc.export.quantizers.situation import Situation
 
+if TYPE_CHECKING:
+    from kdc.compress.examples import Array
+    from kdc.export.edit import Editor, Linear
+    from kdc.export.quantizers.blocks import Grid
+
+    Rounded = tuple[Array, Grid]
+
 _OPSET = 21  # the first with 4-bit integers
-Rounded = tuple[Array, Grid]
 
 
 def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
@@ -28,6 +25,11 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     Raises:
         KdcError: a matrix stayed in fp32, or the graph's opset is too old for 4 bits.
     """
+    from kdc.export.edit import Editor
+    from kdc.export.quantizers.activations import second_moments
+    from kdc.export.quantizers.leftovers import refuse_leftovers
+    from kdc.export.quantizers.rows import COARSE, put_int4_rows
+
     editor = Editor.load(fp32)
     editor.need(_OPSET)
     linears = list(editor.linears())
@@ -41,9 +43,12 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     refuse_leftovers("int4", editor.model.graph)
 
 
-def put_int4(editor: Editor, linear: Linear, nibbles: Array, grid: Grid) -> None:
+def put_int4(editor: "Editor", linear: "Linear", nibbles: "Array", grid: "Grid") -> None:
     """Replace a layer by one whose weight is expanded from 4 bits when the model is loaded."""
+    import numpy as np
     from onnx import TensorProto, helper
+
+    from kdc.export.quantizers.matrices import put_matmul
 
     rows, columns = nibbles.shape
     blocks = len(grid.multipliers)
@@ -66,8 +71,10 @@ def put_int4(editor: Editor, linear: Linear, nibbles: Array, grid: Grid) -> None
     put_matmul(editor, linear, editor.put_first((stored, times), weight, nodes), grid.scale)
 
 
-def _round_all(linears: list[Linear], moments: dict[str, Array]) -> dict[object, Rounded]:
+def _round_all(linears: "list[Linear]", moments: "dict[str, Array]") -> "dict[object, Rounded]":
     """Round every weight once, on the inputs of all layers that share it."""
+    import numpy as np
+
     seen: dict[object, Array] = {}
     weights: dict[object, Array] = {}
     for linear in linears:
@@ -78,8 +85,13 @@ def _round_all(linears: list[Linear], moments: dict[str, Array]) -> dict[object,
     return {key: _round(weight, seen[key]) for key, weight in weights.items()}
 
 
-def _round(weight: Array, moments: Array) -> Rounded:
+def _round(weight: "Array", moments: "Array") -> "Rounded":
     """Round a weight by GPTQ, or to the nearest values where its layer saw nothing."""
+    import numpy as np
+
+    from kdc.export.quantizers.blocks import block_size, fit_grid, round_nearest
+    from kdc.export.quantizers.gptq import round_gptq
+
     block = block_size(len(weight))
     if not moments.any():
         grid = fit_grid(weight, block)
@@ -88,6 +100,6 @@ def _round(weight: Array, moments: Array) -> Rounded:
     return round_gptq(weight, grid, moments), grid
 
 
-def _key(linear: Linear) -> object:
+def _key(linear: "Linear") -> object:
     """Return what is equal for layers that share a weight."""
     return linear.weight.shape, linear.weight.tobytes()

@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-from kdc.export.edit import Editor
-from kdc.export.quantizers.leftovers import refuse_leftovers
-from kdc.export.quantizers.matrices import put_int8
-from kdc.export.quantizers.rows import FINE, put_int4_rows, put_int8_rows
 from kdc.export.quantizers.situation import Situation
 
 INT8, EMBEDDINGS4 = "int8-dynamic", "int8-embeddings4"
@@ -17,6 +13,11 @@ def quantize_int8(fp32: Path, out: Path, situation: Situation) -> None:
     Raises:
         KdcError: a matrix stayed in fp32.
     """
+    from kdc.export.edit import Editor
+    from kdc.export.quantizers.leftovers import refuse_leftovers
+    from kdc.export.quantizers.matrices import put_int8
+    from kdc.export.quantizers.rows import put_int8_rows
+
     editor = Editor.load(fp32)
     for linear in editor.linears():
         put_int8(editor, linear)
@@ -32,6 +33,11 @@ def quantize_int8_embeddings4(fp32: Path, out: Path, situation: Situation) -> No
     Raises:
         KdcError: a matrix stayed in fp32.
     """
+    from kdc.export.edit import Editor
+    from kdc.export.quantizers.leftovers import refuse_leftovers
+    from kdc.export.quantizers.matrices import put_int8
+    from kdc.export.quantizers.rows import FINE, put_int4_rows
+
     editor = Editor.load(fp32)
     for linear in editor.linears():
         put_int8(editor, linear)

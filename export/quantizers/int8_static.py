@@ -7,18 +7,14 @@ Only Inference", arXiv 1712.05877.
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array, Examples
-from kdc.export.edit import Editor
-from kdc.export.parity import spread
-from kdc.export.quantizers.leftovers import refuse_leftovers
-from kdc.export.quantizers.rows import put_int8_rows
 from kdc.export.quantizers.situation import Situation
 from kdc.export.quiet import quiet
+
+if TYPE_CHECKING:
+    from kdc.compress.examples import Array, Examples
 
 _ROWS = 64  # evenly spread over the calibration rows; ONNX Runtime keeps what they make
 _OPERATORS = ["MatMul", "Gemm"]
@@ -39,6 +35,10 @@ def quantize_static_int8(fp32: Path, out: Path, situation: Situation) -> None:
     Raises:
         KdcError: there are no calibration rows, or a matrix stayed in fp32.
     """
+    from kdc.export.edit import Editor
+    from kdc.export.quantizers.leftovers import refuse_leftovers
+    from kdc.export.quantizers.rows import put_int8_rows
+
     if not len(situation.calibration):
         raise KdcError(
             "int8-static needs texts to take its scales from and calibration.npz holds none: "
@@ -54,7 +54,7 @@ def quantize_static_int8(fp32: Path, out: Path, situation: Situation) -> None:
     refuse_leftovers("int8-static", Editor.load(out).model.graph)
 
 
-def _quantize(source: Path, out: Path, rows: Examples) -> None:
+def _quantize(source: Path, out: Path, rows: "Examples") -> None:
     from onnxruntime.quantization import (
         CalibrationMethod,
         QuantFormat,
@@ -62,11 +62,10 @@ def _quantize(source: Path, out: Path, rows: Examples) -> None:
         quantize_static,
     )
 
-    names = [name for name in _inputs(source)]
     quantize_static(
         source,
         out,
-        _Feeds(rows, names),
+        _Feeds(rows, _inputs(source)),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=_OPERATORS,
         per_channel=True,
@@ -85,15 +84,19 @@ def _inputs(path: Path) -> list[str]:
 class _Feeds:
     """What ONNX Runtime calls a CalibrationDataReader: one row after the other, then None."""
 
-    def __init__(self, rows: Examples, inputs: list[str]) -> None:
+    def __init__(self, rows: "Examples", inputs: list[str]) -> None:
         self._feeds = _feeds(rows, inputs)
 
-    def get_next(self) -> dict[str, Array] | None:
+    def get_next(self) -> "dict[str, Array] | None":
         """Return the next row's inputs, each (1, T) int64."""
         return next(self._feeds, None)
 
 
-def _feeds(rows: Examples, inputs: list[str]) -> Iterator[dict[str, Any]]:
+def _feeds(rows: "Examples", inputs: list[str]) -> Iterator[dict[str, Any]]:
+    import numpy as np
+
+    from kdc.export.parity import spread
+
     for index in spread(len(rows), _ROWS):
         tokens, types = rows.row(int(index))
         given = {
