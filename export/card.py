@@ -1,40 +1,56 @@
 """The model card: what ships, how good and how big it is, how it was made, how to use it."""
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from kdc.compress.artifact import Student
 from kdc.compress.errors import KdcError
+from kdc.compress.files import read_json
 from kdc.compress.metrics import Score
 from kdc.compress.task import Task
-from kdc.export.snippets import javascript, python
+from kdc.export.layouts import LAYOUTS, SINGLE, SUFFIX
+from kdc.export.model_file import ORT
+from kdc.export.options import SessionOptions
+from kdc.export.quantizers import QUANTIZERS
+from kdc.export.snippets import Fill, changes, javascript, javascript_runtime, python
+from kdc.export.targets import TARGETS
 from kdc.export.trials import Trial
 
+_MAPPED = "mmap"  # the layout whose weights are a file of their own
 
-def card(student: Student, trial: Trial, file: str, made_with: dict[str, str]) -> str:
+
+def card(student: Student, trial: Trial, file: str, fields: Mapping[str, Any]) -> str:
     """Return the card as Markdown, with the front matter that model hubs read.
 
     Args:
         student: the student folder.
         trial: the method that ships.
         file: the model's name in the phone folder.
-        made_with: versions of the libraries that exported it.
+        fields: what the phone folder's manifest says of the export; what it leaves out, the card
+            does as well.
 
     Raises:
         KdcError: the student's recipe is damaged.
     """
-    task = student.task
+    task, fill, length = student.task, None, fields.get("fixed_length")
+    if length is not None:
+        padding = read_json(student.folder / "config.json").get("pad_token_id") or 0
+        fill = Fill(length, padding)
+    layout = fields.get("layout", SINGLE)
+    session = SessionOptions.from_dict(fields.get("session", {}), "the manifest")
     parts = [
         "---\nlibrary_name: transformers.js\npipeline_tag: text-classification\n---",
         f"# {task.name}",
         _what(task),
         f"## How good\n\n{_good(student, trial)}",
-        f"## How big\n\n{_big(trial, file)}",
+        f"## How big\n\n{_big(trial, file, layout)}",
         "## How fast\n\nThat depends on the device: `kdc bench --model student.onnx` measures it. "
-        f"Texts are run alone, without padding, and are cut at {student.max_length} tokens.",
-        f"## How made\n\n{_made(student, made_with)}",
-        f"## How to use it\n\nIn Python, inside this folder:\n\n{python(task, file)}",
-        f"In JavaScript, with this folder beside the page as `phone/`:\n\n{javascript(task)}",
+        f"Texts are run alone, {_padding(length)}, and are cut at {student.max_length} tokens.",
+        f"## How made\n\n{_made(student, trial, session, fields)}",
+        "## How to use it\n\nIn Python, inside this folder:\n\n"
+        + python(task, file, fill, session),
+        _in_javascript(task, file, fill, session, layout),
         "`golden.json` holds texts with the ids, logits and labels that every app must reproduce.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -47,6 +63,10 @@ def _what(task: Task) -> str:
         return f"Gives {given} a score. {end}"
     labels = ", ".join(f"`{label}`" for label in task.labels)
     return f"Gives {given} one of {len(task.labels)} labels: {labels}. {end}"
+
+
+def _padding(length: int | None) -> str:
+    return "without padding" if length is None else f"padded to {length} tokens"
 
 
 def _good(student: Student, trial: Trial) -> str:
@@ -70,14 +90,30 @@ def _row(name: str, score: Score, teacher: Score) -> str:
     return f"| {name} | {100 * score.value:.2f} | {interval} | {kept} |\n"
 
 
-def _big(trial: Trial, file: str) -> str:
+def _big(trial: Trial, file: str, layout: str) -> str:
+    beside = f" with its weights in `{file}{SUFFIX}`, to be kept beside it" * (layout == _MAPPED)
+    form = "" if layout == SINGLE else " as one `.onnx`"
     return (
-        f"`{file}`, quantization `{trial.method}`: {trial.bytes / 1e6:.2f} MB ({trial.bytes} "
-        f"bytes), {trial.zip_bytes / 1e6:.2f} MB zipped."
+        f"`{file}`{beside}, quantization `{trial.method}`:{form} {trial.bytes / 1e6:.2f} MB "
+        f"({trial.bytes} bytes), {trial.zip_bytes / 1e6:.2f} MB zipped."
     )
 
 
-def _made(student: Student, made_with: dict[str, str]) -> str:
+def _in_javascript(
+    task: Task, file: str, fill: Fill | None, session: SessionOptions, layout: str
+) -> str:
+    if file.endswith(ORT):
+        return (
+            "In JavaScript transformers.js reads no `.ort`. ONNX Runtime Web does, with this "
+            f"folder beside the page as `phone/`:\n\n{javascript_runtime(file, session)}"
+        )
+    code = javascript(task, fill, session, external=layout == _MAPPED)
+    return f"In JavaScript, with this folder beside the page as `phone/`:\n\n{code}"
+
+
+def _made(
+    student: Student, trial: Trial, session: SessionOptions, fields: Mapping[str, Any]
+) -> str:
     """List what it was made from; of a path only the last part, the rest is of no use elsewhere."""
     recipe = _recipe(student)
     run: dict[str, Any] = recipe.get("run", {})
@@ -87,13 +123,32 @@ def _made(student: Student, made_with: dict[str, str]) -> str:
         **{f"{key} sha256": value for key, value in student.manifest.get("parent", {}).items()},
         "student sha256": student.digest,
         "distilled with": _versions(student.manifest.get("made_with", {})),
-        "exported with": _versions(made_with),
+        "exported with": _versions(fields.get("made_with", {})),
     }
-    return "\n".join(
-        f"* {key}: {str(value).rstrip('/').rpartition('/')[2]}"
-        for key, value in facts.items()
-        if value not in (None, "")
-    )
+    known = {key: str(value) for key, value in facts.items() if value is not None}
+    last = {key: value.rstrip("/").rpartition("/")[2] for key, value in known.items()}
+    told = {**last, **_shipped(trial, session, fields)}
+    return "\n".join(f"* {key}: {value}" for key, value in told.items() if value)
+
+
+def _shipped(trial: Trial, session: SessionOptions, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return how the student became this file, in words; empty where `fields` does not say."""
+    layout, target, words = (fields.get(name) for name in ("layout", "target", "vocabulary"))
+    kept = words and f"{words['rows']:,} of the student's {words['rows_before']:,} tokens"
+    options = session.as_dict()
+    chosen = [f"{name.replace('_', ' ')} {_word(options[name])}" for name in changes(session)]
+    return {
+        "exporter": fields.get("exporter", ""),
+        "quantization": f"{trial.method}: {QUANTIZERS[trial.method].about}",
+        "made for": f"{target}: {TARGETS[target].about}" if target else "",
+        "vocabulary": kept or ("all of the student's tokens" if "vocabulary" in fields else ""),
+        "layout": f"{layout}: {LAYOUTS[layout].about}" if layout else "",
+        "opened with": ", ".join(chosen) or "ONNX Runtime's defaults",
+    }
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else "on" if value else "off"
 
 
 def _recipe(student: Student) -> dict[str, Any]:

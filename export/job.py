@@ -27,6 +27,6 @@ class ExportJob:
     layout: str = "single"
     """A name from `LAYOUTS`."""
     length: int | None = None
-    """Tokens that every text is padded to, for a graph of one shape; None for any length."""
+    """Tokens that every text is cut or padded to, for a graph of one shape; None for any length."""
     probabilities: bool = False
     """Whether the model answers with probabilities beside its logits."""

@@ -161,13 +161,17 @@ def bench(
 
 
 def _find(model: Path) -> tuple[Path, Phone | None]:
-    """Return the `.onnx` that a path means, and the phone folder whose model has its bytes."""
+    """Return the `.onnx` that a path means, and the phone folder whose model has its bytes.
+
+    A copy's weights may lie in a file of their own, whose bytes have to be the same too.
+    """
     if model.is_dir():
         phone = read_phone(model)
         return phone.model, phone
     with suppress(KdcError):  # most files come out of no phone folder
         phone = find_phone(model)
-        if sha256(phone.model) == sha256(model):
+        ours, theirs = (read_model_file(path).files for path in (model, phone.model))
+        if [sha256(path) for path in ours] == [sha256(path) for path in theirs]:
             return model, phone
     return model, None
 

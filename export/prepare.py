@@ -1,7 +1,7 @@
 """From a student folder to the fp32 graphs that are quantized: exported, checked and cut."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from kdc.compress.artifact import Student
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array, Examples
 from kdc.compress.files import read_json
+from kdc.compress.kept_tokens import TASK
 from kdc.compress.progress import Progress
 from kdc.export.exporters import EXPORTERS, choose_exporter
 from kdc.export.factorise import factorise, trained_rank
@@ -22,7 +23,7 @@ from kdc.export.onnx_file import save_model
 from kdc.export.parity import Drop, Parity, check_export, metric_drop
 from kdc.export.probabilities import add_probabilities
 from kdc.export.session import open_session
-from kdc.export.tokenizer import load_tokenizer
+from kdc.export.tokenizer import check_tokenizer, load_tokenizer
 from kdc.export.vocabulary import Vocabulary, encode_again, reduce_vocabulary
 from kdc.export.word_table import cut_vocabulary
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 class Prepared:
     """A student as it will be quantized."""
 
+    student: Student
+    """Its `max_length` is that of the texts that ship: a fixed length may be a shorter one."""
     exporter: str
     """A name from `EXPORTERS`."""
     export: Parity
@@ -43,7 +46,7 @@ class Prepared:
     vocabulary_drop: Drop | None
     """What that cost in fp32."""
     tokenizer: Tokenizer
-    """The one that ships: no padding, cut at the student's length."""
+    """The one that ships: no padding, cut at the student's `max_length`."""
     rows: int
     """Rows of the word embeddings that ship."""
     dev: Examples
@@ -75,43 +78,44 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
         KdcError: there is no such exporter, or the vocabulary, embedding or length cannot be cut
             as asked.
     """
-    exporter, config = choose_exporter(job.exporter, job.student), job.student / "config.json"
-    dev, rows = student.dev(), _vocabulary_size(config)
-    checks: dict[bool, Parity] = {}
+    exporter, shorter = choose_exporter(job.exporter, job.student), _cut_texts(student, job.length)
+    tokenizer, whole, rows = load_tokenizer(student), student.dev(), _vocabulary_size(student)
+    check_tokenizer(tokenizer, whole)
+    wanted = _find_vocabulary(job, student, progress)
 
     @cache
-    def exported(standard: bool) -> Path:
-        form = "standard" if standard else "fast"
-        path = scratch / f"{form}.onnx"
+    def exported(standard: bool) -> tuple[Path, Parity]:
+        path = scratch / ("standard.onnx" if standard else "fast.onnx")
         progress.say(f"exporting {job.student} with {exporter}")
         EXPORTERS[exporter].export(job.student, path, standard)
-        padding = read_json(config).get("pad_token_id") or 0
-        kind = student.task.kind
-        checks[standard] = check_export(open_session(path), dev, kind, padding, progress)
-        return path
+        padding, kind = read_json(_config(student)).get("pad_token_id") or 0, student.task.kind
+        return path, check_export(open_session(path), whole, kind, padding, progress)
 
-    whole = exported(False)
-    vocabulary, drop = _choose_vocabulary(job, student, dev, whole, progress)
-    calibration = student.calibration()
+    fp32, parity = exported(False)
+    vocabulary, drop = _afford(job, student, wanted, whole, fp32, progress)
+    dev, calibration = whole, student.calibration()
     if vocabulary is not None:
-        calibration = encode_again(vocabulary.tokenizer, calibration)
-        dev = encode_again(vocabulary.tokenizer, dev)
+        tokenizer = vocabulary.tokenizer
+    if vocabulary is not None or job.length is not None:
+        tokenizer.enable_truncation(shorter.max_length)
+        dev, calibration = (encode_again(tokenizer, part) for part in (dev, calibration))
 
     @cache
     def graph(standard: bool) -> Path:
         import onnx
 
-        model, path = onnx.load(exported(standard)), scratch / f"ready-{standard}.onnx"
+        model, path = onnx.load(exported(standard)[0]), scratch / f"ready-{standard}.onnx"
         _cut(model, job, student, vocabulary, rows)
         save_model(model, path)
         return path
 
     return Prepared(
+        student=shorter,
         exporter=exporter,
-        export=checks[False],
+        export=parity,
         vocabulary=vocabulary,
         vocabulary_drop=drop,
-        tokenizer=load_tokenizer(student) if vocabulary is None else vocabulary.tokenizer,
+        tokenizer=tokenizer,
         rows=rows if vocabulary is None else vocabulary.rows,
         dev=dev,
         calibration=calibration,
@@ -134,34 +138,64 @@ def _cut(
     if job.length is not None:
         fix_length(model, job.length)
     if job.probabilities:
-        add_probabilities(model, read_json(job.student / "config.json").get("problem_type"))
+        add_probabilities(model, read_json(_config(student)).get("problem_type"))
 
 
-def _choose_vocabulary(
-    job: ExportJob, student: Student, dev: Examples, whole: Path, progress: Progress
-) -> tuple[Vocabulary | None, Drop | None]:
-    """Return the tokens that ship and what that costs in fp32.
+def _cut_texts(student: Student, length: int | None) -> Student:
+    """Return the student as one that reads texts of at most `length` tokens.
 
-    Unless the user has chosen, a vocabulary is only cut where dev does not score lower for it.
+    Raises:
+        KdcError: it holds no text, or the student reads fewer.
+    """
+    if length is None:
+        return student
+    special = load_tokenizer(student).num_special_tokens_to_add(student.task.pair)
+    least, most = special + 1, student.max_length
+    if not least <= length <= most:
+        raise KdcError(
+            f"--length {length} does not fit this student, whose texts have {least} to {most} "
+            "tokens: give a length among them"
+        )
+    return replace(student, max_length=length)
+
+
+def _find_vocabulary(job: ExportJob, student: Student, progress: Progress) -> Vocabulary | None:
+    """Return the tokens that may ship, or None for all: `--vocab`'s, or else the task's.
+
+    Raises:
+        KdcError: what the user asked for cannot be.
     """
     if job.vocab is not None:
-        asked = reduce_vocabulary(student, job.vocab)
-        return asked, None if asked is None else vocabulary_drop(student, asked, dev, whole)
+        return reduce_vocabulary(student, job.vocab)
     try:
-        chosen = reduce_vocabulary(student, "task")
+        return reduce_vocabulary(student, TASK)
     except KdcError as error:
         progress.say(f"every token is kept: {error}")
+        return None
+
+
+def _afford(
+    job: ExportJob,
+    student: Student,
+    vocabulary: Vocabulary | None,
+    dev: Examples,
+    whole: Path,
+    progress: Progress,
+) -> tuple[Vocabulary | None, Drop | None]:
+    """Return the tokens that ship and what they cost in fp32.
+
+    A cut that nobody asked for is only made where dev does not score lower for it.
+    """
+    if vocabulary is None:
         return None, None
-    if chosen is None:
-        return None, None
-    drop = vocabulary_drop(student, chosen, dev, whole)
-    if drop.points > 0:
+    drop = vocabulary_drop(student, vocabulary, dev, whole)
+    if job.vocab is None and drop.points > 0:
         progress.say(
-            f"every token is kept: {chosen.rows:,} of {chosen.rows_before:,} would lose {drop} "
-            "points; kdc distill --vocab trains a student of fewer"
+            f"every token is kept: {vocabulary.rows:,} of {vocabulary.rows_before:,} would lose "
+            f"{drop} points; kdc distill --vocab trains a student of fewer"
         )
         return None, None
-    return chosen, drop
+    return vocabulary, drop
 
 
 def vocabulary_drop(student: Student, vocabulary: Vocabulary, dev: Examples, whole: Path) -> Drop:
@@ -195,9 +229,12 @@ def _rows_with(examples: Examples, marked: Array) -> Array:
     return np.flatnonzero(np.add.reduceat(marked.astype(np.int64), examples.starts))
 
 
-def _vocabulary_size(config: Path) -> int:
-    fields: dict[str, Any] = read_json(config)
-    size = fields.get("vocab_size")
+def _vocabulary_size(student: Student) -> int:
+    size = read_json(_config(student)).get("vocab_size")
     if not isinstance(size, int):
-        raise KdcError(f"{config} has no vocab_size: it is the config of no text encoder")
+        raise KdcError(f"{_config(student)} has no vocab_size: it is the config of no text encoder")
     return size
+
+
+def _config(student: Student) -> Path:
+    return student.folder / "config.json"

@@ -14,6 +14,7 @@ from kdc.compress.files import whole_file, whole_folder, write_manifest, write_t
 from kdc.compress.progress import Progress
 from kdc.export.card import card
 from kdc.export.config import write_config
+from kdc.export.exporters import check_exporter
 from kdc.export.facts import facts
 from kdc.export.golden import write_golden
 from kdc.export.job import ExportJob
@@ -26,7 +27,7 @@ from kdc.export.quantizers import NONE, QUANTIZERS, methods
 from kdc.export.quantizers.situation import Situation
 from kdc.export.session import open_session
 from kdc.export.targets import check_target
-from kdc.export.tokenizer import check_tokenizer, write_tokenizer
+from kdc.export.tokenizer import write_tokenizer
 from kdc.export.trials import Gate, Outcome, try_methods
 
 COPY = "student"
@@ -42,8 +43,8 @@ class Shipped:
     """The phone folder."""
     copy: Path
     """The model beside it, the same bytes as the one inside."""
-    student: Student
     prepared: Prepared
+    """What was quantized: the student, its vocabulary and its rows."""
     outcome: Outcome
     """The methods that were tried; the last of them ships."""
     ledger: tuple[Row, ...]
@@ -59,7 +60,7 @@ class Shipped:
             "export": self.prepared.export.as_dict(),
             "vocabulary": self.prepared.vocabulary_dict(),
             "tried": self.outcome.as_dict(),
-            "metrics": _metrics(self.student, self.outcome),
+            "metrics": _metrics(self.prepared.student, self.outcome),
             "ledger": [row.as_dict() for row in self.ledger],
         }
 
@@ -74,6 +75,7 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
         KdcError: an unknown name, an unusable student, or a place that cannot be written.
     """
     chosen = methods(job.method)
+    check_exporter(job.exporter)
     find_layout(job.layout)
     check_target(job.target)
     student = read_student(job.student)
@@ -84,16 +86,16 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
             outcome = try_methods(
                 chosen,
                 prepared.graph,
-                facts(student, prepared.rows, prepared.dev.lengths),
-                Gate(student, prepared.dev, job.max_drop),
+                facts(prepared.student, prepared.rows, prepared.dev.lengths),
+                Gate(prepared.student, prepared.dev, job.max_drop),
                 Situation(prepared.calibration, job.target),
                 progress,
             )
             model = _place(job, prepared, outcome, folder)
         copy = _copy(model, job.out.parent, copies)
-        _write_phone(job, folder, model, student, prepared, outcome)
+        _write_phone(job, folder, model, prepared, outcome)
         rows = tuple(ledger(folder))
-    return Shipped(job.out, copy, student, prepared, outcome, rows)
+    return Shipped(job.out, copy, prepared, outcome, rows)
 
 
 def _place(job: ExportJob, prepared: Prepared, outcome: Outcome, folder: Path) -> Path:
@@ -119,30 +121,22 @@ def _copy(model: Path, beside: Path, copies: ExitStack) -> Path:
 
 
 def _write_phone(
-    job: ExportJob,
-    folder: Path,
-    model: Path,
-    student: Student,
-    prepared: Prepared,
-    outcome: Outcome,
+    job: ExportJob, folder: Path, model: Path, prepared: Prepared, outcome: Outcome
 ) -> None:
     """Write everything but the model, the manifest last."""
-    vocabulary, shipped = prepared.vocabulary, outcome.shipped
-    tokenizer = prepared.tokenizer
+    student, tokenizer, shipped = prepared.student, prepared.tokenizer, outcome.shipped
     write_tokenizer(student, folder, tokenizer)
-    check_tokenizer(tokenizer, prepared.dev)
-    write_config(student, folder, shipped.method != NONE, vocabulary)
+    write_config(student, folder, shipped.method != NONE, prepared.vocabulary)
     golden = folder / "golden.json"
     write_golden(golden, open_session(model), tokenizer, student, prepared.dev)
     made_with = {"python": platform.python_version()}
     made_with |= {name: version(name) for name in _LIBRARIES}
-    name = model.relative_to(folder).as_posix()
-    write_text(folder / "README.md", card(student, shipped, name, made_with))
     fields = {
         "parent": {"student": student.digest, **student.manifest.get("parent", {})},
         "task": student.task.as_dict(),
         "labels": list(student.task.labels),
         "max_length": student.max_length,
+        "fixed_length": job.length,
         "quantization": shipped.method,
         "exporter": prepared.exporter,
         "target": job.target,
@@ -156,6 +150,8 @@ def _write_phone(
         },
         "made_with": made_with,
     }
+    name = model.relative_to(folder).as_posix()
+    write_text(folder / "README.md", card(student, shipped, name, fields))
     write_manifest(folder, FORMAT, fields)
 
 

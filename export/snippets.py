@@ -1,6 +1,10 @@
 """The code in a model card: enough to run the model, and nothing else."""
 
+import json
+from dataclasses import dataclass
+
 from kdc.compress.task import Task
+from kdc.export.options import DEFAULT, SessionOptions
 
 _PYTHON = """\
 ```python
@@ -9,10 +13,11 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-text = Tokenizer.from_file("tokenizer.json").encode({texts})
+tokenizer = Tokenizer.from_file("tokenizer.json")
+{fill}text = tokenizer.encode({texts})
 given = {{"input_ids": text.ids, "attention_mask": text.attention_mask}}
 given["token_type_ids"] = text.type_ids
-model = onnxruntime.InferenceSession("{file}")
+{session}model = onnxruntime.InferenceSession("{file}"{options})
 feeds = {{node.name: np.array([given[node.name]]) for node in model.get_inputs()}}
 logits = model.run(["logits"], feeds)[0][0]
 {answer}
@@ -32,26 +37,130 @@ env.localModelPath = "./";
 ```"""
 
 _PIPELINE = """\
-const classify = await pipeline("text-classification", "phone");
+const classify = await pipeline("text-classification", "phone"{options});
 const answer = await classify("some text");"""
 
 _MODEL = """\
 const tokenizer = await AutoTokenizer.from_pretrained("phone");
-const model = await AutoModelForSequenceClassification.from_pretrained("phone");
-const { logits } = await model(await tokenizer(TEXTS));"""
+const model = await AutoModelForSequenceClassification.from_pretrained("phone"{options});
+const {{ logits }} = await model(await tokenizer({texts}));"""
+
+_RUNTIME = """\
+```js
+import {{ InferenceSession }} from "onnxruntime-web/wasm";
+
+const model = await InferenceSession.create("phone/{file}"{options});
+```"""
 
 
-def python(task: Task, file: str) -> str:
-    """Return how to run it with onnxruntime and tokenizers; `file` is the model's name."""
+@dataclass(frozen=True)
+class Fill:
+    """How texts are padded for a model of one length."""
+
+    length: int
+    """Tokens of every text."""
+    token: int
+    """The padding token's id."""
+
+
+def python(
+    task: Task, file: str, fill: Fill | None = None, session: SessionOptions = DEFAULT
+) -> str:
+    """Return how to run it with onnxruntime and tokenizers.
+
+    Args:
+        task: what the model answers.
+        file: the model's name in the phone folder.
+        fill: how texts are padded; None for a model of texts of any length.
+        session: how it is opened.
+    """
     texts = '"first text", "second text"' if task.pair else '"some text"'
     answer = _LABEL if task.labels else "answer = float(logits[0])"
-    return _PYTHON.format(texts=texts, file=file, answer=answer)
+    padding = ""
+    if fill is not None:
+        padding = f"tokenizer.enable_padding(length={fill.length}, pad_id={fill.token})\n"
+    return _PYTHON.format(
+        texts=texts,
+        file=file,
+        answer=answer,
+        fill=padding,
+        session=_python_options(session),
+        options="" if session == DEFAULT else ", options",
+    )
 
 
-def javascript(task: Task) -> str:
-    """Return how to run it with transformers.js, whose pipeline is for labels of single texts."""
-    if task.labels and not task.pair:
-        return _JAVASCRIPT.format(names="pipeline", code=_PIPELINE)
-    texts = '"first text", { text_pair: "second text" }' if task.pair else '"some text"'
+def javascript(
+    task: Task,
+    fill: Fill | None = None,
+    session: SessionOptions = DEFAULT,
+    external: bool = False,
+) -> str:
+    """Return how to run it with transformers.js.
+
+    Its pipeline is for labels of single texts of any length.
+
+    Args:
+        task: what the model answers.
+        fill: how texts are padded; None for a model of texts of any length.
+        session: how it is opened.
+        external: whether its weights are a file of their own.
+    """
+    loading = _web_options(session)
+    loading = {"session_options": loading} if loading else {}
+    if external:
+        loading["use_external_data_format"] = True
+    if task.labels and not task.pair and fill is None:
+        pipeline = _PIPELINE.format(options=_argument(loading))
+        return _JAVASCRIPT.format(names="pipeline", code=pipeline)
+    options = ['text_pair: "second text"'] if task.pair else []
+    if fill is not None:
+        options.append(f'padding: "max_length", max_length: {fill.length}')
+    first = "first text" if task.pair else "some text"
+    texts = f'"{first}", {{ {", ".join([*options, "truncation: true"])} }}'
     names = "AutoModelForSequenceClassification, AutoTokenizer"
-    return _JAVASCRIPT.format(names=names, code=_MODEL.replace("TEXTS", texts))
+    code = _MODEL.format(texts=texts, options=_argument(loading))
+    return _JAVASCRIPT.format(names=names, code=code)
+
+
+def javascript_runtime(file: str, session: SessionOptions) -> str:
+    """Return how to open it in ONNX Runtime Web alone, as ONNX Runtime's own format has to be."""
+    return _RUNTIME.format(file=file, options=_argument(_web_options(session)))
+
+
+def _python_options(session: SessionOptions) -> str:
+    """Return the lines that make `options`; none where ONNX Runtime's own defaults are meant."""
+    level = session.optimization.upper()
+    level = "ORT_DISABLE_ALL" if level == "DISABLE" else f"ORT_ENABLE_{level}"
+    lines = {
+        "optimization": "options.graph_optimization_level = "
+        f"onnxruntime.GraphOptimizationLevel.{level}",
+        "arena": "options.enable_cpu_mem_arena = False",
+        "memory_pattern": "options.enable_mem_pattern = False",
+        "prepacking": 'options.add_session_config_entry("session.disable_prepacking", "1")',
+    }
+    chosen = [lines[name] for name in changes(session)]
+    start = ["options = onnxruntime.SessionOptions()"] if chosen else []
+    return "".join(f"{line}\n" for line in start + chosen)
+
+
+def _web_options(session: SessionOptions) -> dict[str, object]:
+    """Return the options as ONNX Runtime Web and transformers.js take them."""
+    level = "disabled" if session.optimization == "disable" else session.optimization
+    options: dict[str, tuple[str, object]] = {
+        "optimization": ("graphOptimizationLevel", level),
+        "arena": ("enableCpuMemArena", False),
+        "memory_pattern": ("enableMemPattern", False),
+        "prepacking": ("extra", {"session": {"disable_prepacking": "1"}}),
+    }
+    return dict(options[name] for name in changes(session))
+
+
+def changes(session: SessionOptions) -> list[str]:
+    """Return the names of the options that are not ONNX Runtime's own defaults."""
+    usual = DEFAULT.as_dict()
+    return [name for name, value in session.as_dict().items() if value != usual[name]]
+
+
+def _argument(value: dict[str, object]) -> str:
+    """Return a JavaScript object as the last argument of a call; nothing for an empty one."""
+    return f", {json.dumps(value, indent=2)}" if value else ""

@@ -32,14 +32,23 @@ EXPORTERS = {
 }
 
 
+def check_exporter(name: str) -> str:
+    """Return `name` when `--exporter` takes it.
+
+    Raises:
+        KdcError: there is no such exporter.
+    """
+    if name not in (AUTO, *EXPORTERS):
+        raise unknown("exporter", name, [AUTO, *EXPORTERS])
+    return name
+
+
 def choose_exporter(name: str, folder: Path) -> str:
     """Return the exporter that `--exporter` means for a student folder.
 
     Raises:
         KdcError: there is no such exporter, or the folder's configuration cannot be read.
     """
-    if name == AUTO:
-        return LEAN if fits_lean(folder) else TORCH
-    if name not in EXPORTERS:
-        raise unknown("exporter", name, [AUTO, *EXPORTERS])
-    return name
+    if check_exporter(name) != AUTO:
+        return name
+    return LEAN if fits_lean(folder) else TORCH

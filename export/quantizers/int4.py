@@ -28,7 +28,7 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     from kdc.export.edit import Editor
     from kdc.export.quantizers.activations import second_moments
     from kdc.export.quantizers.leftovers import refuse_leftovers
-    from kdc.export.quantizers.rows import COARSE, put_int4_rows
+    from kdc.export.quantizers.rows import put_int4_rows
 
     editor = Editor.load(fp32)
     editor.need(_OPSET)
@@ -38,37 +38,21 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     for linear in linears:
         put_int4(editor, linear, *rounded[_key(linear)])
     for table in editor.tables():
-        put_int4_rows(editor, table, COARSE)
+        put_int4_rows(editor, table)
     editor.finish(out)
     refuse_leftovers("int4", editor.model.graph)
 
 
 def put_int4(editor: "Editor", linear: "Linear", nibbles: "Array", grid: "Grid") -> None:
     """Replace a layer by one whose weight is expanded from 4 bits when the model is loaded."""
-    import numpy as np
-    from onnx import TensorProto, helper
-
+    from kdc.export.quantizers.expanded import store_expanded
     from kdc.export.quantizers.matrices import put_matmul
 
     rows, columns = nibbles.shape
     blocks = len(grid.multipliers)
-    split = nibbles.reshape(blocks, rows // blocks, columns)
-    name = linear.name
-    stored = editor.store_nibbles(f"{name}.int4", split, signed=True)
-    whole = grid.multipliers[:, None].astype(np.int8)
-    times = editor.store_nibbles(f"{stored}.times", whole, signed=False)
-    shape = editor.store(f"shape.{rows}.{columns}", np.array([rows, columns], dtype=np.int64))
-    wide, factor, product, weight = (
-        f"{stored}.{part}" for part in ("wide", "factor", "product", "int8")
-    )
-    # in bytes from end to end: in int32 the same was measured to take twice the memory at load
-    nodes = [
-        helper.make_node("Cast", [stored], [wide], name=wide, to=TensorProto.INT8),
-        helper.make_node("Cast", [times], [factor], name=factor, to=TensorProto.INT8),
-        helper.make_node("Mul", [wide, factor], [product], name=product),
-        helper.make_node("Reshape", [product, shape], [weight], name=weight),
-    ]
-    put_matmul(editor, linear, editor.put_first((stored, times), weight, nodes), grid.scale)
+    split, times = nibbles.reshape(blocks, rows // blocks, columns), grid.multipliers[:, None]
+    weight = store_expanded(editor, linear.name, split, times, (rows, columns))
+    put_matmul(editor, linear, weight, grid.scale)
 
 
 def _round_all(linears: "list[Linear]", moments: "dict[str, Array]") -> "dict[object, Rounded]":

@@ -36,12 +36,12 @@ def quantize_int8_embeddings4(fp32: Path, out: Path, situation: Situation) -> No
     from kdc.export.edit import Editor
     from kdc.export.quantizers.leftovers import refuse_leftovers
     from kdc.export.quantizers.matrices import put_int8
-    from kdc.export.quantizers.rows import FINE, put_int4_rows
+    from kdc.export.quantizers.rows import put_int4_rows
 
     editor = Editor.load(fp32)
     for linear in editor.linears():
         put_int8(editor, linear)
     for table in editor.tables():
-        put_int4_rows(editor, table, FINE)
+        put_int4_rows(editor, table)
     editor.finish(out)
     refuse_leftovers(EMBEDDINGS4, editor.model.graph)
