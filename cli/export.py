@@ -51,7 +51,7 @@ def export(
     layout: Annotated[str, typer.Option(metavar="NAME", help=_one_of(*LAYOUTS))] = SINGLE,
     length: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Pad every text to N tokens, as NPUs want it."),
+        typer.Option(metavar="N", help="Cut and pad every text to N tokens, as NPUs want it."),
     ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Let the model answer with them as well.")

@@ -37,6 +37,24 @@ def _quantizers() -> Listing:
     return describe_quantizers()
 
 
+def _exporters() -> Listing:
+    from kdc.export.exporters import EXPORTERS
+
+    return _about("exporter", EXPORTERS)
+
+
+def _layouts() -> Listing:
+    from kdc.export.layouts import LAYOUTS
+
+    return _about("layout", LAYOUTS)
+
+
+def _targets() -> Listing:
+    from kdc.export.targets import TARGETS
+
+    return _about("target", TARGETS)
+
+
 def _devices() -> Listing:
     from kdc.export.devices import DEVICES
 
@@ -57,7 +75,10 @@ LISTINGS: dict[str, Callable[[], Listing]] = {
     "students": _students,
     "recipes": _recipes,
     "losses": _losses,
+    "exporters": _exporters,
     "quantizers": _quantizers,
+    "targets": _targets,
+    "layouts": _layouts,
     "devices": _devices,
     "tasks": _tasks,
 }
