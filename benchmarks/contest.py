@@ -63,16 +63,20 @@ def verdicts(
     colds: Sequence[Cold],
     near: Sequence[Fidelity | None],
 ) -> list[str]:
-    """Say of every goal how far it was reached; the first of each list is ours."""
-    us, them = colds[0], colds[1:]
+    """Say of every goal how far it was reached.
+
+    The first of each list is ours; the last of `colds` and `near` is ours as a device installs it.
+    """
+    us, *them, settled = colds
     lines = [_verdict(f"CPU, tokens {s.length}", s.gain.value, goals.cpu[s.length]) for s in speeds]
-    load = min(cold.load_ms for cold in them) / us.load_ms
-    memory = min(cold.private_mb for cold in them) / us.private_mb
-    lines.append(_verdict("cold load", load, goals.load))
-    lines.append(_verdict("private memory", memory, goals.memory))
+    for where, ours in (("", us), (" once installed", settled)):
+        load = min(cold.load_ms for cold in them) / ours.load_ms
+        memory = min(cold.private_mb for cold in them) / ours.private_mb
+        lines.append(_verdict(f"cold load{where}", load, goals.load))
+        lines.append(_verdict(f"private memory{where}", memory, goals.memory))
     told = [each for each in near if each is not None]
     if told:
-        share = max(each.agreement for each in told[1:])
+        share = max(each.agreement for each in told[1:-1])
         reached = "reached" if told[0].agreement >= share else "missed"
         lines.append(f"labels as fp32: {told[0].agreement:.2%}, goal {share:.2%}: {reached}")
     return lines

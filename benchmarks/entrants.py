@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from weights import MAX_LENGTH, Weights
 
 from kdc.compress.examples import Examples
+from kdc.export.install import install
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import read_phone
 
@@ -68,6 +69,14 @@ def ours(weights: Weights, options: Sequence[str], out: Path) -> Entrant:
     if done.returncode:
         sys.exit(f"kdc export ended with {done.returncode}, for the reason above")
     return Entrant("kdc", read_phone(phone).model, "kdc", _tokenizer(phone))
+
+
+def installed(entrant: Entrant, out: Path) -> Entrant:
+    """Make the copy of our file that a device makes once, at its first start."""
+    place = out / "installed"
+    place.mkdir(parents=True, exist_ok=True)
+    path = install(entrant.path, place / "model.onnx")
+    return Entrant(f"{entrant.name}, installed", path, "installed", entrant.tokenizer)
 
 
 def peers(weights: Weights, optimum: Path, out: Path) -> list[Entrant]:

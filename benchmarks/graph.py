@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cold import cold_starts
 from contest import NATURAL, SAME_WEIGHTS, SHAPE, Goals, file_table, speed_table, verdicts
-from entrants import Entrant, Fidelity, drawn_rows, fidelity, ours, peers
+from entrants import Entrant, Fidelity, drawn_rows, fidelity, installed, ours, peers
 from peers import optimum_python
 from record import record
 from speed import Track
@@ -54,7 +54,7 @@ def _options() -> argparse.Namespace:
     both = "on both sides: minilm (the teacher's weights), a shape, or a student folder"
     add("--weights", nargs="*", default=["minilm", "tinybert-4", "3x384"], help=both)
     add("--teacher", default="minilm", help="the model folder that minilm stands for")
-    add("--shape", default="3x384,6,1536,relu", help="ours in the last contest, or a folder")
+    add("--shape", default="phone-3x384", help="ours in the last contest, or a folder")
     add("--against", default="tinybert-4", help="the peers' in the last contest")
     add("--exporter", default="lean")
     add("--method", default="int8-dynamic")
@@ -87,10 +87,10 @@ def _sections(options: argparse.Namespace, data: Dataset, root: Path) -> Iterato
     for name in options.weights:
         weights, out = make(name), root / Path(name).name
         entrants = [ours(weights, options.export, out), *peers(weights, optimum, out)]
-        yield _contest(SAME_WEIGHTS, weights, weights, entrants, options)
+        yield _contest(SAME_WEIGHTS, weights, weights, entrants, options, out)
     our, their, out = make(options.shape), make(options.against), root / "shape"
     entrants = [ours(our, options.export, out), *peers(their, optimum, out)]
-    yield _contest(SHAPE, our, their, entrants, options)
+    yield _contest(SHAPE, our, their, entrants, options, out)
 
 
 def _contest(
@@ -99,8 +99,9 @@ def _contest(
     their: Weights,
     entrants: list[Entrant],
     options: argparse.Namespace,
+    out: Path,
 ) -> list[str]:
-    """Measure the entrants, ours first; returns the section as Markdown."""
+    """Measure the entrants, ours first, and what it is once installed; returns Markdown."""
     rounds, seed = options.rounds, options.seed
     dev = read_student(our.folder).dev()
     track = Track(entrants, our, rounds, seed)
@@ -110,14 +111,15 @@ def _contest(
     }
     texts[NATURAL] = [entrant.rows(dev) for entrant in entrants]
     speeds = [track.time(length, rows) for length, rows in texts.items()]
-    files = [(entrant.path, entrant.opener) for entrant in entrants]
+    every = [*entrants, installed(entrants[0], out)]
+    files = [(entrant.path, entrant.opener) for entrant in every]
     tokens = texts[str(_FIXED[0])][0][0][0]
     colds = cold_starts(files, tokens.tolist(), options.starts, seed)
-    near: list[Fidelity | None] = [None] * len(entrants)
+    near: list[Fidelity | None] = [None] * len(every)
     if our is their and our.trained:
-        near = [fidelity(entrant, dev) for entrant in entrants]
+        near = [fidelity(entrant, dev) for entrant in every]
     title = f"### {our.shape}, peers with {'the same weights' if our is their else their.shape}"
-    tables = [*speed_table(speeds, entrants), "", *file_table(entrants, colds, near)]
+    tables = [*speed_table(speeds, entrants), "", *file_table(every, colds, near)]
     told = verdicts(goals, speeds, colds, near)
     return [title, "", *tables, "", *(f"* {verdict}" for verdict in told), ""]
 

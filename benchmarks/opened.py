@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from kdc.export.install import READ
 from kdc.export.session import open_session
 
 Array = npt.NDArray[Any]
@@ -19,6 +20,11 @@ makes on the way are in its time."""
 def open_ours(path: Path) -> Answer:
     """Open a model as kdc's own commands do."""
     return open_session(path).run
+
+
+def open_installed(path: Path) -> Answer:
+    """Open the copy that a device makes of a model once."""
+    return open_session(path, options=READ).run
 
 
 def open_plain(path: Path) -> Answer:
@@ -46,4 +52,4 @@ def plain_session(model: str | bytes) -> Any:  # noqa: ANN401 - onnxruntime has 
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-OPENERS = {"kdc": open_ours, "plain": open_plain}
+OPENERS = {"kdc": open_ours, "installed": open_installed, "plain": open_plain}

@@ -101,7 +101,9 @@ class Session:
     def _run(self, tokens: Array, mask: Array, types: Array) -> Array:
         rows, length = tokens.shape
         given = zip(INPUTS, (tokens, mask, types), strict=True)
-        feeds = {name: array.astype(np.int64) for name, array in given if name in self.inputs}
+        feeds = {
+            name: array.astype(np.int64, copy=False) for name, array in given if name in self.inputs
+        }
         try:
             (logits,) = self._session.run([OUTPUT], feeds)
         except Exception as error:  # the runtime's errors have no base class of their own
