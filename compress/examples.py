@@ -70,7 +70,7 @@ def load_examples(path: Path) -> Examples:
     """Read what `save_examples` wrote.
 
     Raises:
-        KdcError: the file is missing, damaged, or holds arrays that do not fit together.
+        KdcError: the file is missing, damaged, empty, or holds arrays that do not fit together.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -89,6 +89,8 @@ def load_examples(path: Path) -> Examples:
         raise KdcError(f"{path} is missing") from error
     except Exception as error:  # numpy, zipfile and zlib each have their own ways to fail
         raise KdcError(f"{path} is damaged or no file of kdc's: {error}") from error
+    if not len(examples):
+        raise KdcError(f"{path} holds no rows: distil again")
     if not whole:
         raise KdcError(f"{path} is damaged: its arrays do not fit together")
     return examples
@@ -115,9 +117,10 @@ def _pack(name: str, texts: list[str]) -> dict[str, Array]:
 
 def _unpack(arrays: Any, name: str) -> list[str]:  # noqa: ANN401 - numpy's NpzFile
     data, ends = arrays[name].tobytes(), np.cumsum(arrays[f"{name}_lengths"])
-    if ends[-1] != len(data):
-        raise ValueError(f"{name} is {len(data)} bytes, not {ends[-1]}")
-    starts = [0, *ends[:-1].tolist()]
+    end = ends[-1] if len(ends) else 0
+    if end != len(data):
+        raise ValueError(f"{name} is {len(data)} bytes, not {end}")
+    starts = [0, *ends.tolist()][:-1]
     return [
         data[a:b].decode("utf-8", "surrogatepass")
         for a, b in zip(starts, ends.tolist(), strict=True)

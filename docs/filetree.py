@@ -13,7 +13,9 @@ START, END = "<!-- tree -->\n", "<!-- /tree -->"
 OTHER = {
     "sample_apps/web/index.html": "the page: model card, checks and golden texts",
     "sample_apps/web/app.js": "checks every file's sha256 in the browser before it is shown",
+    "sample_apps/web/model.js": "opens the model as its manifest says and asks it the golden texts",
     "sample_apps/web/style.css": "light and dark, for a phone's width",
+    "compress/common_words.txt": "common English words in order of frequency, for `--vocab`",
     "compress/data/phone_commands_train.toml": "the built-in task's grammar for training",
     "compress/data/phone_commands_dev.toml": "its grammar for dev: other templates, other values",
     "compress/data/phone_commands_test.toml": "its grammar for test: others again",

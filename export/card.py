@@ -51,7 +51,9 @@ def card(student: Student, trial: Trial, file: str, fields: Mapping[str, Any]) -
         "## How to use it\n\nIn Python, inside this folder:\n\n"
         + python(task, file, fill, session),
         _in_javascript(task, file, fill, session, layout),
-        "`golden.json` holds texts with the ids, logits and labels that every app must reproduce.",
+        "`golden.json` holds texts with the ids and labels that every app must reproduce. Another "
+        "processor may round an activation the other way, so a few logits may differ by more than "
+        "its tolerance; most do not.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -139,10 +141,10 @@ def _shipped(trial: Trial, session: SessionOptions, fields: Mapping[str, Any]) -
     chosen = [f"{name.replace('_', ' ')} {_word(options[name])}" for name in changes(session)]
     return {
         "exporter": fields.get("exporter", ""),
-        "quantization": f"{trial.method}: {QUANTIZERS[trial.method].about}",
-        "made for": f"{target}: {TARGETS[target].about}" if target else "",
+        "quantization": f"{trial.method} ({QUANTIZERS[trial.method].about})",
+        "made for": f"{target} ({TARGETS[target].about})" if target else "",
         "vocabulary": kept or ("all of the student's tokens" if "vocabulary" in fields else ""),
-        "layout": f"{layout}: {LAYOUTS[layout].about}" if layout else "",
+        "layout": f"{layout} ({LAYOUTS[layout].about})" if layout else "",
         "opened with": ", ".join(chosen) or "ONNX Runtime's defaults",
     }
 

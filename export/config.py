@@ -9,7 +9,12 @@ from kdc.export.vocabulary import Vocabulary
 
 
 def write_config(
-    student: Student, folder: Path, quantized: bool, vocabulary: Vocabulary | None = None
+    student: Student,
+    folder: Path,
+    quantized: bool,
+    vocabulary: Vocabulary | None = None,
+    *,
+    external: bool = False,
 ) -> None:
     """Write `config.json` with `id2label`, and with the file that transformers.js should load.
 
@@ -18,6 +23,7 @@ def write_config(
         folder: the phone folder.
         quantized: whether the model is `model_quantized.onnx`, which transformers.js calls q8.
         vocabulary: the tokens that ship, where the student's were cut.
+        external: whether its weights lie in a file of their own.
     """
     config = read_json(student.folder / "config.json")
     kept = {key: value for key, value in config.items() if key[0] != "_" and key != "auto_map"}
@@ -27,7 +33,9 @@ def write_config(
     labels = student.task.labels or ("score",)
     names = {str(index): label for index, label in enumerate(labels)}
     numbers = {label: index for index, label in enumerate(labels)}
-    loading = {"dtype": "q8" if quantized else "fp32"}
+    loading: dict[str, str | bool] = {"dtype": "q8" if quantized else "fp32"}
+    if external:
+        loading["use_external_data_format"] = True
     write_json(
         folder / "config.json",
         {**kept, "id2label": names, "label2id": numbers, "transformers.js_config": loading},

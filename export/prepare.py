@@ -80,8 +80,8 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
     """
     exporter, shorter = choose_exporter(job.exporter, job.student), _cut_texts(student, job.length)
     tokenizer, whole, rows = load_tokenizer(student), student.dev(), _vocabulary_size(student)
-    check_tokenizer(tokenizer, whole)
     wanted = _find_vocabulary(job, student, progress)
+    check_tokenizer(tokenizer, whole)
 
     @cache
     def exported(standard: bool) -> tuple[Path, Parity]:

@@ -9,7 +9,7 @@ COLUMNS = (
 LEGEND = (
     "batch 1, each length in a fresh process; MB = 1,000,000 bytes; size, zipped: the model alone; "
     "p50 to p99: wall time of a run; CPU: p50 over all threads; peak: the whole process, "
-    "Python included; private: what opening and running the model added to it, without files it maps"
+    "Python included; private: what opening and running the model added, without files it maps"
 )
 
 

@@ -126,7 +126,8 @@ def _write_phone(
     """Write everything but the model, the manifest last."""
     student, tokenizer, shipped = prepared.student, prepared.tokenizer, outcome.shipped
     write_tokenizer(student, folder, tokenizer)
-    write_config(student, folder, shipped.method != NONE, prepared.vocabulary)
+    external = len(read_model_file(model).files) > 1
+    write_config(student, folder, shipped.method != NONE, prepared.vocabulary, external=external)
     golden = folder / "golden.json"
     write_golden(golden, open_session(model), tokenizer, student, prepared.dev)
     made_with = {"python": platform.python_version()}

@@ -32,6 +32,7 @@ _JAVASCRIPT = """\
 import {{ {names}, env }} from "@huggingface/transformers";
 
 env.allowRemoteModels = false;
+env.allowLocalModels = true; // browsers start with false
 env.localModelPath = "./";
 {code}
 ```"""

@@ -7,6 +7,7 @@ from typer.testing import CliRunner, Result
 from kdc.cli.main import build
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Progress
+from kdc.export.job import ExportJob
 from tests.student import make_student
 
 
@@ -49,8 +50,8 @@ def test_an_explicit_method_wins_over_quantize(
 ) -> None:
     """`--quantize --method none` could as well be read as a contradiction."""
 
-    def fake(source: Path, out: Path, progress: Progress, **chosen: object) -> None:
-        raise KdcError(f"{source} -> {out}: {chosen['method']}, {chosen['max_drop']:g} points")
+    def fake(job: ExportJob, progress: Progress) -> None:
+        raise KdcError(f"{job.student} -> {job.out}: {job.method}, {job.max_drop:g} points")
 
     monkeypatch.setattr("kdc.export.ship.ship", fake)
     assert run(*options).stderr == f"kdc: student -> phone: {method}, 1 points\n"
@@ -61,7 +62,9 @@ def test_a_missed_gate_is_exit_code_3_and_one_sentence(
 ) -> None:
     """Scripts tell "not good enough" from "does not work" by the code."""
     monkeypatch.setattr("kdc.export.trials.answer", lambda _, dev, __: -dev.logits)
-    done = run(str(student), "--quantize", "--quiet", "--out", str(tmp_path / "phone"))
+    done = run(
+        str(student), "--method", "int8-dynamic", "--quiet", "--out", str(tmp_path / "phone")
+    )
     assert done.exit_code == 3
     assert done.stderr.startswith("kdc: int8-dynamic loses ")
     assert done.stderr.count("\n") == 1

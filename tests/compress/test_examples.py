@@ -147,7 +147,7 @@ def test_arrays_that_do_not_fit_together_are_refused(
 ) -> None:
     """Bug: a row takes its neighbour's tokens, and every score after it is wrong."""
     write_arrays(tmp_path / "a.npz", **changes)
-    with pytest.raises(KdcError, match=r"a\.npz is damaged"):
+    with pytest.raises(KdcError, match=r"a\.npz (is damaged|holds no rows)"):
         load_examples(tmp_path / "a.npz")
 
 

@@ -15,9 +15,9 @@ from transformers import AutoTokenizer
 from kdc.compress.artifact import read_student
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
+from kdc.compress.wordpiece import WordPiece, reduce_tokenizer
 from kdc.export.awkward import awkward_texts
 from kdc.export.tokenizer import write_tokenizer
-from kdc.compress.wordpiece import WordPiece, reduce_tokenizer
 from tests.student import MAX_LENGTH, SPECIAL, remake, tiny_texts, tiny_tokenizer
 
 DROPPED = ["wake", "music", "##q", "##z", "7", "你"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kdc.compress.progress import Silent
 from kdc.export.exporters import EXPORTERS, Exporter
 from kdc.export.exporters.torch_exporter import export_torch
-from kdc.export.ship import Shipped, ship
+from kdc.export.ship import Shipped
+from tests.shipping import export
 from tests.student import make_student, tiny_model
 
 
@@ -36,14 +36,15 @@ def ready_export(fp32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def shipped(student_folder: Path) -> Shipped:
     """The tiny BERT as a phone folder in int8; its gate is wide, for its weights are random."""
-    return ship(
-        student_folder,
-        student_folder.parent / "phone",
-        Silent(),
-        method="auto",
-        exporter="torch",
-        max_drop=30.0,
-    )
+    phone = student_folder.parent / "phone"
+    return export(student_folder, phone, method="int8-dynamic", exporter="torch", max_drop=30.0)
+
+
+@pytest.fixture
+def all_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the layout mmap move the weights of tiny models out too."""
+    monkeypatch.setattr("kdc.export.layouts.INSIDE", 1024)
+    monkeypatch.setattr("kdc.export.install.INSIDE", 1024)
 
 
 @pytest.fixture(scope="session")

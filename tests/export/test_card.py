@@ -51,9 +51,9 @@ def test_no_path_of_this_machine_is_in_the_card(shipped: Shipped) -> None:
 
 def test_regression_and_pairs_are_told_as_such(shipped: Shipped) -> None:
     task = make_task("regression", pair=True)
-    trial = shipped.trials[-1]
+    trial = shipped.outcome.shipped
     scores = replace(trial, parity=replace(trial.parity, agreement=None))
-    text = card(replace(shipped.student, task=task), scores, "onnx/model.onnx", {})
+    text = card(replace(shipped.prepared.student, task=task), scores, "onnx/model.onnx", {})
     assert "Gives two texts a score." in text
     assert "same label" not in text
     assert "answer = float(logits[0])" in python(task, "onnx/model.onnx")
@@ -68,4 +68,4 @@ def test_a_damaged_recipe_is_one_sentence(
     (folder / "recipe.toml").write_text("name = ")
     remake(folder)
     with pytest.raises(KdcError, match=r"recipe.toml is missing or no TOML"):
-        card(read_student(folder), shipped.trials[-1], "onnx/model.onnx", {})
+        card(read_student(folder), shipped.outcome.shipped, "onnx/model.onnx", {})

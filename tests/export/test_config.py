@@ -39,3 +39,11 @@ def test_code_and_paths_stay_behind(student_folder: Path, tmp_path: Path) -> Non
     shipped = read_json(tmp_path / "config.json")
     assert not {"_name_or_path", "_attn_implementation_internal", "auto_map"} & set(shipped)
     assert shipped["model_type"] == "bert"
+
+
+def test_weights_of_their_own_are_announced(student_folder: Path, tmp_path: Path) -> None:
+    """transformers.js asks for the second file only where it is told of one."""
+    for external in (False, True):
+        write_config(read_student(student_folder), tmp_path, quantized=True, external=external)
+        loading = read_json(tmp_path / "config.json")["transformers.js_config"]
+        assert loading.get("use_external_data_format", False) is external

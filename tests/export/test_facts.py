@@ -11,6 +11,7 @@ from kdc.compress.task import Task
 from kdc.export.facts import facts, quantiles
 from kdc.export.model_file import read_model_file
 from kdc.export.ship import Shipped
+from tests.shipping import export
 from tests.student import MAX_LENGTH, remake
 
 
@@ -27,7 +28,7 @@ def test_quantiles_keep_the_ends_and_the_shape() -> None:
 def test_the_shipped_file_says_what_a_bench_needs(shipped: Shipped) -> None:
     """A copied student.onnx has no folder to ask."""
     model = read_model_file(shipped.copy)
-    dev = shipped.student.dev()
+    dev = shipped.prepared.dev
     assert model.vocab == 128
     assert model.max_length == MAX_LENGTH
     assert model.lengths == tuple(sorted(dev.lengths.tolist()))
@@ -35,7 +36,7 @@ def test_the_shipped_file_says_what_a_bench_needs(shipped: Shipped) -> None:
 
 def test_the_task_comes_back(student_folder: Path) -> None:
     student = read_student(student_folder)
-    told = json.loads(facts(student, np.array([3]))["kdc.task"])
+    told = json.loads(facts(student, 128, np.array([3]))["kdc.task"])
     assert Task.from_dict(told) == student.task
 
 
@@ -44,4 +45,4 @@ def test_a_config_without_a_vocabulary_is_refused(student_folder: Path, tmp_path
     (folder / "config.json").write_text("{}")
     remake(folder)
     with pytest.raises(KdcError, match=r"config.json has no vocab_size"):
-        facts(read_student(folder), np.array([3]))
+        export(folder, tmp_path / "phone", exporter="torch")

@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 
 from kdc.compress.artifact import read_student
 from kdc.compress.errors import GateFailed
-from kdc.compress.progress import Silent
 from kdc.export.awkward import awkward_texts
 from kdc.export.golden import write_golden
 from kdc.export.session import Session, open_session
-from kdc.export.ship import Shipped, ship
+from kdc.export.ship import Shipped
+from tests.shipping import export
 from tests.student import LABELS, MAX_LENGTH, make_student, make_task, tiny_tokenizer
 
 
@@ -52,7 +52,7 @@ def test_an_app_that_replays_the_golden_texts_gets_the_same(shipped: Shipped) ->
 
 
 def test_it_has_sixteen_texts_of_the_task_from_every_label(shipped: Shipped) -> None:
-    dev = shipped.student.dev()
+    dev = shipped.prepared.dev
     usual = golden_of(shipped.folder)["texts"][:16]
     gold = dict(zip(dev.texts, dev.labels.tolist(), strict=True))
     assert len(set(usual)) == 16
@@ -68,7 +68,7 @@ def test_no_golden_text_is_longer_than_the_model_reads(shipped: Shipped) -> None
 def test_pairs_carry_second_texts_and_token_types(tmp_path: Path) -> None:
     """Most runtimes have to be told which tokens are the second text."""
     folder = make_student(tmp_path / "student", task=make_task(pair=True))
-    ship(folder, tmp_path / "phone", Silent(), method="none", exporter="torch", max_drop=1.0)
+    export(folder, tmp_path / "phone")
     golden, app = golden_of(tmp_path / "phone"), replay(tmp_path / "phone")
     assert app["ids"] == golden["input_ids"]
     assert app["types"] == golden["token_type_ids"]
@@ -81,8 +81,8 @@ def test_pairs_carry_second_texts_and_token_types(tmp_path: Path) -> None:
 
 def test_a_regression_is_labelled_with_its_number(tmp_path: Path) -> None:
     folder = make_student(tmp_path / "student", task=make_task("regression"), rows=12)
-    done = ship(folder, tmp_path / "phone", Silent(), method="auto", exporter="torch", max_drop=90)
-    assert done.trials[-1].parity.agreement is None
+    done = export(folder, tmp_path / "phone", method="int8-dynamic", max_drop=90)
+    assert done.outcome.shipped.parity.agreement is None
     golden = golden_of(tmp_path / "phone")
     assert golden["labels"] == [logits[0] for logits in golden["logits"]]
     assert len(golden["texts"]) == 12 + 4 + len(awkward_texts(MAX_LENGTH))

@@ -11,6 +11,7 @@ from kdc.export.ship import Shipped
 from tests.student import tiny_tokenizer
 
 
+@pytest.mark.usefixtures("all_outside")
 def test_an_installed_model_answers_the_same_from_mapped_weights(
     shipped: Shipped, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from kdc.export.probe import Found
 from kdc.export.session import open_session
 from tests.onnx_model import FACTS, make_model
 
+pytestmark = pytest.mark.usefixtures("all_outside")
 ROWS = [[2, 5, 6, 7, 3], [2, 9, 3]]
 
 
@@ -162,7 +163,9 @@ def test_what_converts_and_cannot_be_loaded_is_not_written(
 
 def test_another_answer_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([[[0.0, 1.0]], [[0.0, 1.001]]])
-    monkeypatch.setattr(module, "probe", lambda path, tokens: Found({}, None, next(answers)))
+    monkeypatch.setattr(
+        "kdc.export.probe.probe", lambda path, tokens: Found({}, None, next(answers))
+    )
     with pytest.raises(GateFailed, match="answers other logits"):
         write_ort(make_model(tmp_path / "m.onnx"), tmp_path / "out.onnx", ROWS)
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]

@@ -8,11 +8,12 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.export.model_file import read_model_file
-from kdc.export.options import DEFAULT, FRUGAL, PHONE, PROPERTY, SessionOptions
+from kdc.export.options import DEFAULT, PHONE, PROPERTY, SessionOptions
 from kdc.export.session import open_session
 from tests.onnx_model import by_hand, make_model
 
 TOKENS, TYPES = np.array([5, 17, 99, 3]), np.zeros(4, dtype=np.int64)
+FRUGAL = SessionOptions(optimization="basic", memory_pattern=False, prepacking=False)
 BARE = SessionOptions("disable", arena=False)
 
 

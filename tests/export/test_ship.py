@@ -15,13 +15,11 @@ from kdc.compress.progress import Silent
 from kdc.export import ship as module
 from kdc.export.phone_model import find_phone, read_phone
 from kdc.export.session import answer, open_session
-from kdc.export.ship import Shipped, ship
+from kdc.export.ship import Shipped
+from tests.shipping import export
 from tests.student import LABELS, MAX_LENGTH, remake
 
-
-def export(student: Path, out: Path, **options: Any) -> Shipped:  # noqa: ANN401
-    usual = {"method": "none", "exporter": "torch", "max_drop": 1.0}
-    return ship(student, out, Silent(), **{**usual, **options})
+INT8 = {"method": "int8-dynamic", "max_drop": 30.0}
 
 
 def test_the_phone_folder_has_the_files_of_the_contract(shipped: Shipped) -> None:
@@ -75,7 +73,7 @@ def test_the_same_student_gives_the_same_folder(
     student_folder: Path, shipped: Shipped, tmp_path: Path
 ) -> None:
     """A digest that changes from run to run cannot be checked by anybody else."""
-    again = export(student_folder, tmp_path / "phone", method="auto", max_drop=30.0)
+    again = export(student_folder, tmp_path / "phone", exporter="torch", **INT8)
     assert sha256(again.folder / "manifest.json") == sha256(shipped.folder / "manifest.json")
 
 
@@ -92,9 +90,9 @@ def test_without_quantization_the_model_is_called_model_onnx(
     student_folder: Path, earlier: Path
 ) -> None:
     """transformers.js looks for that name, and an older quantized file must not stay."""
-    done = export(student_folder, earlier / "phone")
+    done = export(student_folder, earlier / "phone", exporter="torch")
     assert [path.name for path in (earlier / "phone" / "onnx").iterdir()] == ["model.onnx"]
-    assert done.trials[-1].drop.points == 0.0
+    assert done.outcome.shipped.drop.points == 0.0
     assert (earlier / "student.onnx").read_bytes() == (
         earlier / "phone/onnx/model.onnx"
     ).read_bytes()
@@ -116,12 +114,12 @@ def test_whatever_fails_leaves_everything_as_it_was(
             raise KeyboardInterrupt
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"exporter": "torch"}
     expected: type[BaseException] = {"interrupt": KeyboardInterrupt, "full disk": KdcError}.get(
         fault, GateFailed
     )
     if fault == "gate":
-        options = {"method": "auto", "max_drop": -1.0}
+        options |= {"method": "int8-dynamic", "max_drop": -100.0}
     elif fault == "nan":
         monkeypatch.setattr(
             "kdc.export.trials.answer", lambda _, dev, __: dev.logits * float("nan")
@@ -173,6 +171,8 @@ def test_a_student_that_was_trained_on_is_refused(student_folder: Path, tmp_path
     [
         ({"method": "int8"}, r"unknown quantization method 'int8'.*int8-dynamic"),
         ({"exporter": "troch"}, r"unknown exporter 'troch'.*torch"),
+        ({"layout": "map"}, r"unknown layout 'map'.*mmap"),
+        ({"target": "arm"}, r"unknown target 'arm'.*arm64"),
     ],
 )
 def test_unknown_names_are_refused_before_any_work(

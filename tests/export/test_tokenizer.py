@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from kdc.compress.artifact import Student, read_student
 from kdc.compress.errors import GateFailed, KdcError
 from kdc.export.ship import Shipped
-from kdc.export.tokenizer import check_tokenizer, write_tokenizer
+from kdc.export.tokenizer import check_tokenizer, load_tokenizer, write_tokenizer
 from tests.student import MAX_LENGTH, remake, tiny_tokenizer
 
 

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,7 +159,11 @@ def test_every_file_is_measured_as_it_is_written(attempt: Attempt) -> None:
     trial = attempt({"none": QUANTIZERS["none"]}, 0.0).shipped
     assert trial.bytes == trial.path.stat().st_size
     assert trial.zip_bytes == deflated_bytes(trial.path)
-    assert [entry.key for entry in onnx.load(trial.path).metadata_props] == ["kdc.vocab"]
+    facts = {entry.key: entry.value for entry in onnx.load(trial.path).metadata_props}
+    asked = QUANTIZERS["none"].session.as_dict()
+    assert facts.pop("kdc.vocab") == "128"
+    assert json.loads(facts.pop("kdc.session")) == asked
+    assert not facts
     assert (trial.drop.points, trial.drop.p, trial.parity.agreement) == (0.0, 1.0, 1.0)
 
 

@@ -13,6 +13,7 @@ from kdc.compress.artifact import read_student
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json
 from kdc.compress.progress import Silent
+from kdc.compress.wordpiece import WordPiece
 from kdc.export.config import write_config
 from kdc.export.onnx_file import save_model
 from kdc.export.parity import compare
@@ -20,7 +21,6 @@ from kdc.export.session import answer, open_session
 from kdc.export.tokenizer import check_tokenizer
 from kdc.export.vocabulary import Vocabulary, encode_again, reduce_vocabulary
 from kdc.export.word_table import cut_vocabulary
-from kdc.compress.wordpiece import WordPiece
 from tests.student import make_student, make_task, remake, tiny_tokenizer
 
 UNUSED = sum("unused" in token for token in tiny_tokenizer().get_vocab())

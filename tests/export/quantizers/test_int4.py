@@ -11,7 +11,7 @@ from onnx import TensorProto, numpy_helper
 from kdc.export.edit import Editor, Linear
 from kdc.export.quantizers import int4
 from kdc.export.quantizers.activations import second_moments
-from kdc.export.quantizers.blocks import expand
+from kdc.export.quantizers.blocks import expand, round_nearest
 from kdc.export.quantizers.int4 import quantize_int4
 from kdc.export.quantizers.situation import Situation
 
@@ -25,9 +25,9 @@ def test_the_runtime_folds_four_bits_into_bytes_when_it_loads(
     quantize_int4(fp32, tmp_path / "int4.onnx", situation)
     stored = onnx.load(tmp_path / "int4.onnx").graph
     weights = [t for t in stored.initializer if t.data_type == TensorProto.INT4]
-    # the position table too is read by a Gather here
-    assert len(weights) == 2 * 6 + 2 + 2
-    assert not [t for t in stored.initializer if t.data_type == TensorProto.INT8]
+    assert len(weights) == 2 * 6 + 2
+    (places,) = [t for t in stored.initializer if t.data_type == TensorProto.INT8]
+    assert places.name == "bert.embeddings.position_embeddings.weight.int8"
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
@@ -38,9 +38,10 @@ def test_the_runtime_folds_four_bits_into_bytes_when_it_loads(
     assert len(matmuls) == 2 * 6 + 2
     assert {values[n.input[1]].data_type for n in matmuls} == {TensorProto.INT8}
     before = Counter(node.op_type for node in onnx.load(fp32).graph.node)
-    assert Counter(node.op_type for node in loaded.node)["Mul"] <= before["Mul"]
-    tables = [n for n in loaded.node if n.op_type == "GatherBlockQuantized"]
-    assert {values[n.input[0]].data_type for n in tables} == {TensorProto.INT4}
+    tables = 2  # each multiplies the rows that it looked up, and no more
+    assert Counter(node.op_type for node in loaded.node)["Mul"] <= before["Mul"] + tables
+    words = values["bert.embeddings.word_embeddings.weight.int4"]
+    assert (words.data_type, list(words.dims)) == (TensorProto.UINT8, [128, 16])
 
 
 def test_what_is_folded_is_what_was_rounded(
@@ -77,11 +78,14 @@ def test_calibrated_rounding_beats_the_nearest_values(
     """With every step of the walk in place; embeddings stay as they are, to see the matrices."""
     fp32 = family_folder(family) / "model.onnx"
     exact = answers(fp32)
-    monkeypatch.setattr(int4, "put_int4_rows", lambda editor, table: None)
-    monkeypatch.setattr(int4, "refuse_leftovers", lambda method, graph: None)
+    monkeypatch.setattr("kdc.export.quantizers.rows.put_int4_rows", lambda editor, table: None)
+    monkeypatch.setattr(
+        "kdc.export.quantizers.leftovers.refuse_leftovers", lambda method, graph: None
+    )
     quantize_int4(fp32, tmp_path / "gptq.onnx", situation)
     monkeypatch.setattr(
-        int4, "round_gptq", lambda weight, grid, _: int4.round_nearest(weight, grid)
+        "kdc.export.quantizers.gptq.round_gptq",
+        lambda weight, grid, _: round_nearest(weight, grid),
     )
     quantize_int4(fp32, tmp_path / "nearest.onnx", situation)
     errors = [np.abs(answers(tmp_path / f"{n}.onnx") - exact).mean() for n in ("gptq", "nearest")]
@@ -94,7 +98,7 @@ def test_albert_is_rounded_and_stored_once(
     quantize_int4(family_folder("Albert") / "model.onnx", tmp_path / "int4.onnx", situation)
     graph = onnx.load(tmp_path / "int4.onnx").graph
     stored = [t for t in graph.initializer if t.data_type == TensorProto.INT4]
-    assert len(stored) == 6 + 3 + 2
+    assert len(stored) == 6 + 3
     assert Counter(n.op_type for n in graph.node)["DynamicQuantizeMatMul"] == 2 * 6 + 3
 
 

@@ -1,0 +1,101 @@
+"""Phone folders whose model is no single `.onnx`: whole, found, measured, bundled, checked."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.errors import KdcError
+from kdc.compress.progress import Silent
+from kdc.export.bundle import bundle
+from kdc.export.measure import bench
+from kdc.export.model_file import read_model_file
+from kdc.export.phone_model import find_phone, read_phone
+from kdc.export.ship import Shipped
+from tests.shipping import export
+
+pytestmark = pytest.mark.usefixtures("all_outside")
+FILES = {
+    "mmap": ["model_quantized.onnx", "model_quantized.onnx_data"],
+    "ort": ["model_quantized.ort", "required_operators.config"],
+}
+
+
+@pytest.fixture(scope="module", params=FILES)
+def laid_out(
+    request: pytest.FixtureRequest, student_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Shipped:
+    options = {"method": "int8-dynamic", "max_drop": 60.0, "layout": request.param}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kdc.export.layouts.INSIDE", 1024)
+        return export(student_folder, tmp_path_factory.mktemp("laid") / "phone", **options)
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_the_folder_and_its_copy_are_whole(laid_out: Shipped) -> None:
+    """A model beside which its weights are missing opens nowhere."""
+    layout = read_phone(laid_out.folder).manifest["layout"]
+    inside = laid_out.folder / "onnx"
+    assert sorted(path.name for path in inside.iterdir()) == FILES[layout]
+    assert laid_out.copy.name == {"mmap": "student.onnx", "ort": "student.ort"}[layout]
+    files = read_model_file(laid_out.copy).files
+    assert [path.parent for path in files] == [laid_out.folder.parent] * len(files)
+    twins = [path.read_bytes() for path in files]
+    assert twins == [path.read_bytes() for path in read_model_file(find_model(laid_out)).files]
+
+
+def find_model(laid_out: Shipped) -> Path:
+    return find_phone(laid_out.copy).model
+
+
+def test_it_is_measured_with_its_accuracy_and_bundled(laid_out: Shipped, tmp_path: Path) -> None:
+    found = bench(laid_out.copy, (8,), 1, "host", Silent(), seconds=0.05)
+    assert found.size_bytes == read_model_file(find_model(laid_out)).size_bytes
+    assert found.accuracy is not None
+    assert found.accuracy.shipped.as_dict() == laid_out.outcome.shipped.score.as_dict()
+    bundle(laid_out.folder, "web", tmp_path / "app")
+    for path in (laid_out.folder / "onnx").iterdir():
+        copied = tmp_path / "app" / "assets" / "onnx" / path.name
+        assert copied.read_bytes() == path.read_bytes()
+
+
+def test_every_file_of_the_model_is_under_a_digest(laid_out: Shipped) -> None:
+    """Weights of their own are as good a place for a changed bit as the graph."""
+    for path in (laid_out.folder / "onnx").iterdir():
+        whole = path.read_bytes()
+        flip(path)
+        with pytest.raises(KdcError, match=f"corrupted: onnx/{path.name}"):
+            read_phone(laid_out.folder)
+        path.write_bytes(whole)
+    read_phone(laid_out.folder)
+
+
+def test_a_changed_copy_is_not_given_the_folders_accuracy(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    """The graph beside other weights is another model, though its own bytes are the same."""
+    options = {"method": "int8-dynamic", "max_drop": 60.0, "layout": "mmap"}
+    done = export(student_folder, tmp_path / "phone", **options)
+    flip(tmp_path / "model_quantized.onnx_data")
+    assert bench(done.copy, (8,), 1, "host", Silent(), seconds=0.05).accuracy is None
+    shutil.copyfile(done.folder / "onnx" / "model_quantized.onnx_data", tmp_path / "whole")
+    (tmp_path / "whole").replace(tmp_path / "model_quantized.onnx_data")
+    done.copy.write_bytes(done.copy.read_bytes() + b"\x0a\x00")
+    with pytest.raises(KdcError, match="no phone folder with"):
+        find_phone(done.copy)
+
+
+def test_another_layout_replaces_the_copies_of_the_last(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    options = {"method": "int8-dynamic", "max_drop": 60.0}
+    export(student_folder, tmp_path / "phone", layout="mmap", **options)
+    done = export(student_folder, tmp_path / "phone", **options)
+    assert [path.name for path in (done.folder / "onnx").iterdir()] == ["model_quantized.onnx"]
+    assert read_model_file(done.copy).files == (done.copy,)
