@@ -34,8 +34,14 @@ def export(
     ] = AUTO_EXPORTER,
     target: Annotated[str, typer.Option(metavar="NAME", help=_one_of(*TARGETS))] = TARGET,
     max_drop: Annotated[
-        float, typer.Option(metavar="POINTS", min=0.0, help="Points that the metric may lose.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            min=0.0,
+            help="Points that the metric may lose.",
+            show_default="1, and not significantly worse than the student",
+        ),
+    ] = None,
     vocab: Annotated[
         str | None,
         typer.Option(

@@ -16,8 +16,9 @@ class ExportJob:
     """A name from `QUANTIZERS`, or `auto`."""
     exporter: str = "auto"
     """A name from `EXPORTERS`, or `auto`."""
-    max_drop: float = 1.0
-    """Points of the metric that may be lost against the student."""
+    max_drop: float | None = None
+    """Points of the metric that may be lost against the student; None for one point, and no more
+    than chance may lose."""
     target: str = "x86"
     """A name from `TARGETS`: whose kernels the file is made for."""
     vocab: str | None = None

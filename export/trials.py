@@ -23,6 +23,8 @@ from kdc.export.quantizers import NONE, QUANTIZERS
 from kdc.export.quantizers.situation import Situation
 from kdc.export.session import answer, open_session
 
+_POINTS = 1.0  # that may be lost where the user says nothing
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -94,8 +96,8 @@ class Gate:
     student: Student
     dev: Examples
     """Rows with the student's own logits."""
-    max_drop: float
-    """Points of the metric that may be lost."""
+    max_drop: float | None = None
+    """Points of the metric that may be lost. None: one point, and no more than chance may lose."""
 
     def fault(self, logits: Array, drop: Drop) -> str | None:
         """Say why answers, (N, C), do not pass; None where they do."""
@@ -103,9 +105,10 @@ class Gate:
             ours, theirs = logits.argmax(axis=1), np.asarray(self.dev.logits).argmax(axis=1)
             if np.ptp(ours) == 0 < np.ptp(theirs):
                 return "gives every text the same label"
-        if drop.points > self.max_drop:
-            return f"loses {drop.points:.2f} points where --max-drop allows {self.max_drop:g}"
-        if drop.points > 0 and drop.p < ALPHA:
+        allowed = _POINTS if self.max_drop is None else self.max_drop
+        if drop.points > allowed:
+            return f"loses {drop.points:.2f} points where --max-drop allows {allowed:g}"
+        if self.max_drop is None and drop.points > 0 and drop.p < ALPHA:
             return f"loses {drop.points:.2f} points, which is no chance (p = {drop.p:.2g})"
         return None
 
@@ -120,8 +123,8 @@ def try_methods(
 ) -> Outcome:
     """Try methods from the smallest download to the largest until one passes the gate.
 
-    A method passes that loses no more than the gate allows, is not significantly worse than the
-    student on the same rows, and does not answer with one label alone.
+    A method passes that loses no more than the gate allows, unless the user chose how much is not
+    significantly worse than the student on the same rows, and has more than one answer.
 
     Args:
         methods: names from `QUANTIZERS`. Several: one that cannot store this model is noted and
@@ -206,9 +209,10 @@ def _none_passed(trials: list[Trial], refused: list[Refusal]) -> GateFailed:
         return GateFailed(f"no method can store this model, so nothing was written ({reasons})")
     best = min(trials, key=lambda trial: trial.drop.points)
     drop = best.drop
+    other = "" if best.method == NONE else f", or export with --method {NONE}"
     return GateFailed(
         f"{best.method} {best.fault} ({best.score.metric} against the student: {drop.points:.2f} "
         f"points lost, 95 % interval {drop.low:.2f} to {drop.high:.2f}, n = {best.score.n}), and "
-        f"it was the best of {len(trials)} tried: nothing was written; train a sturdier student, "
-        f"raise --max-drop, or export with --method {NONE}"
+        f"it was the best of {len(trials)} tried: nothing was written; train a sturdier student or "
+        f"raise --max-drop{other}"
     )
