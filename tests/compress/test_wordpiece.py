@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 import unicodedata
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from kdc.compress.examples import Array
 from kdc.compress.wordpiece import WordPiece, reduce_tokenizer
 from kdc.export.awkward import awkward_texts
 from kdc.export.tokenizer import write_tokenizer
-from tests.student import MAX_LENGTH, SPECIAL, remake, tiny_texts, tiny_tokenizer
+from tests.student import MAX_LENGTH, SPECIAL, make_student, remake, tiny_texts, tiny_tokenizer
 
 DROPPED = ["wake", "music", "##q", "##z", "7", "你"]
 
@@ -114,9 +113,9 @@ def test_a_text_whose_tokens_are_kept_gets_the_same_tokens_in_any_script() -> No
     assert same > 50
 
 
-def test_transformers_loads_it_and_gives_the_same_ids(student_folder: Path, tmp_path: Path) -> None:
+def test_transformers_loads_it_and_gives_the_same_ids(tmp_path: Path) -> None:
     """Bug: tokenizer_config.json or vocab.txt still carry the ids of the whole vocabulary."""
-    student, full = read_student(student_folder), tiny_tokenizer()
+    student, full = read_student(make_student(tmp_path / "student")), tiny_tokenizer()
     reduced = reduce_tokenizer(full, kept_without(full, DROPPED))
     write_tokenizer(student, tmp_path, reduced)
     theirs = AutoTokenizer.from_pretrained(tmp_path)
@@ -127,11 +126,9 @@ def test_transformers_loads_it_and_gives_the_same_ids(student_folder: Path, tmp_
     assert lines == tokens_of(reduced)
 
 
-def test_the_ids_that_transformers_4_writes_down_move_too(
-    student_folder: Path, tmp_path: Path
-) -> None:
+def test_the_ids_that_transformers_4_writes_down_move_too(tmp_path: Path) -> None:
     """Bug: added_tokens_decoder gives a special token an id beyond the smaller vocabulary."""
-    folder, full = shutil.copytree(student_folder, tmp_path / "s"), tiny_tokenizer()
+    folder, full = make_student(tmp_path / "s"), tiny_tokenizer()
     config = json.loads((folder / "tokenizer_config.json").read_text())
     named = {full.token_to_id(token): token for token in ("[PAD]", "now", "[unused3]")}
     config["added_tokens_decoder"] = {str(index): {"content": named[index]} for index in named}
