@@ -22,6 +22,6 @@ def test_every_listing_is_a_table_of_unique_names(what: str) -> None:
 
 
 def test_an_unknown_listing_names_the_near_ones() -> None:
-    done = CliRunner().invoke(build(), ["list", "devises"])
+    done = CliRunner().invoke(build(), ["list", "recipe"])
     assert done.exit_code == 1
-    assert done.stderr == "kdc: unknown list 'devises': did you mean devices?\n"
+    assert done.stderr == "kdc: unknown list 'recipe': did you mean recipes?\n"

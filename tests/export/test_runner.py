@@ -145,7 +145,7 @@ def test_memory_the_model_keeps_is_seen(opened: Callable[[Recorder], Recorder]) 
     kept: list[mmap.mmap] = []  # malloc would hand out what earlier tests gave back
 
     def keep() -> None:
-        kept.append(mmap.mmap(-1, 1_000_000))
+        kept.append(mmap.mmap(-1, 1_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         kept[-1].write(b"x" * 1_000_000)
 
     opened(Recorder(keep))
