@@ -38,7 +38,7 @@ class Plan:
 
 PLANS = (
     Plan("97 %", 0.97, "--student 3x384 --vocab 6144 --epochs 3", "--method int4"),
-    Plan("95 %", 0.95, "--student 2x384 --vocab 4096 --epochs 3", "--method int4"),
+    Plan("95 %", 0.95, "--student phone-3x384 --vocab 6144 --epochs 3", "--method int4"),
 )
 
 
