@@ -92,5 +92,5 @@ def cut_embedding(student: Model, kept: Array) -> None:
     student.set_input_embeddings(table)
     places = {old: new for new, old in enumerate(kept.tolist())}
     for name, old in special_ids(student.config.to_dict()).items():
-        setattr(student.config, name, places[old])
+        setattr(student.config, name, places.get(old))
     student.config.vocab_size = len(kept)

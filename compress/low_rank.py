@@ -79,8 +79,8 @@ def check_rank(model: Model, rank: int) -> None:
     """Refuse a rank that saves nothing, and an embedding that is no plain table.
 
     Raises:
-        KdcError: the rank is below 1 or not below the embedding's sizes, or the family scales or
-            otherwise changes what it looks up.
+        KdcError: the rank is below 1, or its factors would be no smaller than the embedding, or
+            the family scales or otherwise changes what it looks up.
     """
     full = model.get_input_embeddings()
     if type(full) is not nn.Embedding:
@@ -88,9 +88,10 @@ def check_rank(model: Model, rank: int) -> None:
             f"the family {model.config.model_type} looks tokens up in a {type(full).__name__}, "
             "which cannot be factorised: leave --embedding-rank out"
         )
-    least = min(full.num_embeddings, full.embedding_dim)
-    if not 1 <= rank < least:
+    rows, width = full.num_embeddings, full.embedding_dim
+    most = (rows * width - 1) // (rows + width)
+    if not 1 <= rank <= most:
         raise KdcError(
-            f"--embedding-rank must be from 1 to {least - 1} for an embedding of "
-            f"{full.num_embeddings:,} x {full.embedding_dim}, not {rank}"
+            f"--embedding-rank must be from 1 to {most} to save anything of an embedding of "
+            f"{rows:,} x {width}, not {rank}"
         )

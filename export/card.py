@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from kdc.compress.artifact import Student
@@ -45,7 +46,8 @@ def card(student: Student, trial: Trial, file: str, fields: Mapping[str, Any]) -
         _what(task),
         f"## How good\n\n{_good(student, trial)}",
         f"## How big\n\n{_big(trial, file, layout)}",
-        "## How fast\n\nThat depends on the device: `kdc bench --model student.onnx` measures it. "
+        "## How fast\n\nThat depends on the device: `kdc bench --model "
+        f"student{PurePosixPath(file).suffix}` measures it. "
         f"Texts are run alone, {_padding(length)}, and are cut at {student.max_length} tokens.",
         f"## How made\n\n{_made(student, trial, session, fields)}",
         "## How to use it\n\nIn Python, inside this folder:\n\n"

@@ -61,12 +61,13 @@ def factors(table: Array, rank: int, counts: Array | None = None) -> tuple[Array
         (V, R) and (R, E) float32.
 
     Raises:
-        KdcError: R is below 1, or not below V and E.
+        KdcError: R is below 1, or the factors would be no smaller than the table.
     """
-    if not 1 <= rank < min(table.shape):
+    most = (table.size - 1) // sum(table.shape)
+    if not 1 <= rank <= most:
         raise KdcError(
-            f"word embeddings of {table.shape[0]:,} x {table.shape[1]} cannot be factorised at "
-            f"rank {rank}: give one from 1 to {min(table.shape) - 1}"
+            f"word embeddings of {table.shape[0]:,} x {table.shape[1]} become no smaller at rank "
+            f"{rank}: give --embedding-rank from 1 to {most}"
         )
     wide = table.astype(np.float64)
     weights = np.ones(len(wide)) if counts is None else np.sqrt(counts + 1.0)
@@ -96,14 +97,14 @@ def trained_rank(model: "ModelProto", rows: int) -> int | None:
         rows: V, the rows of the table.
 
     Returns:
-        None where the table is of full rank, or its factors would be no smaller.
-
-    Raises:
-        KdcError: no table of word embeddings is found.
+        None where the table is of full rank, its factors would be no smaller, or none is found.
     """
     from onnx import numpy_helper
 
-    tables = [numpy_helper.to_array(table.tensor) for table in word_tables(model, rows)]
+    try:
+        tables = [numpy_helper.to_array(table.tensor) for table in word_tables(model, rows)]
+    except KdcError:  # nobody asked for factors
+        return None
     rank = max(numerical_rank(table) for table in tables)
     saves = all(rank * sum(table.shape) < table.size for table in tables)
     return rank if rank and saves else None

@@ -33,6 +33,8 @@ def install(model: Path, out: Path) -> Path:
     import onnxruntime
 
     read_model_file(model)
+    if out.resolve() == model.resolve():
+        raise KdcError(f"{out} is the model itself: give its copy another name")
     with disk_errors(out), TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         made = Path(scratch) / out.name
         options = WRITE.build(1)
@@ -47,7 +49,10 @@ def install(model: Path, out: Path) -> Path:
             onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's errors have no base class of their own
             raise KdcError(f"ONNX Runtime cannot write {model} again: export it again") from error
+        out.unlink(missing_ok=True)  # an old model must never stand beside new weights
         for name in (out.name + SUFFIX, out.name):  # the model last: it names its weights
+            if not made.with_name(name).exists():  # every tensor is small, and inside
+                continue
             with whole_file(out.with_name(name)) as temporary:
                 made.with_name(name).replace(temporary)
     return out

@@ -11,7 +11,7 @@ class ExportJob:
     student: Path
     """A student folder."""
     out: Path
-    """The phone folder; `student.onnx` is written beside it."""
+    """The phone folder; `student.onnx` (or `student.ort`) is written beside it."""
     method: str = "auto"
     """A name from `QUANTIZERS`, or `auto`."""
     exporter: str = "auto"

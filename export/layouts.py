@@ -63,7 +63,7 @@ def write_mmap(source: Path, out: Path, rows: list[list[int]]) -> Path:
     model, weights = onnx.load(source), out.with_name(out.name + SUFFIX)
     large = [tensor for tensor in model.graph.initializer if _bytes(tensor) >= INSIDE]
     if not large:
-        raise KdcError(f"{source} has no weights of {INSIDE} bytes: give it the layout single")
+        raise KdcError(f"no weights of this model have {INSIDE:,} bytes: use --layout {SINGLE}")
     end = 0
     with whole_file(weights) as temporary, temporary.open("wb") as file:
         for tensor in large:
@@ -157,7 +157,7 @@ def _convert(source: Path, made: Path) -> None:
         onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors have no base class of their own
         raise KdcError(
-            f"ONNX Runtime cannot write {source} in its own format: choose another layout"
+            "ONNX Runtime cannot write this model in its own format: use another --layout"
         ) from error
 
 

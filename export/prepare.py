@@ -17,7 +17,6 @@ from kdc.compress.kept_tokens import TASK
 from kdc.compress.progress import Progress
 from kdc.export.exporters import EXPORTERS, choose_exporter
 from kdc.export.factorise import factorise, trained_rank
-from kdc.export.fixed import fix_length
 from kdc.export.job import ExportJob
 from kdc.export.onnx_file import save_model
 from kdc.export.parity import Drop, Parity, check_export, metric_drop
@@ -135,8 +134,6 @@ def _cut(
     rank = job.embedding_rank or trained_rank(model, rows)
     if rank is not None:
         factorise(model, rank, rows, counts)
-    if job.length is not None:
-        fix_length(model, job.length)
     if job.probabilities:
         add_probabilities(model, read_json(_config(student)).get("problem_type"))
 
@@ -188,7 +185,13 @@ def _afford(
     """
     if vocabulary is None:
         return None, None
-    drop = vocabulary_drop(student, vocabulary, dev, whole)
+    try:
+        drop = vocabulary_drop(student, vocabulary, dev, whole)
+    except KdcError as error:
+        if job.vocab is not None:
+            raise
+        progress.say(f"every token is kept: {error}")
+        return None, None
     if job.vocab is None and drop.points > 0:
         progress.say(
             f"every token is kept: {vocabulary.rows:,} of {vocabulary.rows_before:,} would lose "

@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kdc.compress.artifact import Student, read_student
+from kdc.compress.errors import KdcError
 from kdc.compress.files import whole_file, whole_folder, write_manifest, write_text
 from kdc.compress.progress import Progress
 from kdc.export.card import card
@@ -20,7 +22,7 @@ from kdc.export.golden import write_golden
 from kdc.export.job import ExportJob
 from kdc.export.layouts import find_layout
 from kdc.export.ledger import Row, ledger
-from kdc.export.model_file import read_model_file
+from kdc.export.model_file import ORT, read_model_file
 from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED
 from kdc.export.prepare import Prepared, prepare
 from kdc.export.quantizers import NONE, QUANTIZERS, methods
@@ -68,7 +70,9 @@ class Shipped:
 def ship(job: ExportJob, progress: Progress) -> Shipped:
     """Export a student, quantize it, check it on dev and write the phone folder.
 
-    `student.onnx` beside the phone folder appears after it; both are whole, or stay as they were.
+    `student.onnx` (or `student.ort`) beside the phone folder appears after it. What is stopped on
+    the way leaves both as they were; between the two, the copy may be the old one or, with weights
+    in a file of its own, missing.
 
     Raises:
         GateFailed: the export is not the student, or no method passes the gate.
@@ -78,6 +82,7 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
     check_exporter(job.exporter)
     find_layout(job.layout)
     check_target(job.target)
+    _refuse_folders(job)
     student = read_student(job.student)
     # closed in this order: the folder appears, then the copies
     with ExitStack() as copies, whole_folder(job.out, FORM) as folder:
@@ -88,13 +93,16 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
                 prepared.graph,
                 facts(prepared.student, prepared.rows, prepared.dev.lengths),
                 Gate(prepared.student, prepared.dev, job.max_drop),
-                Situation(prepared.calibration, job.target),
+                Situation(prepared.calibration, job.target, job.length),
                 progress,
             )
             model = _place(job, prepared, outcome, folder)
         copy = _copy(model, job.out.parent, copies)
         _write_phone(job, folder, model, prepared, outcome)
         rows = tuple(ledger(folder))
+    for other in _twins(job):
+        if other != copy:  # of an export in another layout: another model by now
+            other.unlink(missing_ok=True)
     return Shipped(job.out, copy, prepared, outcome, rows)
 
 
@@ -117,7 +125,31 @@ def _copy(model: Path, beside: Path, copies: ExitStack) -> Path:
     shutil.copyfile(first, copies.enter_context(whole_file(twin)))
     for file in weights:  # entered later, so whole earlier
         shutil.copyfile(file, copies.enter_context(whole_file(beside / file.name)))
+    if weights:  # an old model must never stand beside new weights
+        copies.push(_removing(twin))
     return twin
+
+
+def _removing(path: Path) -> Callable[..., None]:
+    """Return what an ExitStack calls to remove a file where nothing went wrong."""
+
+    def leave(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            path.unlink(missing_ok=True)
+
+    return leave
+
+
+def _twins(job: ExportJob) -> list[Path]:
+    """Return the paths that the model's copy may have."""
+    return [job.out.parent / f"{COPY}{suffix}" for suffix in (".onnx", ORT)]
+
+
+def _refuse_folders(job: ExportJob) -> None:
+    """Raise KdcError where a folder, the phone folder perhaps, is in the copy's place."""
+    for twin in _twins(job):
+        if twin.is_dir() or twin == job.out:
+            raise KdcError(f"{twin} is where the model's copy goes: give another --out")
 
 
 def _write_phone(

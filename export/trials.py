@@ -14,8 +14,9 @@ from kdc.compress.errors import GateFailed, KdcError
 from kdc.compress.examples import Array, Examples
 from kdc.compress.metrics import Score, score
 from kdc.compress.progress import Progress
+from kdc.export.fixed import fix_length
 from kdc.export.model_file import deflated_bytes
-from kdc.export.onnx_file import stamp
+from kdc.export.onnx_file import save_model, stamp
 from kdc.export.options import PROPERTY
 from kdc.export.paired import ALPHA
 from kdc.export.parity import Drop, Parity, compare, metric_drop
@@ -179,6 +180,12 @@ def _write(
     fp32 = graph(row.standard)
     path = fp32.with_name(f"{method}.onnx")
     row.quantize(fp32, path, situation)
+    if situation.length is not None:  # not before: methods run texts of their own lengths
+        import onnx
+
+        model = onnx.load(path)
+        fix_length(model, situation.length)
+        save_model(model, path)
     if method != NONE and path.stat().st_size >= fp32.stat().st_size:
         raise KdcError(f"{method} makes this model no smaller: export it with --method {NONE}")
     stamp(path, {**facts, PROPERTY: json.dumps(row.session.as_dict(), sort_keys=True)})

@@ -70,7 +70,12 @@ def check_weights(path: Path, found: Iterator[Place]) -> tuple[Path, ...]:
     for place in found:
         ends[place.file] = max(place.end, ends.get(place.file, 0))
     for name, end in ends.items():
-        _check(path, name, end)
+        try:
+            _check(path, name, end)
+        except OSError as error:
+            raise KdcError(
+                f"{path} names weights that cannot be read, {name[:80]!r}: export it again"
+            ) from error
     return tuple(path.parent / name for name in sorted(ends))
 
 

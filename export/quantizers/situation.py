@@ -15,3 +15,5 @@ class Situation:
     """Rows of the training text, for the methods that look at activations."""
     target: str
     """A name from `kdc.export.targets.TARGETS`: whose kernels the file is made for."""
+    length: int | None = None
+    """Tokens of every text, padding included; None for any length."""

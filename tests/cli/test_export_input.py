@@ -40,7 +40,10 @@ def assert_refused(done: Result, told: str, out: Path) -> None:
         (["--vocab", "most"], "--vocab is keep, task or a number of tokens"),
         (["--vocab", "5"], "--vocab 5 is too small"),
         (["--vocab", "129"], "--vocab 129 is more than the 128 tokens"),
-        (["--embedding-rank", "32"], "cannot be factorised at rank 32: give one from 1 to 31"),
+        (
+            ["--embedding-rank", "32"],
+            "become no smaller at rank 32: give --embedding-rank from 1 to 23",
+        ),
         (["--length", "0"], "--length 0 does not fit this student, whose texts have 3 to "),
         (["--length", str(MAX_LENGTH + 1)], f"have 3 to {MAX_LENGTH} tokens"),
     ],

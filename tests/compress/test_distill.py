@@ -211,7 +211,7 @@ class TestEmbeddingRank:
         self, teacher: Path, tmp_path: Path
     ) -> None:
         progress = Recorder()
-        with pytest.raises(KdcError, match="--embedding-rank must be from 1 to 31"):
+        with pytest.raises(KdcError, match="--embedding-rank must be from 1 to 25"):
             distill(tiny_job(teacher, tmp_path / "student", embedding_rank=32), progress)
         assert progress.bars == []
 

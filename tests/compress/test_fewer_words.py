@@ -98,3 +98,11 @@ def test_the_rows_that_stay_are_the_models_own() -> None:
     assert torch.equal(after.weight, before[torch.from_numpy(kept)])
     assert after.padding_idx == model.config.pad_token_id == 0
     assert model.config.vocab_size == len(kept)
+
+
+def test_a_special_token_that_nobody_has_is_forgotten() -> None:
+    """Configurations name ids beyond the vocabulary; transformers only warns of them."""
+    model = tiny_model()
+    model.config.eos_token_id = 4096
+    cut_embedding(model, np.arange(40))
+    assert model.config.eos_token_id is None

@@ -71,7 +71,7 @@ class TestRank:
 
 
 class TestFactors:
-    @pytest.mark.parametrize("rank", [1, 5, 31])
+    @pytest.mark.parametrize("rank", [1, 5, 27])
     def test_no_other_matrix_of_that_rank_is_nearer(self, rank: int) -> None:
         """Eckart-Young: what is lost are the singular values that were left out."""
         table = random(200, 32)
@@ -103,7 +103,7 @@ class TestFactors:
 
     @pytest.mark.parametrize("rank", [-1, 0, 32, 200])
     def test_a_rank_that_saves_nothing_is_refused(self, rank: int) -> None:
-        with pytest.raises(KdcError, match=f"200 x 32 cannot be factorised at rank {rank}: .* 31"):
+        with pytest.raises(KdcError, match=f"200 x 32 become no smaller at rank {rank}: .* 27"):
             factors(random(200, 32), rank)
 
 

@@ -32,3 +32,19 @@ def test_what_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KdcError, match="no ONNX model"):
         install(tmp_path / "m.onnx", tmp_path / "out.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_a_model_of_small_tensors_is_installed_too(shipped: Shipped, tmp_path: Path) -> None:
+    """The runtime writes no second file where nothing is worth one."""
+    path = install(shipped.copy, tmp_path / "installed.onnx")
+    row = np.array(tiny_tokenizer().encode("stop the music").ids)
+    types = np.zeros_like(row)
+    wanted = open_session(shipped.copy).run(row, types)
+    np.testing.assert_allclose(open_session(path, options=READ).run(row, types), wanted, atol=1e-4)
+
+
+def test_a_model_is_not_installed_over_itself(shipped: Shipped) -> None:
+    before = shipped.copy.read_bytes()
+    with pytest.raises(KdcError, match="is the model itself"):
+        install(shipped.copy, shipped.copy)
+    assert shipped.copy.read_bytes() == before

@@ -111,7 +111,7 @@ def test_four_bits_and_typed_fields_are_laid_out_too(tmp_path: Path) -> None:
 def test_a_model_without_weights_is_refused(tmp_path: Path) -> None:
     weight = helper.make_tensor("weight", TensorProto.INT8, [64, 8], bytes(512), raw=True)
     onnx.save(_linear(weight), tmp_path / "m.onnx")
-    with pytest.raises(KdcError, match="has no weights of 1024 bytes"):
+    with pytest.raises(KdcError, match="no weights of this model have 1,024 bytes"):
         write_mmap(tmp_path / "m.onnx", tmp_path / "out.onnx", [])
 
 

@@ -93,6 +93,11 @@ def test_no_path_at_all(path: Path, name: str) -> None:
     _refused(path, "missing beside it|outside its folder")
 
 
+def test_a_name_that_no_system_takes(path: Path) -> None:
+    _rewrite(path, location="a" * 5000)
+    _refused(path, "names weights that cannot be read|missing beside it")
+
+
 @pytest.mark.parametrize("offset", ["-4096", "1e3", "0x10", "9" * 30, "²"])
 def test_an_offset_that_makes_no_sense(path: Path, offset: str) -> None:
     _rewrite(path, offset=offset)
