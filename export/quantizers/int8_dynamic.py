@@ -1,8 +1,13 @@
 """Dynamic int8: weights are stored in 8 bits, activations scaled as they come."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdc.export.quantizers.situation import Situation
+
+if TYPE_CHECKING:
+    from kdc.export.edit import Editor, Table
 
 INT8, EMBEDDINGS4 = "int8-dynamic", "int8-embeddings4"
 
@@ -13,35 +18,33 @@ def quantize_int8(fp32: Path, out: Path, situation: Situation) -> None:
     Raises:
         KdcError: a matrix stayed in fp32.
     """
-    from kdc.export.edit import Editor
-    from kdc.export.quantizers.leftovers import refuse_leftovers
-    from kdc.export.quantizers.matrices import put_int8
     from kdc.export.quantizers.rows import put_int8_rows
 
-    editor = Editor.load(fp32)
-    for linear in editor.linears():
-        put_int8(editor, linear)
-    for table in editor.tables():
-        put_int8_rows(editor, table)
-    editor.finish(out)
-    refuse_leftovers(INT8, editor.model.graph)
+    _quantize(fp32, out, INT8, put_int8_rows)
 
 
 def quantize_int8_embeddings4(fp32: Path, out: Path, situation: Situation) -> None:
     """Store linear layers in 8 bits, and in 4 the embeddings: more than half of a small encoder.
 
     Raises:
-        KdcError: a matrix stayed in fp32.
+        KdcError: a matrix stayed in fp32, or the graph's opset is too old for 4 bits.
     """
+    from kdc.export.quantizers.rows import put_int4_rows
+
+    _quantize(fp32, out, EMBEDDINGS4, put_int4_rows)
+
+
+def _quantize(
+    fp32: Path, out: Path, method: str, put_rows: "Callable[[Editor, Table], None]"
+) -> None:
     from kdc.export.edit import Editor
     from kdc.export.quantizers.leftovers import refuse_leftovers
     from kdc.export.quantizers.matrices import put_int8
-    from kdc.export.quantizers.rows import put_int4_rows
 
     editor = Editor.load(fp32)
     for linear in editor.linears():
         put_int8(editor, linear)
     for table in editor.tables():
-        put_int4_rows(editor, table)
+        put_rows(editor, table)
     editor.finish(out)
-    refuse_leftovers(EMBEDDINGS4, editor.model.graph)
+    refuse_leftovers(method, editor.model.graph)
