@@ -4,17 +4,16 @@ Some files and options crash ONNX Runtime instead of raising an error, and that 
 else along. One `Probe` as JSON on standard input, one `Found` as JSON on standard output.
 """
 
-import json
 import signal
-import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdc.compress.errors import KdcError
+from kdc.export.child import Silence, answer_one, ask
 from kdc.export.options import DEFAULT, SessionOptions
 from kdc.export.session import open_session
 
@@ -54,25 +53,17 @@ def probe(
     # an absolute path: a name that begins with a dash, too, is then a file's
     wanted = Probe(str(model.absolute()), options.as_dict(), tokens or [])
     try:
-        child = subprocess.run(
-            COMMAND,
-            input=json.dumps(asdict(wanted)),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIME_LIMIT,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KdcError(f"{model} did not open in {TIME_LIMIT:.0f} s: export it again") from error
-    if child.returncode or not child.stdout:
+        return Found(**ask(COMMAND, wanted, TIME_LIMIT))
+    except Silence as error:
+        child = error.ended
+        if child is None:
+            late = f"{model} did not open in {TIME_LIMIT:.0f} s: export it again"
+            raise KdcError(late) from error
         fate = f"exit code {child.returncode}"
         if child.returncode < 0:
             fate = signal.Signals(-child.returncode).name
-        raise KdcError(f"{model} ends ONNX Runtime's process ({fate}): export it again")
-    answer = json.loads(child.stdout.splitlines()[-1])
-    if "error" in answer:
-        raise KdcError(answer["error"])
-    return Found(**answer)
+        message = f"{model} ends ONNX Runtime's process ({fate}): export it again"
+        raise KdcError(message) from error
 
 
 def look(wanted: Probe) -> Found:
@@ -89,12 +80,8 @@ def look(wanted: Probe) -> Found:
 
 
 def main() -> None:
-    """Answer one probe; an expected error is answered as `{"error": its sentence}`."""
-    try:
-        answer = asdict(look(Probe(**json.load(sys.stdin))))
-    except KdcError as error:
-        answer = {"error": str(error)}
-    sys.stdout.write(json.dumps(answer) + "\n")
+    """Answer one probe."""
+    answer_one(lambda question: look(Probe(**question)))
 
 
 if __name__ == "__main__":

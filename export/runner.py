@@ -4,10 +4,9 @@ One `Job` as JSON on standard input, one `Reading` as JSON on standard output. I
 but numpy, ONNX Runtime and the few modules above, so that the memory it reports is the model's.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter, process_time
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kdc.compress.errors import KdcError
+from kdc.export.child import answer_one
 from kdc.export.options import SessionOptions
 from kdc.export.session import Session, open_session
 
@@ -161,12 +160,8 @@ def _max_rss() -> int:
 
 
 def main() -> None:
-    """Answer one job; an expected error is answered as `{"error": its sentence}`."""
-    try:
-        answer = asdict(measure(Job(**json.load(sys.stdin))))
-    except KdcError as error:
-        answer = {"error": str(error)}
-    sys.stdout.write(json.dumps(answer) + "\n")
+    """Answer one job."""
+    answer_one(lambda question: measure(Job(**question)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """This machine: each job in a fresh Python, so that a model that crashes takes only that along."""
 
-import json
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 
 from kdc.compress.errors import KdcError
+from kdc.export.child import Silence, ask
 from kdc.export.machine import cores
 from kdc.export.runner import Job, Reading
 
@@ -23,31 +22,19 @@ def measure(job: Job) -> Reading:
     """
     if job.threads > cores():
         raise KdcError(f"--threads {job.threads}: give at most {cores()}, this machine's cores")
-    answer = json.loads(_run(job))
-    if "error" in answer:
-        raise KdcError(answer["error"])
-    return Reading(**answer)
-
-
-def _run(job: Job) -> str:
-    """Return the last line that the process printed."""
     try:
-        child = subprocess.run(
-            COMMAND,
-            input=json.dumps(asdict(job)),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIME_LIMIT,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KdcError(
+        return Reading(**ask(COMMAND, job, TIME_LIMIT))
+    except Silence as error:
+        raise KdcError(_why(job, error)) from error
+
+
+def _why(job: Job, silence: Silence) -> str:
+    if silence.ended is None:
+        return (
             f"{job.model} gave no answer in {TIME_LIMIT:.0f} s and was stopped: "
             "measure shorter texts with --length or a smaller model"
-        ) from error
-    if child.returncode or not child.stdout:
-        raise KdcError(f"{job.model} could not be measured: its process {_fate(child)}")
-    return child.stdout.splitlines()[-1]
+        )
+    return f"{job.model} could not be measured: its process {_fate(silence.ended)}"
 
 
 def _fate(child: subprocess.CompletedProcess[str]) -> str:

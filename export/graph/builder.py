@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
-Value = str | int | float | Sequence[int]
 
 
 class Builder:

@@ -1,0 +1,57 @@
+"""One question to a fresh process and its answer, both as JSON: what may crash goes there."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from kdc.compress.errors import KdcError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+class Silence(Exception):
+    """The process ended without an answer, or gave none in time."""
+
+    def __init__(self, ended: subprocess.CompletedProcess[str] | None) -> None:
+        """Keep how it ended; None where it was stopped for being late."""
+        super().__init__("no answer")
+        self.ended = ended
+
+
+def ask(command: Sequence[str], question: "DataclassInstance", seconds: float) -> dict[str, Any]:
+    """Run a command, the question on its standard input; the answer is the last line it prints.
+
+    Raises:
+        KdcError: the answer is `{"error": a sentence}`.
+        Silence: there is none within `seconds`.
+    """
+    try:
+        child = subprocess.run(
+            command,
+            input=json.dumps(asdict(question)),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Silence(None) from error
+    if child.returncode or not child.stdout:
+        raise Silence(child)
+    answer: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+    if "error" in answer:
+        raise KdcError(answer["error"])
+    return answer
+
+
+def answer_one(answer: "Callable[[dict[str, Any]], DataclassInstance]") -> None:
+    """Be that process: answer one question; an expected error is answered as its sentence."""
+    try:
+        found = asdict(answer(json.load(sys.stdin)))
+    except KdcError as error:
+        found = {"error": str(error)}
+    sys.stdout.write(json.dumps(found) + "\n")
