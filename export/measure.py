@@ -13,12 +13,12 @@ from kdc.compress.files import MANIFEST, sha256
 from kdc.compress.metrics import Score
 from kdc.compress.progress import Progress
 from kdc.export.devices import find_device
+from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length, Texts, choose_texts
 from kdc.export.machine import describe_machine
 from kdc.export.model_file import ModelFile, read_model_file
 from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone, find_phone, read_phone
-from kdc.export.runner import Job, Reading
 
 FORMAT = "kdc.bench/1"
 SECONDS = 4.0
@@ -134,7 +134,7 @@ def bench(
         KdcError: an unknown device, no such model or a damaged one, lengths or threads that it or
             the device cannot do, or a process that crashed, was killed or hung.
     """
-    chosen = find_device(device)
+    chosen, address = find_device(device)
     if threads < 1:
         raise KdcError(f"--threads {threads}: give a whole number from 1")
     path, phone = _find(model)
@@ -146,7 +146,7 @@ def bench(
         for texts in every:
             tokens, ids = list(texts.tokens), _ids(file)
             job = Job(str(path), tokens, ids, threads, seconds, session=options.as_dict())
-            reading = chosen.measure(job)
+            reading = chosen.measure(job, address)
             runs.append(Measurement(device, threads, texts, reading))
             versions.add(reading.onnxruntime)
             advance(1)
@@ -197,5 +197,5 @@ def _ids(file: ModelFile) -> tuple[int, int]:
     return min(_FIRST_WORD, file.vocab // 2), file.vocab
 
 
-def _in_ms(**values: float) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+def _in_ms(**values: float | None) -> dict[str, float | None]:
+    return {name: value if value is None else round(value, 4) for name, value in values.items()}

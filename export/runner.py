@@ -6,7 +6,6 @@ but numpy, ONNX Runtime and the few modules above, so that the memory it reports
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter, process_time
@@ -16,55 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kdc.export.child import answer_one
+from kdc.export.jobs import Job, Reading
 from kdc.export.options import SessionOptions
 from kdc.export.session import Session, open_session
 
 Row = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 _WARM_UP = 10  # runs, or one of each length where there are more
 _WARM_UP_SHARE = 0.25  # of the measured seconds, at most
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to measure."""
-
-    model: str
-    """Path of the model file."""
-    lengths: list[int]
-    """Tokens of the texts to run; each gets its turn, in a shuffled order."""
-    ids: tuple[int, int]
-    """Token ids are drawn from the first, included, to the second, excluded."""
-    threads: int
-    """Threads that share the work of one run."""
-    seconds: float
-    """Wall time after which no further run is started."""
-    runs: int = 1000
-    """Most runs to measure."""
-    seed: int = 0
-    session: dict[str, Any] = field(default_factory=dict)
-    """How to open the model (`SessionOptions.as_dict`); what is not named has its default."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What was measured, every sample kept."""
-
-    load_ms: float
-    """Wall time of the runtime to open the file, which the system still holds in memory."""
-    first_ms: float
-    """Wall time of the very first run."""
-    wall_ms: list[float]
-    """Wall time of each run after the warm-up."""
-    cpu_ms: list[float]
-    """CPU time of each of the same runs, over all threads of the process."""
-    peak_rss_bytes: int
-    """Most memory the whole process ever held, Python and ONNX Runtime included."""
-    private_bytes: int
-    """Memory that the process gained from before the file was opened to the end and that the
-    system cannot take back. Pages of files (mapped weights, ONNX Runtime's own code) are not in
-    it: the system drops them at will, and whose they are depends on who else reads the file."""
-    onnxruntime: str
-    """Version of ONNX Runtime."""
 
 
 def measure(job: Job) -> Reading:

@@ -1,33 +1,21 @@
 """Where a model can be measured: one file each, and a line in the table."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from kdc.compress.errors import unknown
 from kdc.export.devices import host
-from kdc.export.runner import Job, Reading
+from kdc.export.devices.device import Device
 
-
-@dataclass(frozen=True)
-class Device:
-    """A row of the table of devices."""
-
-    about: str
-    measure: Callable[[Job], Reading]
-    """Does one job in a fresh process; raises KdcError when it cannot be done there."""
-
-
-DEVICES = {
-    "host": Device("this machine: its CPU, with ONNX Runtime", host.measure),
+DEVICES: dict[str, Device] = {
+    "host": host.DEVICE,
 }
 
 
-def find_device(name: str) -> Device:
-    """Return the device of that name.
+def find_device(name: str) -> tuple[Device, str]:
+    """Return the device of that name, and the address that follows it and a colon, if any.
 
     Raises:
-        KdcError: there is none.
+        KdcError: there is no such device.
     """
-    if name not in DEVICES:
-        raise unknown("device", name, DEVICES)
-    return DEVICES[name]
+    kind, _, address = name.partition(":")
+    if kind not in DEVICES:
+        raise unknown("device", kind, DEVICES)
+    return DEVICES[kind], address

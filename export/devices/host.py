@@ -3,38 +3,77 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from kdc.compress.errors import KdcError
 from kdc.export.child import Silence, ask
+from kdc.export.devices.device import Device, Need
+from kdc.export.jobs import Answers, Asked, Job, Reading
 from kdc.export.machine import cores
-from kdc.export.runner import Job, Reading
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # -P: a numpy.py that lies in the user's folder must not be imported for numpy
-COMMAND = [sys.executable, "-P", "-m", "kdc.export.runner"]
+PYTHON = [sys.executable, "-P", "-m"]
+RUNNER = [*PYTHON, "kdc.export.runner"]
+ANSWERING = [*PYTHON, "kdc.export.answering"]
 TIME_LIMIT = 300.0  # seconds; the slowest encoders need a few for each run
 
 
-def measure(job: Job) -> Reading:
+def measure(job: Job, address: str = "") -> Reading:
     """Run a job in a process of its own.
 
     Raises:
-        KdcError: more threads than cores, or a model that is refused, crashes, is killed or hangs.
+        KdcError: an address, more threads than cores, or a model that is refused, crashes, is
+            killed or hangs.
     """
+    _check(job, address)
+    return Reading(**_ask(RUNNER, job, "measured"))
+
+
+def answer(asked: Asked, address: str = "") -> Answers:
+    """Answer texts in a process of its own.
+
+    Raises:
+        KdcError: as `measure`.
+    """
+    _check(asked, address)
+    return Answers(**_ask(ANSWERING, asked, "run"))
+
+
+def needs() -> Iterator[Need]:
+    """Look for ONNX Runtime, all that this device needs."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        yield Need("onnxruntime", True, version("onnxruntime"))
+    except PackageNotFoundError:
+        yield Need("onnxruntime", False, "not installed", "pip install onnxruntime")
+
+
+def _check(job: Job | Asked, address: str) -> None:
+    if address:
+        raise KdcError(f"--device host:{address}: this machine has no address, give host alone")
     if job.threads > cores():
         raise KdcError(f"--threads {job.threads}: give at most {cores()}, this machine's cores")
+
+
+def _ask(command: list[str], question: "DataclassInstance", done: str) -> dict[str, Any]:
     try:
-        return Reading(**ask(COMMAND, job, TIME_LIMIT))
+        return ask(command, question, TIME_LIMIT)
     except Silence as error:
-        raise KdcError(_why(job, error)) from error
+        raise KdcError(_why(getattr(question, "model", ""), done, error)) from error
 
 
-def _why(job: Job, silence: Silence) -> str:
+def _why(model: str, done: str, silence: Silence) -> str:
     if silence.ended is None:
         return (
-            f"{job.model} gave no answer in {TIME_LIMIT:.0f} s and was stopped: "
+            f"{model} gave no answer in {TIME_LIMIT:.0f} s and was stopped: "
             "measure shorter texts with --length or a smaller model"
         )
-    return f"{job.model} could not be measured: its process {_fate(silence.ended)}"
+    return f"{model} could not be {done}: its process {_fate(silence.ended)}"
 
 
 def _fate(child: subprocess.CompletedProcess[str]) -> str:
@@ -45,3 +84,6 @@ def _fate(child: subprocess.CompletedProcess[str]) -> str:
         return f"crashed ({name}), so ONNX Runtime cannot run this file; export it again"
     last = (child.stderr.splitlines() or ["it said nothing"])[-1]
     return f"ended with exit code {child.returncode} ({last})"
+
+
+DEVICE = Device("this machine: its CPU, with ONNX Runtime", measure, answer, needs)

@@ -5,8 +5,8 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.export.devices import DEVICES, find_device, host
+from kdc.export.jobs import Job
 from kdc.export.machine import cores
-from kdc.export.runner import Job
 from tests.onnx_model import make_model
 
 
@@ -21,7 +21,7 @@ def test_an_unknown_device_is_told_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", ["host"])
 def test_every_device_measures(tmp_path: Path, name: str) -> None:
-    reading = DEVICES[name].measure(_job(make_model(tmp_path / "m.onnx")))
+    reading = DEVICES[name].measure(_job(make_model(tmp_path / "m.onnx")), "")
     assert len(reading.wall_ms) == 5 and reading.private_bytes > 0
 
 
@@ -56,7 +56,7 @@ def test_a_child_that_dies_takes_only_itself(
     monkeypatch: pytest.MonkeyPatch, code: str, told: str
 ) -> None:
     """A model can bring ONNX Runtime down; the user reads one sentence that names the signal."""
-    monkeypatch.setattr(host, "COMMAND", [sys.executable, "-c", code])
+    monkeypatch.setattr(host, "RUNNER", [sys.executable, "-c", code])
     monkeypatch.setattr(host, "TIME_LIMIT", 1.0)
     with pytest.raises(KdcError, match=f"^m.onnx .*{told}") as caught:
         host.measure(_job(Path("m.onnx")))

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from kdc.export import measure
-from kdc.export.devices import Device
+from kdc.export.devices import host
+from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length
 from kdc.export.measure import Bench, Percentiles
 from kdc.export.options import SessionOptions
-from kdc.export.runner import Job, Reading
 from tests.onnx_model import FACTS, VOCAB, make_model, make_phone_folder
 
 READING = Reading(12.0, 3.0, [1.0, 2.0, 4.0], [0.5, 1.5, 1.0], 60_000_000, 9_000_000, "1.31.1")
@@ -23,11 +24,12 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """The jobs that a device, which answers `READING` to each, was given."""
     done: list[Job] = []
 
-    def answer(job: Job) -> Reading:
+    def answer(job: Job, address: str) -> Reading:
         done.append(job)
         return READING
 
-    monkeypatch.setattr(measure, "find_device", lambda name: Device("pretends", answer))
+    pretender = replace(host.DEVICE, measure=answer)
+    monkeypatch.setattr(measure, "find_device", lambda name: (pretender, ""))
     return done
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from kdc.export import runner
-from kdc.export.runner import Job, Reading, measure
+from kdc.export.jobs import Job, Reading
+from kdc.export.runner import measure
 from tests.onnx_model import Array, make_model
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
