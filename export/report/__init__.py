@@ -53,5 +53,5 @@ def _length(run: Measurement) -> str:
     return f"natural ({min(run.texts.tokens)} to {max(run.texts.tokens)})"
 
 
-def _mb(count: int) -> str:
-    return f"{count / 1e6:.2f}"
+def _mb(count: int | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.2f}"
