@@ -1,0 +1,154 @@
+"""QEMU, which runs the arm64 runner on another processor, and counts what it runs."""
+
+import hashlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdc.compress.errors import KdcError
+from kdc.compress.files import sha256, whole_file
+from kdc.export.devices.aarch64.bundle import runner_bundle, start_command
+from kdc.export.devices.aarch64.cache import cache_folder
+from kdc.export.devices.aarch64.compilers import GET_OWN, own_compiler
+from kdc.export.devices.aarch64.cores import write_system
+from kdc.export.devices.aarch64.job_file import Report, RunnerError, RunnerJob, read_answer
+
+GET = "apt-get install qemu-user"
+_NAMES = ("qemu-aarch64", "qemu-aarch64-static")
+_MOST = 1 << 28  # bytes of an answer
+_SOURCE = Path(__file__).with_name("count.c")
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """An emulator of arm64 programs."""
+
+    path: str
+    version: str
+
+    @property
+    def major(self) -> int:
+        """The first number of its version; 0 where it tells none."""
+        return int(self.version.split(".")[0]) if self.version[:1].isdigit() else 0
+
+
+def find_emulator() -> Emulator | None:
+    """Return QEMU's emulator of arm64 programs, or None where it is not there or does not run."""
+    path = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if path is None:
+        return None
+    try:
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"version (\d+[0-9.]*)", said.stdout)
+    return Emulator(path, found[1] if found else "of unknown version")
+
+
+def emulate(job: RunnerJob, core: str, seconds: float) -> tuple[Report, list[int]]:
+    """Run a job of one model on a core.
+
+    Returns:
+        The runner's report and, of a job that counts, the instructions of each text's run.
+
+    Raises:
+        KdcError: something is missing to run it or to count, or it takes longer than `seconds`.
+        RunnerError: the runner refuses the job, crashes or is killed.
+    """
+    emulator = find_emulator()
+    if emulator is None:
+        raise KdcError(f"there is no emulator of arm64 (qemu-aarch64): run: {GET}")
+    bundle = runner_bundle()
+    plugin = _counter(emulator) if job.mode == "count" else None
+    with tempfile.TemporaryDirectory(prefix="kdc-arm64-") as scratch:
+        folder = Path(scratch)
+        write_system(folder / "root", core)
+        (folder / "job").write_text(job.text(), encoding="utf-8")
+        marks = folder / "marks"
+        options = ["-cpu", core, "-L", str(folder / "root"), "-seed", "1"]
+        # of this machine's own programs: the loader of the emulated ones must not obey them
+        options += ["-U", "LD_PRELOAD", "-U", "LD_LIBRARY_PATH"]
+        if plugin:
+            options += ["-plugin", f"file={_quoted(plugin)},out={_quoted(marks)}"]
+        words = [emulator.path, *options, *start_command(str(bundle), str(folder / "job"))]
+        ended, told = _run(words, folder, seconds)
+        if plugin and not marks.exists():
+            raise KdcError(_no_plugins(emulator))
+        report = _read(ended, told, job)
+        return report, _instructions(marks, len(job.texts)) if plugin else []
+
+
+def _counter(emulator: Emulator) -> Path:
+    """Return the plugin that counts, built at the first call and kept in the user's cache."""
+    compiler = own_compiler()
+    if compiler is None:
+        raise KdcError(f"there is no compiler for the plugin that counts: run: {GET_OWN}")
+    api = 1 if emulator.major < 9 else 2
+    made_of = "\n".join([sha256(_SOURCE), *compiler.command, compiler.version, str(api)])
+    name = f"arm64-count-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
+    plugin = cache_folder() / name
+    if not plugin.is_file():
+        with whole_file(plugin) as path, tempfile.TemporaryDirectory(prefix="kdc-plugin-") as made:
+            built = Path(made) / "count.so"
+            compiler.build([_SOURCE], built, ["-shared", "-fPIC", f"-DQEMU_API={api}"])
+            shutil.copyfile(built, path)
+    return plugin
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace(",", ",,")  # a comma begins the next of QEMU's options
+
+
+def _run(
+    words: list[str], folder: Path, seconds: float
+) -> tuple[subprocess.CompletedProcess[bytes], Path]:
+    """Run the emulator in a folder; what it prints goes to a file there, however much it is."""
+    told = folder / "told"
+    with told.open("wb") as out:
+        try:
+            ended = subprocess.run(
+                words,
+                cwd=folder,  # where a crash leaves its core
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RunnerError(f"it gave no answer in {seconds:.0f} s and was stopped") from error
+    return ended, told
+
+
+def _read(ended: subprocess.CompletedProcess[bytes], told: Path, job: RunnerJob) -> Report:
+    if ended.returncode == -signal.SIGKILL:
+        raise RunnerError("its process was killed (SIGKILL), most often because memory ran out")
+    if ended.returncode < 0:
+        name = signal.Signals(-ended.returncode).name
+        raise RunnerError(f"ONNX Runtime crashed ({name}), so it cannot run this file there")
+    if told.stat().st_size > _MOST:
+        raise RunnerError("what the runner answered is damaged")
+    text = told.read_text(encoding="utf-8", errors="replace")
+    if not text:
+        lines = ended.stderr.decode(errors="replace").splitlines() or ["it said nothing"]
+        raise RunnerError(f"it ended with exit code {ended.returncode} ({lines[-1][:200]})")
+    return read_answer(text, job)[0]
+
+
+def _instructions(marks: Path, texts: int) -> list[int]:
+    """Return the instructions between the two marks of each text."""
+    found = re.findall(r"^(\d{1,18}) (\d{1,18})$", marks.read_text(encoding="ascii"), re.MULTILINE)
+    at = {int(number): int(count) for number, count in found}
+    if sorted(at) != list(range(2 * texts)):
+        raise RunnerError("the emulator did not count every run")
+    return [at[2 * text + 1] - at[2 * text] for text in range(texts)]
+
+
+def _no_plugins(emulator: Emulator) -> str:
+    return (
+        f"QEMU {emulator.version} ({emulator.path}) loads no plugins, so it cannot count "
+        "instructions: use one that is linked dynamically; accuracy can be had with this one"
+    )
