@@ -1,0 +1,124 @@
+"""Which pictures a report has, and which colour each model and each group of bytes has in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kdc.export.ledger import GRAPH, NORMS, OTHER, RECORDS
+from kdc.export.report.bars import Bar, stacked
+from kdc.export.report.distribution import distribution
+from kdc.export.report.document import Report, Run
+from kdc.export.report.drift import drift_lines
+from kdc.export.report.names import short_names
+from kdc.export.report.pareto import Setting, machine_of, settings
+from kdc.export.report.ratios import ratios
+from kdc.export.report.style import SERIES
+from kdc.export.report.svg import Picture
+from kdc.export.report.tradeoff import tradeoff
+
+_GREY = {GRAPH: "s9", RECORDS: "s9", NORMS: "s8", OTHER: "s8", "runtime": "s8"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and what stands above it."""
+
+    title: str
+    picture: Picture
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Stacked bars with the names of their colours."""
+
+    figure: Figure
+    legend: Mapping[str, str]
+    """Part -> class of its colour."""
+
+
+def model_colours(report: Report) -> dict[str, str]:
+    """Return the class of each model's colour, the same in every picture."""
+    return {name: f"s{index % SERIES}" for index, name in enumerate(report.models)}
+
+
+def tradeoffs(report: Report, setting: Setting) -> list[Picture]:
+    """Draw all models of a setting by score, size and latency."""
+    return tradeoff(setting, short_names(report.models))
+
+
+def main_setting(report: Report) -> Setting | None:
+    """Return the setting with most models; of equals the first that has scores."""
+    found = settings(report)
+    scored = [setting for setting in found if setting.basis]
+    best = [one for one in scored if len(one.points) == len(found[0].points)]
+    return next(iter(best or scored or found), None)
+
+
+def distributions(report: Report) -> list[Figure]:
+    """Draw how latency spreads, a picture for each device, length and clock."""
+    names, colours = short_names(report.models), model_colours(report)
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in report.runs:
+        key = (run.device, str(run.length), str(run.threads), machine_of(report, run))
+        groups.setdefault(key, []).append(run)
+    figures = []
+    for (device, length, threads, machine), runs in groups.items():
+        tokens = "natural lengths" if length == "natural" else f"{length} tokens"
+        several = len({key[3] for key in groups if key[0] == device}) > 1
+        about = machine if several else f"{threads} thread{'s' * (threads != '1')}"
+        for clock in ("wall", "cpu", "instructions"):
+            picture = distribution(runs, clock, names, colours)
+            if picture is not None:
+                figures.append(Figure(f"{device}, {tokens}", picture, about))
+    return figures
+
+
+def ratio_figure(report: Report) -> Figure | None:
+    """Draw the ratios of models in turns."""
+    picture = ratios(report.versus, short_names(report.models))
+    return None if picture is None else Figure("how many times as fast", picture, "grey: A/A")
+
+
+def ledger_stack(report: Report) -> Stack | None:
+    """Draw where the bytes of each phone folder are."""
+    names = short_names(report.models)
+    bars = [
+        Bar(
+            names[model.name],
+            {part.name: part.bytes / 1e6 for part in model.ledger},
+            f"{sum(part.bytes for part in model.ledger) / 1e6:,.2f} MB",
+        )
+        for model in report.models.values()
+        if model.ledger
+    ]
+    return _stack(bars, "bytes of the phone folder, MB")
+
+
+def memory_stack(report: Report) -> Stack | None:
+    """Draw where the memory of each run goes."""
+    names = short_names(report.models)
+    bars = [
+        Bar(
+            f"{names[run.model]}, {run.device}, {run.length}",
+            {name: size / 1e6 for name, size in run.memory.items()},
+            f"{sum(run.memory.values()) / 1e6:,.1f} MB",
+        )
+        for run in report.runs
+        if run.memory
+    ]
+    return _stack(bars, "memory, MB")
+
+
+def drift_figure(report: Report) -> Figure | None:
+    """Draw the latency of long runs."""
+    picture = drift_lines(report.runs, short_names(report.models), model_colours(report))
+    return None if picture is None else Figure("latency by minute", picture)
+
+
+def _stack(bars: list[Bar], title: str) -> Stack | None:
+    if not bars:
+        return None
+    parts = list(dict.fromkeys(name for bar in bars for name in bar.parts))
+    coloured = [name for name in parts if name not in _GREY]
+    legend = {name: _GREY.get(name) or f"s{coloured.index(name) % SERIES}" for name in parts}
+    return Stack(Figure(title, stacked(bars, legend, title)), legend)

@@ -1,0 +1,149 @@
+"""The picture of all models: score against size and score against latency, the front drawn."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from kdc.export.report.pareto import Point, Setting, front
+from kdc.export.report.placement import Box, place
+from kdc.export.report.svg import (
+    WIDTH,
+    Picture,
+    Scale,
+    bottom_axis,
+    element,
+    fitting,
+    label,
+    left_axis,
+    line,
+    path,
+    width_of,
+)
+
+_HEIGHT = 360.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 36.0, 46.0
+_RADIUS = 5.5
+_Cost = Callable[[Point], float]
+
+
+def tradeoff(setting: Setting, names: Mapping[str, str]) -> list[Picture]:
+    """Draw score against size and against latency; without scores, latency against size.
+
+    Args:
+        setting: models that were measured in one way.
+        names: short names of the models.
+
+    Returns:
+        Two pictures that stand side by side, or one.
+    """
+    scored = [point for point in setting.points if point.score is not None]
+    size, latency = _size_title(setting), _latency_title(setting)
+    if not scored:
+        return [_picture(setting.points, names, _bytes, _p50, (size, latency), higher=False)]
+    metric = scored[0].score.metric if scored[0].score else ""
+    title = f"{metric} %"
+    return [
+        _picture(scored, names, cost, _value, (bottom, title), higher=True)
+        for cost, bottom in ((_bytes, size), (_p50, latency))
+    ]
+
+
+def side_by_side(pictures: Sequence[Picture]) -> Picture:
+    """Put pictures beside each other, as one."""
+    groups = [
+        element("g", one.body, transform=f"translate({index * (WIDTH + 20):g} 0)")
+        for index, one in enumerate(pictures)
+    ]
+    width = len(pictures) * (WIDTH + 20) - 20
+    return Picture(width, pictures[0].height, "".join(groups), pictures[0].title)
+
+
+def _size_title(setting: Setting) -> str:
+    return "model size, zipped, MB" if setting.zipped else "model size, MB"
+
+
+def _latency_title(setting: Setting) -> str:
+    if setting.clock == "instructions":
+        return "instructions of a text, M (a proxy, no time)"
+    return "latency p50, ms" if setting.clock == "wall" else "CPU time p50, ms"
+
+
+def _picture(
+    points: Sequence[Point],
+    names: Mapping[str, str],
+    cost: _Cost,
+    value: _Cost,
+    titles: tuple[str, str],
+    higher: bool,
+) -> Picture:
+    """Draw points by what they cost and what they give; `higher` says that more of it is better."""
+    across = fitting([cost(point) for point in points], _LEFT, WIDTH - _RIGHT, margin=0.12)
+    ends = [end for point in points for end in _ends(point, value, higher)]
+    up = fitting(ends, _HEIGHT - _BOTTOM, _TOP)
+    places = [(across(cost(point)), up(value(point))) for point in points]
+    body = [
+        left_axis(up, _LEFT, WIDTH - _RIGHT, titles[1]),
+        bottom_axis(across, _TOP, _HEIGHT - _BOTTOM, titles[0]),
+        _frontier(points, places, cost, value, higher),
+        *(_whisker(point, x, up, higher) for point, (x, _) in zip(points, places, strict=True)),
+        *(_mark(point, *spot) for point, spot in zip(points, places, strict=True)),
+        _labels(points, places, names),
+    ]
+    said = ", ".join(names[point.model] for point in points)
+    return Picture(WIDTH, _HEIGHT, "".join(body), f"{titles[1]} by {titles[0]}: {said}")
+
+
+def _ends(point: Point, value: _Cost, higher: bool) -> list[float]:
+    """Return the values that have to fit: the interval where there is one."""
+    score = point.score if higher else None
+    return [value(point)] if score is None else [100 * score.low, 100 * score.high]
+
+
+def _frontier(
+    points: Sequence[Point],
+    places: Sequence[tuple[float, float]],
+    cost: _Cost,
+    value: _Cost,
+    higher: bool,
+) -> str:
+    """Draw the steps from the cheapest to the best of these two axes' own front."""
+    sign = -1.0 if higher else 1.0
+    best = front([(cost(point), sign * value(point)) for point in points])
+    corners = sorted({spot for spot, is_best in zip(places, best, strict=True) if is_best})
+    steps = corners[:1]
+    for x, y in corners[1:]:
+        steps += [(x, steps[-1][1]), (x, y)]
+    return path(steps, "front") if len(corners) > 1 else ""
+
+
+def _whisker(point: Point, x: float, up: Scale, higher: bool) -> str:
+    if point.score is None or not higher:
+        return ""
+    return line(x, up(100 * point.score.low), x, up(100 * point.score.high), "whisker")
+
+
+def _mark(point: Point, x: float, y: float) -> str:
+    return element("circle", cx=x, cy=y, r=_RADIUS, class_="best" if point.front else "other")
+
+
+def _labels(
+    points: Sequence[Point], places: Sequence[tuple[float, float]], names: Mapping[str, str]
+) -> str:
+    words = [names[point.model] for point in points]
+    widths = [width_of(word) for word in words]
+    frame = Box(_LEFT, _TOP - 14, WIDTH - 2, _HEIGHT - _BOTTOM)
+    boxes = place(places, widths, frame, [_RADIUS] * len(points))
+    return "".join(
+        label(box.left, box.bottom - 3, word, "name" if point.front else "name faint")
+        for point, word, box in zip(points, words, boxes, strict=True)
+    )
+
+
+def _bytes(point: Point) -> float:
+    return point.bytes / 1e6
+
+
+def _p50(point: Point) -> float:
+    return point.p50
+
+
+def _value(point: Point) -> float:
+    return 100 * point.score.value if point.score else 0.0
