@@ -1,8 +1,9 @@
 """Figures as they are printed: a number in the column's unit, or a dash."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kdc.compress.metrics import Score
+from kdc.export.lengths import Length
 from kdc.export.report.document import Interval, Run, Spread
 
 NOTHING = "-"
@@ -32,6 +33,17 @@ class Table:
     note: str = ""
     """What explains it, in a sentence."""
 
+    def trimmed(self) -> "Table":
+        """Return it without the columns in which no row has anything."""
+        full = [
+            place
+            for place, _ in enumerate(self.columns)
+            if not self.rows or any(row[place].text not in ("", NOTHING) for row in self.rows)
+        ]
+        columns = tuple(self.columns[place] for place in full)
+        rows = [tuple(row[place] for place in full) for row in self.rows]
+        return replace(self, columns=columns, rows=rows)
+
 
 def mb(count: int | None) -> Cell:
     """Bytes as MB of 1,000,000."""
@@ -57,6 +69,14 @@ def ends(interval: Interval | None) -> str:
     return "" if interval is None else f"{number(interval[0])} to {number(interval[1])}"
 
 
+def ratio(value: float | None, interval: Interval | None, strong: bool = False) -> Cell:
+    """A ratio near 1, with its interval."""
+    if value is None:
+        return Cell(NOTHING)
+    small = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return Cell(f"{value:.3f}", small, strong)
+
+
 def percentile(spread: Spread | None, name: str, interval: bool = False) -> Cell:
     """One percentile of a spread, `p50`, `p95` or `p99`."""
     if spread is None:
@@ -67,6 +87,11 @@ def percentile(spread: Spread | None, name: str, interval: bool = False) -> Cell
 def millions(spread: Spread | None) -> Cell:
     """The median of counted instructions, in millions."""
     return Cell(NOTHING if spread is None else f"{spread.p50 / 1e6:,.2f}")
+
+
+def count(value: int | None) -> Cell:
+    """How many."""
+    return Cell(NOTHING if value is None else f"{value:,}")
 
 
 def percent(score: Score | None) -> Cell:
@@ -83,11 +108,13 @@ def share(value: float | None) -> str:
 
 def tokens(run: Run) -> Cell:
     """How long a run's texts are."""
-    if run.length != "natural":
-        return Cell(str(run.length))
-    if run.tokens is None:
-        return Cell("natural")
-    return Cell("natural", f"{run.tokens[0]} to {run.tokens[1]}")
+    small = "" if run.tokens is None else f"{run.tokens[0]} to {run.tokens[1]}"
+    return Cell(str(run.length), small if run.length == "natural" else "")
+
+
+def length_words(length: Length) -> str:
+    """Print a length as a title has it."""
+    return "natural lengths" if length == "natural" else plural(length, "token")
 
 
 def plural(count: int, what: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from kdc.export.report.cells import number
 from kdc.export.report.document import Clock, Run, Spread
 from kdc.export.report.svg import (
     WIDTH,
@@ -27,13 +28,11 @@ _FLAT = 0.002  # of a hill's height: what is lower is not drawn
 _TITLES: dict[Clock, str] = {
     "wall": "latency of a text, ms",
     "cpu": "CPU time of a text, ms",
-    "instructions": "instructions of a text (a proxy, no time)",
+    "instructions": "instructions of a text: a proxy, no time",
 }
 
 
-def distribution(
-    runs: Sequence[Run], clock: Clock, names: Mapping[str, str], colours: Mapping[str, str]
-) -> Picture | None:
+def distribution(runs: Sequence[Run], clock: Clock, colours: Mapping[str, str]) -> Picture | None:
     """Draw how the samples of some runs spread; None where no run was measured by that clock.
 
     Where the samples were not kept, the percentiles stand alone.
@@ -41,7 +40,6 @@ def distribution(
     Args:
         runs: measured in one way.
         clock: what to draw.
-        names: what to call each model.
         colours: the class of each model's colour.
     """
     rows = [(run, spread) for run in runs if (spread := run.spread(clock)) is not None]
@@ -54,20 +52,23 @@ def distribution(
     body = [bottom_axis(scale, _TOP, bottom, _TITLES[clock])]
     for index, (run, spread) in enumerate(rows):
         base = _TOP + _ROW * (index + 1) - 6
-        samples = run.samples.get("instructions" if clock == "instructions" else f"{clock}_ms", ())
-        body.append(_hill(samples, scale, base, colours[run.model]))
+        body.append(_hill(run.kept(clock), scale, base, colours[run.model]))
         body.append(_percentiles(spread, scale, base))
-        body.append(label(_LEFT, base - _HILL - 8, names[run.model], "name"))
-        told = f"p50 {spread.p50:,.4g}" + (f"   p99 {spread.p99:,.4g}" if spread.p99 else "")
-        body.append(label(WIDTH - 8, base - _HILL - 8, told, "faint", "end"))
-    said = ", ".join(names[run.model] for run, _ in rows)
+        body.append(label(_LEFT, base - _HILL - 8, run.model, "name"))
+        body.append(label(WIDTH - 8, base - _HILL - 8, _told(spread, clock), "faint", "end"))
+    said = ", ".join(run.model for run, _ in rows)
     return Picture(WIDTH, bottom + _BOTTOM, "".join(body), f"{_TITLES[clock]}: {said}")
+
+
+def _told(spread: Spread, clock: Clock) -> str:
+    if clock == "instructions":
+        return f"{spread.p50 / 1e6:,.1f} M"
+    return f"{number(spread.p50)} ms" + (f", p99 {number(spread.p99)}" if spread.p99 else "")
 
 
 def _ends(run: Run, spread: Spread, clock: Clock) -> list[float]:
     """Return what has to fit: nearly all samples, and the percentiles that are marked."""
-    name = "instructions" if clock == "instructions" else f"{clock}_ms"
-    samples = run.samples.get(name, ())
+    samples = run.kept(clock)
     low = [float(np.percentile(samples, 0.5))] if samples else []
     return [*low, spread.p50, *(p for p in (spread.p95, spread.p99) if p is not None)]
 

@@ -10,6 +10,7 @@ from kdc.export.lengths import Length
 Interval = tuple[float, float]
 """Lower and upper end at 95 %."""
 Clock = Literal["wall", "cpu", "instructions"]
+CLOCKS: tuple[Clock, ...] = ("wall", "cpu", "instructions")
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,10 @@ class Run:
     def spread(self, clock: Clock) -> Spread | None:
         """Return the percentiles by a clock."""
         return {"wall": self.latency_ms, "cpu": self.cpu_ms}.get(clock, self.instructions)
+
+    def kept(self, clock: Clock) -> tuple[float, ...]:
+        """Return the samples by a clock; empty where they were not kept."""
+        return self.samples.get(clock if clock == "instructions" else f"{clock}_ms", ())
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ from kdc.export.report.svg import (
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 46.0, 14.0, 36.0, 46.0, 270.0
 
 
-def drift_lines(
-    runs: Sequence[Run], names: Mapping[str, str], colours: Mapping[str, str]
-) -> Picture | None:
+def drift_lines(runs: Sequence[Run], colours: Mapping[str, str]) -> Picture | None:
     """Draw the p50 of wall time (whole lines) and CPU time (dashed) by minute, from 0.
 
     None where no run was long enough to tell.
@@ -45,6 +43,6 @@ def drift_lines(
             ]
             if spots and column == 1:
                 x, y = spots[-1]
-                body.append(label(x, y - 8, names[run.model], "name", "end"))
-    said = ", ".join(names[run.model] for run, _ in every)
+                body.append(label(x, y - 8, run.model, "name", "end"))
+    said = ", ".join(run.model for run, _ in every)
     return Picture(WIDTH, _HEIGHT, "".join(body), f"latency by minute: {said}")

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kdc.export.ledger import GRAPH, NORMS, OTHER, RECORDS
+from kdc.export.lengths import Length
 from kdc.export.report.bars import Bar, stacked
+from kdc.export.report.cells import length_words, plural
 from kdc.export.report.distribution import distribution
-from kdc.export.report.document import Report, Run
+from kdc.export.report.document import CLOCKS, Report, Run
 from kdc.export.report.drift import drift_lines
-from kdc.export.report.names import short_names
-from kdc.export.report.pareto import Setting, machine_of, settings
+from kdc.export.report.pareto import machine_of
 from kdc.export.report.ratios import ratios
 from kdc.export.report.style import SERIES
 from kdc.export.report.svg import Picture
-from kdc.export.report.tradeoff import tradeoff
 
 _GREY = {GRAPH: "s9", RECORDS: "s9", NORMS: "s8", OTHER: "s8", "runtime": "s8"}
 
@@ -41,50 +41,35 @@ def model_colours(report: Report) -> dict[str, str]:
     return {name: f"s{index % SERIES}" for index, name in enumerate(report.models)}
 
 
-def tradeoffs(report: Report, setting: Setting) -> list[Picture]:
-    """Draw all models of a setting by score, size and latency."""
-    return tradeoff(setting, short_names(report.models))
-
-
-def main_setting(report: Report) -> Setting | None:
-    """Return the setting with most models; of equals the first that has scores."""
-    found = settings(report)
-    scored = [setting for setting in found if setting.basis]
-    best = [one for one in scored if len(one.points) == len(found[0].points)]
-    return next(iter(best or scored or found), None)
-
-
 def distributions(report: Report) -> list[Figure]:
     """Draw how latency spreads, a picture for each device, length and clock."""
-    names, colours = short_names(report.models), model_colours(report)
-    groups: dict[tuple[str, ...], list[Run]] = {}
+    colours = model_colours(report)
+    groups: dict[tuple[str, Length, int, str], list[Run]] = {}
     for run in report.runs:
-        key = (run.device, str(run.length), str(run.threads), machine_of(report, run))
+        key = (run.device, run.length, run.threads, machine_of(report, run))
         groups.setdefault(key, []).append(run)
     figures = []
     for (device, length, threads, machine), runs in groups.items():
-        tokens = "natural lengths" if length == "natural" else f"{length} tokens"
         several = len({key[3] for key in groups if key[0] == device}) > 1
-        about = machine if several else f"{threads} thread{'s' * (threads != '1')}"
-        for clock in ("wall", "cpu", "instructions"):
-            picture = distribution(runs, clock, names, colours)
+        about = machine if several else plural(threads, "thread")
+        for clock in CLOCKS:
+            picture = distribution(runs, clock, colours)
             if picture is not None:
-                figures.append(Figure(f"{device}, {tokens}", picture, about))
+                figures.append(Figure(f"{device}, {length_words(length)}", picture, about))
     return figures
 
 
 def ratio_figure(report: Report) -> Figure | None:
     """Draw the ratios of models in turns."""
-    picture = ratios(report.versus, short_names(report.models))
+    picture = ratios(report.versus)
     return None if picture is None else Figure("how many times as fast", picture, "grey: A/A")
 
 
 def ledger_stack(report: Report) -> Stack | None:
     """Draw where the bytes of each phone folder are."""
-    names = short_names(report.models)
     bars = [
         Bar(
-            names[model.name],
+            model.name,
             {part.name: part.bytes / 1e6 for part in model.ledger},
             f"{sum(part.bytes for part in model.ledger) / 1e6:,.2f} MB",
         )
@@ -96,10 +81,9 @@ def ledger_stack(report: Report) -> Stack | None:
 
 def memory_stack(report: Report) -> Stack | None:
     """Draw where the memory of each run goes."""
-    names = short_names(report.models)
     bars = [
         Bar(
-            f"{names[run.model]}, {run.device}, {run.length}",
+            f"{run.model}, {run.device}, {run.length}",
             {name: size / 1e6 for name, size in run.memory.items()},
             f"{sum(run.memory.values()) / 1e6:,.1f} MB",
         )
@@ -111,7 +95,7 @@ def memory_stack(report: Report) -> Stack | None:
 
 def drift_figure(report: Report) -> Figure | None:
     """Draw the latency of long runs."""
-    picture = drift_lines(report.runs, short_names(report.models), model_colours(report))
+    picture = drift_lines(report.runs, model_colours(report))
     return None if picture is None else Figure("latency by minute", picture)
 
 

@@ -1,33 +1,27 @@
 """A report as one page: nothing is loaded, nothing runs, everything that was given is escaped."""
 
-from collections.abc import Iterable
 from html import escape
 from importlib.metadata import version
 from typing import Any
 
-from kdc.export.report import tables
-from kdc.export.report.cells import NOTHING, Cell, Table, mb, number, percent
+from kdc.export.report import detail_tables, markup, quality_tables, tables
+from kdc.export.report.cells import NOTHING, Cell, Table, length_words, mb, number, percent
 from kdc.export.report.document import Report
 from kdc.export.report.figures import (
     Figure,
-    Stack,
     distributions,
     drift_figure,
     ledger_stack,
-    main_setting,
     memory_stack,
     ratio_figure,
-    tradeoffs,
 )
-from kdc.export.report.names import short_names
-from kdc.export.report.pareto import Setting, settings
+from kdc.export.report.names import short_names, shortened
+from kdc.export.report.pareto import settings
 from kdc.export.report.style import page_style
-from kdc.export.report.svg import element
+from kdc.export.report.tradeoff import tradeoff
 
-_FLIPS = 20  # shown of each comparison
-_SETTINGS = 6  # trade-offs drawn
-_TEXTS = ("text", "second text")
-_NAMES = ("model", "against", "machine", "command")
+_FLIPS, _FEW = 20, 5  # shown of each comparison, of one and of several
+_MOST = 4  # settings drawn, ledgers written out
 # no script, no picture, no font: what a name might smuggle in would still do nothing
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -36,20 +30,20 @@ def page(report: Report) -> str:
     """Return the page.
 
     Args:
-        report: with at least one run or one accuracy.
+        report: one or several measurements, with the models' full names.
     """
-    names = list(short_names(report.models).values())
-    title = names[0] if len(names) == 1 else f"{len(names)} models"
+    names, short = short_names(report.models), shortened(report)
+    title = next(iter(short.models)) if len(short.models) == 1 else f"{len(short.models)} models"
     parts = (
         _header(report, title),
-        _tradeoff(report),
-        _runs(report),
-        _versus(report),
-        _quality(report),
-        _ledger(report),
-        _memory(report),
-        _drift(report),
-        _sources(report),
+        _tiles(short) if len(short.models) == 1 else _tradeoff(short),
+        _runs(short),
+        _versus(short),
+        _quality(short),
+        _ledger(short),
+        _memory(short),
+        _drift(short),
+        _sources(short, {name: full for full, name in names.items()}),
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -63,102 +57,97 @@ def page(report: Report) -> str:
 
 
 def _header(report: Report, title: str) -> str:
-    dates = sorted({one.date[:10] for one in report.sources if one.date})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else ""
+    days = sorted({one.date[:10] for one in report.sources if one.date})
+    when = " to ".join(dict.fromkeys(days[:1] + days[-1:]))
     machines = dict.fromkeys(tables.machine_words(one.machine) for one in report.sources)
-    lines = [tables.title(report), *machines] if len(report.sources) > 1 else [tables.title(report)]
+    lines = [tables.title(report), *(machines if len(report.sources) > 1 else ())]
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    over = f'<p class="over">kdc bench{escape(f" · {when}" if when else "")}</p>'
-    tiles = _tiles(report) if len(report.models) == 1 else ""
-    return f"<header>{over}<h1>{escape(title)}</h1>{told}</header>{tiles}"
+    over = escape(" · ".join(["kdc bench", *([when] if when else [])]))
+    return f'<header><p class="over">{over}</p><h1>{escape(title)}</h1>{told}</header>'
 
 
 def _tiles(report: Report) -> str:
     """Return the few figures that matter most of a single model."""
     (model,) = report.models.values()
-    shown: list[tuple[str, str, str]] = []
+    found: list[tuple[str, str, str]] = []
     measured = [(one.score, f"{one.data}, on {one.device}") for one in report.quality]
-    for score, where in measured[:1] or [(model.shipped, "on dev, from its manifest")]:
+    for score, where in measured[:1] or [(model.shipped, "dev, from its manifest")]:
         if score is not None:
             cell = percent(score)
-            shown.append((cell.text, "%", f"{score.metric} {where}, {cell.small}"))
+            found.append((cell.text, "%", f"{score.metric} on {where} ({cell.small})"))
     if model.zip_bytes is not None:
-        shown.append(
-            (str(mb(model.zip_bytes)), "MB", f"zipped, {mb(model.size_bytes)} MB as it is")
-        )
-    for run in report.runs[:2]:
-        spread = run.latency_ms
-        if spread is not None:
-            tokens = "natural lengths" if run.length == "natural" else f"{run.length} tokens"
-            shown.append((number(spread.p50), "ms", f"p50 on {run.device}, {tokens}"))
-    private = next((run.private_bytes for run in report.runs if run.private_bytes), None)
-    if private is not None:
-        shown.append((f"{private / 1e6:,.1f}", "MB", "private memory"))
+        whole = f"zipped; {mb(model.size_bytes)} MB as it is"
+        found.append((str(mb(model.zip_bytes)), "MB", whole))
+    for run in [run for run in report.runs if run.latency_ms][:2]:
+        p50 = number(run.latency_ms.p50 if run.latency_ms else None)
+        found.append((p50, "ms", f"p50 on {run.device}, {length_words(run.length)}"))
+    private = [run.private_bytes for run in report.runs if run.private_bytes is not None]
+    if private:
+        found.append((f"{max(private) / 1e6:,.1f}", "MB", "private memory, at most"))
     tiles = "".join(
         f'<div class="tile"><b>{escape(value)} <i>{escape(unit)}</i></b>'
         f"<span>{escape(about)}</span></div>"
-        for value, unit, about in shown
+        for value, unit, about in found
     )
     return f'<div class="tiles">{tiles}</div>'
 
 
 def _tradeoff(report: Report) -> str:
-    main = main_setting(report)
-    if main is None or len(main.points) < 2:
+    found = settings(report)[:_MOST]
+    if not found:
         return ""
-    others = [one for one in settings(report) if one != main and len(one.points) > 1]
-    chosen = [main, *others][:_SETTINGS]
-    return _section(
-        "Accuracy, size and latency", "".join(_one_setting(report, one) for one in chosen)
-    )
-
-
-def _one_setting(report: Report, setting: Setting) -> str:
-    words = tables.setting_words(setting)
-    pictures = tradeoffs(report, setting)
-    figures = _grid(_figure(Figure("", picture)) for picture in pictures)
-    table = tables.pareto_table(setting)
-    note = (
-        "Filled: no other model is as good in size, latency and score and better in one of them. "
-        f"Line: the best that any size, or any latency, buys. {_sentence(table.note)}"
-    )
-    marked = [row[0].text == "*" for row in table.rows]
-    return f"<h3>{escape(words)}</h3>{figures}<br>{_table(table, marked)}{_note(note)}"
+    table = tables.pareto_table(report, found)
+    parts = [markup.shown(table), markup.note(table.note)]
+    for setting in found:
+        if len(setting.points) > 1:
+            words = f"{setting.device}, {length_words(setting.length)}"
+            pictures = [Figure("", picture) for picture in tradeoff(setting)]
+            parts += [markup.heading(words), markup.grid(pictures)]
+    words = "filled: no other model is as good in size, latency and score and better in one of "
+    words += "them; line: the best that any size, or any latency, buys; whiskers: the 95 % interval"
+    return markup.section("Accuracy, size and latency", *parts, markup.note(words))
 
 
 def _runs(report: Report) -> str:
     if not report.runs:
         return ""
-    body = _table(tables.runs_table(report))
+    found = tables.runs_tables(report, page=True)
+    parts = []
+    for table in found:
+        parts += [markup.heading(table.title)] if len(found) > 1 else []
+        parts.append(markup.shown(table))
     figures = distributions(report)
-    pictures = _grid(map(_figure, figures))
-    note = (
-        "Hill: how often each time occurred, all hills of one height. Long line: p50, with its "
-        "95 % interval below; short lines: p95 and p99."
-    )
-    spread = f"<h3>How it spreads</h3>{pictures}{_note(note)}" if figures else ""
-    return _section("All runs", body + spread)
+    if figures:
+        words = "hill: how often each time occurred, all hills of one height; long line: p50, "
+        words += "with its 95 % interval below; short lines: p95 and p99"
+        parts += [markup.heading("How it spreads"), markup.grid(figures), markup.note(words)]
+    return markup.section("All runs", *parts)
 
 
 def _versus(report: Report) -> str:
     if not report.versus:
         return ""
-    table, figure = tables.versus_table(report.versus), ratio_figure(report)
-    picture = "" if figure is None else f"{_grid([_figure(figure)])}<br>"
-    return _section("In turns", f"{picture}{_table(table)}{_note(_sentence(table.note))}")
+    table = detail_tables.versus_table(report.versus)
+    parts = (markup.shown(table), markup.note(table.note), markup.grid([ratio_figure(report)]))
+    return markup.section("In turns", *parts)
 
 
 def _quality(report: Report) -> str:
     if not report.quality:
         return ""
-    table = tables.quality_table(report)
-    body = [_table(table), _note(_sentence(table.note))]
-    for one in report.quality:
-        for other, against in one.against.items():
-            if against.flipped:
-                flips = tables.flips_table(one, other, _FLIPS)
-                body.append(f"<h3>{escape(flips.title)}</h3>{_table(flips)}")
-    return _section("Accuracy where it runs", "".join(body))
+    table = quality_tables.quality_table(report)
+    parts = [markup.shown(table), markup.note(table.note)]
+    most = _FLIPS if len(report.quality) == 1 else _FEW
+    flips = [
+        quality_tables.flips_table(one, other, most)
+        for one in report.quality
+        for other, against in one.against.items()
+        if against.flipped
+    ]
+    for table in flips:
+        parts += [markup.heading(table.title), markup.shown(table)]
+    parts += [markup.note(flips[0].note)] if flips else []
+    return markup.section("Accuracy where it runs", *parts)
 
 
 def _ledger(report: Report) -> str:
@@ -166,42 +155,47 @@ def _ledger(report: Report) -> str:
     if stack is None:
         return ""
     owners = [name for name, model in report.models.items() if model.ledger]
-    lists = [tables.ledger_table(report, name) for name in owners[:_SETTINGS]]
-    body = "".join(f"<h3>{escape(table.title)}</h3>{_table(table)}" for table in lists)
-    return _section("Where the bytes are", _stacked(stack) + body)
+    parts = [markup.stacked(stack)]
+    for name in owners[:_MOST]:
+        table = detail_tables.ledger_table(report, name)
+        parts += [markup.heading(table.title), markup.shown(table)]
+    return markup.section("Where the bytes are", *parts)
 
 
 def _memory(report: Report) -> str:
     stack = memory_stack(report)
     if stack is None:
         return ""
-    table = tables.memory_table(report)
-    body = f"{_stacked(stack)}<br>{_table(table)}{_note(_sentence(table.note))}"
-    return _section("Where the memory goes", body)
+    table = detail_tables.memory_table(report)
+    parts = (markup.stacked(stack), markup.shown(table), markup.note(table.note))
+    return markup.section("Where the memory goes", *parts)
 
 
 def _drift(report: Report) -> str:
     if not any(run.drift for run in report.runs):
         return ""
-    table, figure = tables.drift_table(report), drift_figure(report)
-    picture = "" if figure is None else f"{_grid([_figure(figure)])}<br>"
-    return _section("Long runs", f"{picture}{_table(table)}{_note(_sentence(table.note))}")
+    table = detail_tables.drift_table(report)
+    parts = (markup.grid([drift_figure(report)]), markup.shown(table), markup.note(table.note))
+    return markup.section("Long runs", *parts)
 
 
-def _sources(report: Report) -> str:
+def _sources(report: Report, names: dict[str, str]) -> str:
     parts = []
     for index, source in enumerate(report.sources, 1):
-        number = f"#{index} " if len(report.sources) > 1 else ""
-        parts.append(f"<h3>{number}{escape(source.date or 'no date noted')}</h3>")
+        number_ = f"#{index} " if len(report.sources) > 1 else ""
+        parts.append(markup.heading(f"{number_}{source.date or 'no date noted'}"))
         if source.command:
             parts.append(f"<pre><code>{escape(source.command)}</code></pre>")
-        rows = [(Cell(name), Cell(_told(value))) for name, value in source.machine.items()]
-        parts.append(_table(Table("", ("machine", ""), rows)) if rows else "")
+        parts.append(_facts("machine", source.machine))
     devices = {run.device: run.where for run in report.runs if run.where}
-    for device, where in devices.items():
-        rows = [(Cell(name), Cell(_told(value))) for name, value in where.items()]
-        parts.append(f"<br>{_table(Table('', (device, ''), rows))}")
-    return _section("How it was measured", "".join(parts))
+    parts += [_facts(device, where) for device, where in devices.items()]
+    parts += [markup.heading("Models"), markup.shown(tables.models_table(report, names))]
+    return markup.section("How it was measured", *parts)
+
+
+def _facts(what: str, facts: Any) -> str:  # noqa: ANN401 - plain values of JSON
+    rows = [(Cell(str(name)), Cell(_told(value))) for name, value in facts.items()]
+    return markup.shown(Table("", (what, ""), rows)) if rows else ""
 
 
 def _told(value: Any) -> str:  # noqa: ANN401 - plain values of JSON
@@ -213,74 +207,3 @@ def _told(value: Any) -> str:  # noqa: ANN401 - plain values of JSON
     if isinstance(value, bool) or value is None:
         return NOTHING if value is None else "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) and value > 99_999 else str(value)
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
-def _grid(figures: Iterable[str]) -> str:
-    return f'<div class="grid2">{"".join(figures)}</div>'
-
-
-def _figure(figure: Figure) -> str:
-    about = f" <small>{escape(figure.about)}</small>" if figure.about else ""
-    caption = f"<figcaption>{escape(figure.title)}{about}</figcaption>" if figure.title else ""
-    return f"<figure>{caption}{figure.picture}</figure>"
-
-
-def _stacked(stack: Stack) -> str:
-    entries = "".join(
-        f"<li>{element('i', ' ', class_=colour)}{escape(name)}</li>"
-        for name, colour in stack.legend.items()
-    )
-    return f'<ul class="legend">{entries}</ul>{_grid([_figure(stack.figure)])}'
-
-
-def _table(table: Table, marked: list[bool] | None = None) -> str:
-    """Return a table; columns of numbers stand at the right, marked rows are tinted."""
-    kinds = [_kind(table, place) for place in range(len(table.columns))]
-    head = "".join(
-        element("th", escape(name) or " ", class_=kind, scope="col")
-        for name, kind in zip(table.columns, kinds, strict=True)
-    )
-    body = ""
-    for index, row in enumerate(table.rows):
-        cells = "".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))
-        body += element("tr", cells, class_="best" if marked and marked[index] else None)
-    inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="wide"><table>{inside}</table></div>'
-
-
-def _kind(table: Table, place: int) -> str | None:
-    name = table.columns[place]
-    if name in _TEXTS:
-        return "text"
-    if name in _NAMES:
-        return "name"
-    cells = [row[place].text for row in table.rows]
-    return "n" if cells and all(_is_number(cell) for cell in cells) else None
-
-
-def _is_number(text: str) -> bool:
-    return (
-        text in ("", NOTHING) or text.removesuffix(" %").replace(",", "").replace(".", "").isdigit()
-    )
-
-
-def _cell(cell: Cell, kind: str | None) -> str:
-    text = escape(cell.text)
-    if cell.text == "*":
-        text = '<span class="star">★</span>'
-    elif cell.strong:
-        text = f"<b>{text}</b>"
-    small = f"<small>{escape(cell.small)}</small>" if cell.small else ""
-    return element("td", (text + small) or " ", class_=kind)
-
-
-def _note(words: str) -> str:
-    return f'<p class="note">{escape(words)}</p>'
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."

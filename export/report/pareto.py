@@ -49,7 +49,9 @@ class Setting:
 
 
 def settings(report: Report) -> list[Setting]:
-    """Group a report's runs by where and how they were measured, most models first.
+    """Group a report's runs by where and how they were measured.
+
+    Those with most models come first, of equals those with scores, then as they were measured.
 
     Of a model that was measured several times in one way, the last is taken. Latency is wall time,
     or instructions where a device gives no time. Only points with a score can be on the front,
@@ -61,7 +63,7 @@ def settings(report: Report) -> list[Setting]:
         groups.setdefault(key, {})[run.model] = run
     found = [_setting(report, list(runs.values())) for runs in groups.values()]
     filled = [setting for setting in found if setting.points]
-    return sorted(filled, key=lambda setting: -len(setting.points))
+    return sorted(filled, key=lambda setting: (-len(setting.points), not setting.basis))
 
 
 def front(values: Sequence[tuple[float, ...]]) -> list[bool]:

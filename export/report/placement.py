@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 _HEIGHT = 13.0  # of a line of text
 _GAP = 4.0
+_NEAR = 2.0  # to a line
 _POINT = 7.0  # half the side of the square that a point keeps free
 
 
@@ -23,6 +24,10 @@ class Box:
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, wide) * max(0.0, high)
 
+    def grown(self, by: float) -> "Box":
+        """Return it with a margin: a line has an area then."""
+        return Box(self.left - by, self.top - by, self.right + by, self.bottom + by)
+
     def outside(self, frame: "Box") -> float:
         """Return the area that lies outside of another."""
         whole = (self.right - self.left) * (self.bottom - self.top)
@@ -34,6 +39,7 @@ def place(
     widths: Sequence[float],
     frame: Box,
     radii: Sequence[float],
+    lines: Sequence[Box] = (),
 ) -> list[Box]:
     """Return a box beside each point for its name.
 
@@ -45,6 +51,7 @@ def place(
         widths: of each name.
         frame: where names may stand.
         radii: of the points' own marks.
+        lines: what names had better not cross, but may.
     """
     marks = [
         Box(x - max(r, _POINT), y - max(r, _POINT), x + max(r, _POINT), y + max(r, _POINT))
@@ -54,14 +61,15 @@ def place(
     for index in sorted(range(len(points)), key=lambda i: -_crowd(points, i)):
         taken = [*chosen.values(), *(mark for i, mark in enumerate(marks) if i != index)]
         options = _options(points[index], widths[index], radii[index])
-        costs = [_cost(box, rank, taken, frame) for rank, box in enumerate(options)]
+        costs = [_cost(box, rank, taken, lines, frame) for rank, box in enumerate(options)]
         chosen[index] = options[costs.index(min(costs))]
     return [chosen[index] for index in range(len(points))]
 
 
-def _cost(box: Box, rank: int, taken: Sequence[Box], frame: Box) -> float:
+def _cost(box: Box, rank: int, taken: Sequence[Box], lines: Sequence[Box], frame: Box) -> float:
     covered = sum(box.overlap(other) for other in taken)
-    return covered + 10 * box.outside(frame) + 0.5 * rank
+    crossed = sum(box.overlap(other.grown(_NEAR)) for other in lines)
+    return covered + 0.3 * crossed + 10 * box.outside(frame) + 2.5 * rank
 
 
 def _crowd(points: Sequence[tuple[float, float]], index: int) -> float:

@@ -1,6 +1,6 @@
 """The picture of models in turns: each ratio with its interval, beside the A/A control."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kdc.export.report.document import Interval, Versus
 from kdc.export.report.svg import (
@@ -19,7 +19,7 @@ _LEFT, _TOP, _BOTTOM = 8.0, 4.0, 42.0
 _ROW = 48.0
 
 
-def ratios(pairs: Sequence[Versus], names: Mapping[str, str]) -> Picture | None:
+def ratios(pairs: Sequence[Versus]) -> Picture | None:
     """Draw ratios; None where every one was refused."""
     shown = [pair for pair in pairs if pair.ratio]
     ends = [value for pair in shown for value in _values(pair)]
@@ -31,12 +31,12 @@ def ratios(pairs: Sequence[Versus], names: Mapping[str, str]) -> Picture | None:
     body.append(line(scale(1.0), _TOP, scale(1.0), bottom, "one"))
     for index, pair in enumerate(shown):
         top = _TOP + _ROW * index
-        words = f"{names[pair.model]} against {names[pair.against]}"
+        words = f"{pair.model} against {pair.against}"
         body.append(label(_LEFT, top + 14, words, "name"))
         body.append(label(WIDTH - 8, top + 14, f"{pair.ratio:.3g}", "faint", "end"))
         body.append(_mark(scale, pair.aa_ratio, pair.aa_interval, top + 37, "control"))
         body.append(_mark(scale, pair.ratio, pair.interval, top + 27, "ratio"))
-    said = ", ".join(f"{names[one.model]} {one.ratio:.2f}" for one in shown)
+    said = ", ".join(f"{one.model} {one.ratio:.2f}" for one in shown)
     return Picture(WIDTH, bottom + _BOTTOM, "".join(body), f"how many times as fast: {said}")
 
 

@@ -43,7 +43,8 @@ DARK = {
 SERIES = 8
 """Colours that tell things apart; `s8` and `s9` are greys, for what needs no attention."""
 _PICTURE = """
-text{font-size:12px;fill:FAINT}
+text{font-size:12px;fill:FAINT;paint-order:stroke;stroke:CARD;stroke-width:3px;
+stroke-linejoin:round}
 .ink{fill:INK}
 .name{fill:INK;font-weight:500}
 .faint{fill:FAINT;font-weight:400}
@@ -69,7 +70,7 @@ _PAGE = """
 body{margin:0;background:var(--paper);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;
 -webkit-text-size-adjust:100%}
-main{max-width:1040px;margin:0 auto;padding:28px 20px 64px}
+main{max-width:1080px;margin:0 auto;padding:28px 20px 64px}
 header{margin-bottom:8px}
 header p{margin:2px 0;color:var(--faint);overflow-wrap:anywhere}
 .over{font-size:13px;letter-spacing:.08em;text-transform:uppercase}
@@ -93,12 +94,13 @@ figcaption small{font-weight:400;color:var(--faint)}
 svg{display:block;width:100%;height:auto;font-family:inherit}
 .wide{overflow-x:auto;border:1px solid var(--line);border-radius:12px;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
-th,td{padding:8px 12px;text-align:left;vertical-align:top;border-top:1px solid var(--line)}
+th,td{padding:7px 11px;text-align:left;vertical-align:top;border-top:1px solid var(--line)}
 thead th{border-top:0;color:var(--faint);font-weight:500;font-size:13px;white-space:nowrap;
 vertical-align:bottom}
 td.n,th.n{text-align:right;white-space:nowrap}
 td small{display:block;color:var(--faint);font-size:12px;white-space:nowrap}
-td.name{overflow-wrap:anywhere;min-width:9em}
+td.name{overflow-wrap:anywhere;min-width:7em}
+.wide+h3,.wide+.wide{margin-top:22px}.wide+.grid2,.grid2+.wide,.note+.grid2{margin-top:16px}
 td.text{min-width:14em;overflow-wrap:anywhere}
 tr.best td{background:color-mix(in srgb,var(--accent) 7%,transparent)}
 .star{color:var(--accent);font-weight:700}

@@ -1,6 +1,7 @@
 """The picture of all models: score against size and score against latency, the front drawn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from kdc.export.report.pareto import Point, Setting, front
 from kdc.export.report.placement import Box, place
@@ -19,30 +20,31 @@ from kdc.export.report.svg import (
 )
 
 _HEIGHT = 360.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 36.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 12.0, 34.0, 46.0
 _RADIUS = 5.5
 _Cost = Callable[[Point], float]
+_Spot = tuple[float, float]
 
 
-def tradeoff(setting: Setting, names: Mapping[str, str]) -> list[Picture]:
+def tradeoff(setting: Setting) -> list[Picture]:
     """Draw score against size and against latency; without scores, latency against size.
 
     Args:
-        setting: models that were measured in one way.
-        names: short names of the models.
+        setting: models that were measured in one way, under short names.
 
     Returns:
         Two pictures that stand side by side, or one.
     """
     scored = [point for point in setting.points if point.score is not None]
     size, latency = _size_title(setting), _latency_title(setting)
+    latency_of = _millions if setting.clock == "instructions" else _p50
     if not scored:
-        return [_picture(setting.points, names, _bytes, _p50, (size, latency), higher=False)]
+        return [_picture(setting.points, _bytes, latency_of, (size, latency), higher=False)]
     metric = scored[0].score.metric if scored[0].score else ""
     title = f"{metric} %"
     return [
-        _picture(scored, names, cost, _value, (bottom, title), higher=True)
-        for cost, bottom in ((_bytes, size), (_p50, latency))
+        _picture(scored, cost, _value, (bottom, title), higher=True)
+        for cost, bottom in ((_bytes, size), (latency_of, latency))
     ]
 
 
@@ -62,13 +64,12 @@ def _size_title(setting: Setting) -> str:
 
 def _latency_title(setting: Setting) -> str:
     if setting.clock == "instructions":
-        return "instructions of a text, M (a proxy, no time)"
+        return "million instructions of a text: a proxy, no time"
     return "latency p50, ms" if setting.clock == "wall" else "CPU time p50, ms"
 
 
 def _picture(
     points: Sequence[Point],
-    names: Mapping[str, str],
     cost: _Cost,
     value: _Cost,
     titles: tuple[str, str],
@@ -79,15 +80,19 @@ def _picture(
     ends = [end for point in points for end in _ends(point, value, higher)]
     up = fitting(ends, _HEIGHT - _BOTTOM, _TOP)
     places = [(across(cost(point)), up(value(point))) for point in points]
+    steps = _frontier(points, places, cost, value, higher)
+    whiskers = [
+        _whisker(point, spot, up, higher) for point, spot in zip(points, places, strict=True)
+    ]
     body = [
         left_axis(up, _LEFT, WIDTH - _RIGHT, titles[1]),
         bottom_axis(across, _TOP, _HEIGHT - _BOTTOM, titles[0]),
-        _frontier(points, places, cost, value, higher),
-        *(_whisker(point, x, up, higher) for point, (x, _) in zip(points, places, strict=True)),
+        path(steps, "front") if steps else "",
+        *(line(*ends, "whisker") for ends in whiskers if ends),
         *(_mark(point, *spot) for point, spot in zip(points, places, strict=True)),
-        _labels(points, places, names),
+        _labels(points, places, _boxes(steps)),
     ]
-    said = ", ".join(names[point.model] for point in points)
+    said = ", ".join(point.model for point in points)
     return Picture(WIDTH, _HEIGHT, "".join(body), f"{titles[1]} by {titles[0]}: {said}")
 
 
@@ -98,43 +103,47 @@ def _ends(point: Point, value: _Cost, higher: bool) -> list[float]:
 
 
 def _frontier(
-    points: Sequence[Point],
-    places: Sequence[tuple[float, float]],
-    cost: _Cost,
-    value: _Cost,
-    higher: bool,
-) -> str:
-    """Draw the steps from the cheapest to the best of these two axes' own front."""
+    points: Sequence[Point], places: Sequence[_Spot], cost: _Cost, value: _Cost, higher: bool
+) -> list[_Spot]:
+    """Return the steps from the cheapest to the best of these two axes' own front."""
     sign = -1.0 if higher else 1.0
     best = front([(cost(point), sign * value(point)) for point in points])
     corners = sorted({spot for spot, is_best in zip(places, best, strict=True) if is_best})
     steps = corners[:1]
     for x, y in corners[1:]:
         steps += [(x, steps[-1][1]), (x, y)]
-    return path(steps, "front") if len(corners) > 1 else ""
+    return steps if len(corners) > 1 else []
 
 
-def _whisker(point: Point, x: float, up: Scale, higher: bool) -> str:
+def _whisker(
+    point: Point, spot: _Spot, up: Scale, higher: bool
+) -> tuple[float, float, float, float] | None:
+    """Return both ends of the score's interval: x, top, x, bottom."""
     if point.score is None or not higher:
-        return ""
-    return line(x, up(100 * point.score.low), x, up(100 * point.score.high), "whisker")
+        return None
+    return spot[0], up(100 * point.score.high), spot[0], up(100 * point.score.low)
 
 
 def _mark(point: Point, x: float, y: float) -> str:
     return element("circle", cx=x, cy=y, r=_RADIUS, class_="best" if point.front else "other")
 
 
-def _labels(
-    points: Sequence[Point], places: Sequence[tuple[float, float]], names: Mapping[str, str]
-) -> str:
-    words = [names[point.model] for point in points]
-    widths = [width_of(word) for word in words]
+def _labels(points: Sequence[Point], places: Sequence[_Spot], lines: Sequence[Box]) -> str:
+    widths = [width_of(point.model) for point in points]
     frame = Box(_LEFT, _TOP - 14, WIDTH - 2, _HEIGHT - _BOTTOM)
-    boxes = place(places, widths, frame, [_RADIUS] * len(points))
+    boxes = place(places, widths, frame, [_RADIUS] * len(points), lines)
     return "".join(
-        label(box.left, box.bottom - 3, word, "name" if point.front else "name faint")
-        for point, word, box in zip(points, words, boxes, strict=True)
+        label(box.left, box.bottom - 3, point.model, "name" if point.front else "name faint")
+        for point, box in zip(points, boxes, strict=True)
     )
+
+
+def _boxes(steps: Sequence[_Spot]) -> list[Box]:
+    """Return what lines from corner to corner cover."""
+    return [
+        Box(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
+        for a, b in pairwise(steps)
+    ]
 
 
 def _bytes(point: Point) -> float:
@@ -143,6 +152,10 @@ def _bytes(point: Point) -> float:
 
 def _p50(point: Point) -> float:
     return point.p50
+
+
+def _millions(point: Point) -> float:
+    return point.p50 / 1e6
 
 
 def _value(point: Point) -> float:

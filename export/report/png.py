@@ -1,0 +1,79 @@
+"""The picture of all models as a PNG, drawn by resvg with a font of its own."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from kdc.compress.errors import KdcError
+from kdc.compress.files import whole_file
+from kdc.export.report.document import Report
+from kdc.export.report.names import shortened
+from kdc.export.report.pareto import settings
+from kdc.export.report.style import LIGHT, picture_style
+from kdc.export.report.svg import element
+from kdc.export.report.tradeoff import side_by_side, tradeoff
+
+INSTALL = "pip install 'kdc[pictures]'"
+_FAMILY = "Roboto"
+_FONTS = ("Roboto-Regular.ttf", "Roboto-Medium.ttf")
+_ZOOM = 2.5  # pixels for each unit: two pictures side by side are 2,350 wide
+
+
+def check_png() -> None:
+    """Raise KdcError where what draws a PNG is not installed: before anything is measured."""
+    try:
+        import resvg_py  # noqa: F401
+    except ImportError as error:
+        raise KdcError(f"--png needs the package resvg-py, which is missing: {INSTALL}") from error
+    missing = [font for font in _fonts() if not font.is_file()]
+    if missing:
+        raise KdcError(f"--png needs the package font-roboto, which is missing: {INSTALL}")
+
+
+def write_png(path: Path, report: Report) -> None:
+    """Draw all models by score, size and latency, in the setting with most models.
+
+    It is the page's own picture. The font comes with a package, so that a machine without any
+    draws the same; the machine's own serve for what that one lacks.
+
+    Raises:
+        KdcError: nothing that could be drawn was measured, a package is missing, or the file
+            cannot be written.
+    """
+    found = settings(shortened(report))
+    if not found:
+        raise KdcError("--png: no model has a size and a latency, so there is nothing to draw")
+    check_png()
+    picture = str(side_by_side(tradeoff(found[0])))
+    data = draw(picture)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def draw(picture: str) -> bytes:
+    """Draw an SVG on white, in the colours of the light page.
+
+    Raises:
+        ValueError: it is no SVG.
+    """
+    import resvg_py
+
+    style = element("style", f"text{{font-family:{_FAMILY}}}{picture_style()}")
+    opening, _, rest = picture.partition(">")
+    named = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    data = resvg_py.svg_to_bytes(
+        svg_string=f"{named}>{style}{rest}",
+        background=LIGHT["card"],
+        zoom=_ZOOM,
+        font_family=_FAMILY,
+        sans_serif_family=_FAMILY,
+        font_files=[str(font) for font in _fonts()],
+    )
+    return bytes(data)
+
+
+def _fonts() -> list[Path]:
+    try:
+        folder = files("font_roboto") / "files"
+    except ModuleNotFoundError:
+        return [Path(name) for name in _FONTS]
+    return [Path(str(folder / name)) for name in _FONTS]
