@@ -22,8 +22,8 @@ FORM = "kdc.arm64"
 FORMAT = f"{FORM}/1"
 RUNNER, RUNTIME = "runner", "libonnxruntime.so"
 _HERE = Path(__file__).parent
-_SOURCES = [_HERE / name for name in ("job.c", "model.c", "runner.c")]
-_HEADERS = [_HERE / name for name in ("job.h", "model.h", "ort.h")]
+SOURCES = [_HERE / name for name in ("job.c", "model.c", "runner.c")]
+HEADERS = [_HERE / name for name in ("job.h", "model.h", "ort.h")]
 
 
 def runner_bundle(progress: Progress | None = None) -> Path:
@@ -70,7 +70,7 @@ def runtime_version() -> str:
 
 
 def _digest(compiler: Compiler, runtime: str) -> str:
-    parts = [sha256(path) for path in (*_SOURCES, *_HEADERS)]
+    parts = [sha256(path) for path in (*SOURCES, *HEADERS)]
     installed = installed_libraries() or {}
     parts += [*compiler.command[1:], compiler.version, runtime]
     parts += [sha256(path) for path in installed.values()]
@@ -87,7 +87,7 @@ def _is_whole(folder: Path) -> bool:
 
 def _make(folder: Path, compiler: Compiler, runtime: str) -> None:
     with whole_folder(folder, FORM) as staging, libraries() as found:
-        compiler.build(_SOURCES, staging / RUNNER, ["-ldl", "-lm"])
+        compiler.build(SOURCES, staging / RUNNER, ["-ldl", "-lm"])
         for name, path in found.items():
             shutil.copyfile(path, staging / name)
         wheel = fetch_runtime(runtime, staging / RUNTIME)
