@@ -16,6 +16,7 @@ from kdc.cli.eval import evaluate
 from kdc.cli.export import export
 from kdc.cli.failures import guarded, report
 from kdc.cli.list import list_names
+from kdc.cli.report import merge_reports
 from kdc.cli.teacher import teacher
 from kdc.compress.quiet import quiet_libraries
 
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate,
     "export": export,
     "bench": bench,
+    "report": merge_reports,
     "bundle": bundle,
     "list": list_names,
     "doctor": doctor,

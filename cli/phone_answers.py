@@ -8,6 +8,8 @@ from tokenizers import Tokenizer
 
 from kdc.compress.data.dataset import Split
 from kdc.compress.encode import encode
+from kdc.compress.errors import KdcError
+from kdc.compress.examples import Examples
 from kdc.compress.progress import Progress
 from kdc.export.phone_model import find_phone
 from kdc.export.session import answer, open_session
@@ -25,8 +27,26 @@ def phone_answers(
         KdcError: the phone folder cannot be found, is corrupted, or its model does not run.
     """
     phone = find_phone(path)
-    tokenizer = Tokenizer.from_file(str(phone.folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(phone.max_length)
-    examples = encode(tokenizer, rows, progress, "rows")
+    examples = tokenised(phone.folder / "tokenizer.json", phone.max_length, rows, progress)
     return phone.task.labels, answer(open_session(phone.model), examples, progress)
+
+
+def tokenised(path: Path, max_length: int, rows: Split, progress: Progress) -> Examples:
+    """Tokenise rows with the tokenizer that lies beside a model, each to its own length.
+
+    Args:
+        path: a `tokenizer.json`.
+        max_length: tokens that a text is cut to, special tokens included.
+        rows: the texts.
+        progress: shows how far it is.
+
+    Raises:
+        KdcError: it is no tokenizer, or has no answer to a text.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the Rust library raises bare Exception
+        raise KdcError(f"{path} is no tokenizer that can be read ({error})") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return encode(tokenizer, rows, progress, "rows")

@@ -10,6 +10,7 @@ from kdc.export.report.names import shortened
 from kdc.export.report.pareto import settings
 from kdc.export.report.style import LIGHT, picture_style
 from kdc.export.report.svg import element
+from kdc.export.report.tables import setting_words
 from kdc.export.report.tradeoff import side_by_side, tradeoff
 
 INSTALL = "pip install 'kdc[pictures]'"
@@ -43,14 +44,18 @@ def write_png(path: Path, report: Report) -> None:
     if not found:
         raise KdcError("--png: no model has a size and a latency, so there is nothing to draw")
     check_png()
-    picture = str(side_by_side(tradeoff(found[0])))
-    data = draw(picture)
+    pictures = tradeoff(found[0])
+    data = draw(str(side_by_side(pictures, setting_words(found[0]))))
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
 
 
-def draw(picture: str) -> bytes:
+def draw(picture: str, system_fonts: bool = True) -> bytes:
     """Draw an SVG on white, in the colours of the light page.
+
+    Args:
+        picture: the SVG.
+        system_fonts: look for letters in the machine's own fonts too.
 
     Raises:
         ValueError: it is no SVG.
@@ -64,6 +69,7 @@ def draw(picture: str) -> bytes:
         svg_string=f"{named}>{style}{rest}",
         background=LIGHT["card"],
         zoom=_ZOOM,
+        skip_system_fonts=not system_fonts,
         font_family=_FAMILY,
         sans_serif_family=_FAMILY,
         font_files=[str(font) for font in _fonts()],

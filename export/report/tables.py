@@ -39,7 +39,7 @@ def runs_tables(report: Report, page: bool = False) -> list[Table]:
         page: for a page, which has room for the intervals of p95 and p99 and tells sizes elsewhere.
     """
     devices = dict.fromkeys(run.device for run in report.runs)
-    return [_runs_table(_on(report, device), page) for device in devices]
+    return [runs_table(_on(report, device), page) for device in devices]
 
 
 def _on(report: Report, device: str) -> Report:
@@ -49,7 +49,8 @@ def _on(report: Report, device: str) -> Report:
     return replace(report, runs=runs, models={name: report.models[name] for name in names})
 
 
-def _runs_table(report: Report, page: bool) -> Table:
+def runs_table(report: Report, page: bool = False) -> Table:
+    """Return the runs of a report on one device, one a row."""
     named: _Columns = {
         "model": lambda run: Cell(run.model),
         "threads": lambda run: Cell(str(run.threads)),
@@ -134,6 +135,16 @@ def _explained(main: Setting) -> str:
     where = f"{main.device}, {length_words(main.length)}, {plural(main.threads, 'thread')}"
     told = f"no other model is as good in {columns} ({where}) and better in one of them"
     return f"*: {told}{scored}"
+
+
+def setting_words(setting: Setting) -> str:
+    """Say how and on what the models of a setting were measured."""
+    words = (
+        f"{setting.device}, {length_words(setting.length)}, {plural(setting.threads, 'thread')}",
+        setting.machine,
+        setting.basis,
+    )
+    return "; ".join(word for word in words if word)
 
 
 def _column(setting: Setting) -> str:

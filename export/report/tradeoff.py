@@ -22,6 +22,7 @@ from kdc.export.report.svg import (
 _HEIGHT = 360.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 12.0, 34.0, 46.0
 _RADIUS = 5.5
+_GAP, _MARGIN = 20.0, 12.0  # between and around pictures that stand side by side
 _Cost = Callable[[Point], float]
 _Spot = tuple[float, float]
 
@@ -48,14 +49,16 @@ def tradeoff(setting: Setting) -> list[Picture]:
     ]
 
 
-def side_by_side(pictures: Sequence[Picture]) -> Picture:
-    """Put pictures beside each other, as one."""
+def side_by_side(pictures: Sequence[Picture], below: str) -> Picture:
+    """Put pictures beside each other, as one, over a line that says what they are of."""
     groups = [
-        element("g", one.body, transform=f"translate({index * (WIDTH + 20):g} 0)")
+        element("g", one.body, transform=f"translate({_MARGIN + index * (WIDTH + _GAP):g} 0)")
         for index, one in enumerate(pictures)
     ]
-    width = len(pictures) * (WIDTH + 20) - 20
-    return Picture(width, pictures[0].height, "".join(groups), pictures[0].title)
+    width = len(pictures) * (WIDTH + _GAP) - _GAP + 2 * _MARGIN
+    height = pictures[0].height + 30
+    told = label(_MARGIN + 4, height - 14, below, "faint")
+    return Picture(width, height, "".join([*groups, told]), pictures[0].title)
 
 
 def _size_title(setting: Setting) -> str:

@@ -17,13 +17,13 @@ from kdc.export.report.document import (
 from kdc.export.report.reader import FORMAT
 
 
-def as_dict(report: Report, samples: bool = True) -> dict[str, Any]:
+def as_dict(report: Report, whole: bool = True) -> dict[str, Any]:
     """Return a report as `read_document` reads it.
 
     Args:
         report: one or several measurements.
-        samples: keep every single sample; without, the file is small and still tells its
-            percentiles and their intervals.
+        whole: keep every sample and the texts that flipped. Without, the file is small, still has
+            the percentiles with their intervals, and holds nothing of the data.
     """
     return {
         "format": FORMAT,
@@ -32,9 +32,9 @@ def as_dict(report: Report, samples: bool = True) -> dict[str, Any]:
             for one in report.sources
         ],
         "models": {name: _model(model) for name, model in report.models.items()},
-        "runs": [_run(run, samples) for run in report.runs],
+        "runs": [_run(run, whole) for run in report.runs],
         "versus": [_versus(pair) for pair in report.versus],
-        "quality": [_quality(one) for one in report.quality],
+        "quality": [_quality(one, whole) for one in report.quality],
     }
 
 
@@ -59,7 +59,7 @@ def _score(score: Score | None) -> dict[str, Any] | None:
     return None if score is None else score.as_dict()
 
 
-def _run(run: Run, samples: bool) -> dict[str, Any]:
+def _run(run: Run, whole: bool) -> dict[str, Any]:
     return {
         "source": run.source,
         "model": run.model,
@@ -78,7 +78,7 @@ def _run(run: Run, samples: bool) -> dict[str, Any]:
         "private_bytes": run.private_bytes,
         "memory": dict(run.memory),
         "where": dict(run.where),
-        "samples": {name: list(run.samples[name]) for name in run.samples if samples},
+        "samples": {name: list(run.samples[name]) for name in run.samples if whole},
         "drift": _drift(run.drift),
     }
 
@@ -121,7 +121,7 @@ def _versus(pair: Versus) -> dict[str, Any]:
     }
 
 
-def _quality(one: Quality) -> dict[str, Any]:
+def _quality(one: Quality, whole: bool) -> dict[str, Any]:
     return {
         "source": one.source,
         "model": one.model,
@@ -130,11 +130,11 @@ def _quality(one: Quality) -> dict[str, Any]:
         **one.score.as_dict(),
         "student": _score(one.student),
         "teacher": _score(one.teacher),
-        "against": {name: _against(other) for name, other in one.against.items()},
+        "against": {name: _against(other, whole) for name, other in one.against.items()},
     }
 
 
-def _against(against: Against) -> dict[str, Any]:
+def _against(against: Against, whole: bool) -> dict[str, Any]:
     cosine = {"min": against.cosine_min, "median": against.cosine_median}
     return {
         "agree": against.agree,
@@ -149,5 +149,6 @@ def _against(against: Against) -> dict[str, Any]:
                 "other": flip.other,
             }
             for flip in against.flipped
+            if whole
         ],
     }

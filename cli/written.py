@@ -1,0 +1,108 @@
+"""What `kdc bench` and `kdc report` give: tables on the terminal, a page, a picture, JSON."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kdc.cli.console import Terminal
+
+if TYPE_CHECKING:
+    from kdc.export.report.cells import Table
+    from kdc.export.report.document import Report
+
+_FLIPS = 5  # shown of each comparison where one model was judged
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with every table and picture."),
+]
+Png = Annotated[
+    Path | None,
+    typer.Option("--png", metavar="FILE", help="Write the picture of score, size and latency."),
+]
+
+
+def check_outputs(png_to: Path | None) -> None:
+    """Find out before anything is measured whether a picture can be drawn.
+
+    Raises:
+        KdcError: a package is missing; the sentence has the command.
+    """
+    if png_to is not None:
+        from kdc.export.report.png import check_png
+
+        check_png()
+
+
+def deliver(
+    terminal: Terminal,
+    document: Mapping[str, Any],
+    html_to: Path | None = None,
+    png_to: Path | None = None,
+) -> None:
+    """Print a bench document as tables and write it to where the options say.
+
+    Args:
+        terminal: prints the tables, and writes the document where `--json` was given.
+        document: a bench document, `kdc.bench/1`.
+        html_to: where the page goes; None for nowhere.
+        png_to: where the picture goes; None for nowhere.
+
+    Raises:
+        KdcError: the document makes no sense, a file cannot be written, or a package is missing.
+    """
+    from kdc.compress.files import write_text
+    from kdc.export.report.html import page
+    from kdc.export.report.png import write_png
+    from kdc.export.report.reader import read_document
+
+    report = read_document(document, "the bench document")
+    show(terminal, report)
+    terminal.result(document)
+    if html_to is not None:
+        write_text(html_to, page(report))
+        terminal.say(f"page: {html_to}")
+    if png_to is not None:
+        write_png(png_to, report)
+        terminal.say(f"picture: {png_to}")
+
+
+def show(terminal: Terminal, report: "Report") -> None:
+    """Print a report's tables, each as it fits the terminal."""
+    from kdc.export.report.narrow import fitted
+
+    stream = sys.stderr if terminal.json_to == "-" else sys.stdout
+    width = shutil.get_terminal_size().columns if stream.isatty() else None
+    for table in _tables(report):
+        for part in fitted(table, width):
+            terminal.table(part.title, part.columns, part.rows)
+        if table.note:
+            terminal.say(table.note)
+
+
+def _tables(report: "Report") -> Iterator["Table"]:
+    """Return what there is to tell."""
+    from kdc.export.report import detail_tables, quality_tables, tables
+    from kdc.export.report.pareto import settings
+
+    yield from tables.runs_tables(report)
+    found = settings(report)
+    if found and len(found[0].points) > 1:
+        yield tables.pareto_table(report, found)
+    if report.versus:
+        yield detail_tables.versus_table(report.versus)
+    if report.quality:
+        yield quality_tables.quality_table(report)
+    for one in report.quality if len(report.quality) == 1 else ():
+        for other, against in one.against.items():
+            if against.flipped:
+                yield quality_tables.flips_table(one, other, _FLIPS)
+    if any(run.memory for run in report.runs):
+        yield detail_tables.memory_table(report)
+    if any(run.drift for run in report.runs):
+        yield detail_tables.drift_table(report)
+    if len(report.sources) > 1:
+        yield tables.sources_table(report)

@@ -1,0 +1,89 @@
+"""Writes the README's table of results from the measurements in `benchmarks/results`.
+
+python docs/results.py                # the table; also run by `make fix`
+python docs/results.py NAME FILE...   # first keep what `kdc bench --json` wrote as NAME.json
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdc.compress.files import write_json
+from kdc.export.report.cells import Table
+from kdc.export.report.document import Report
+from kdc.export.report.merge import merge
+from kdc.export.report.names import shortened
+from kdc.export.report.pareto import settings
+from kdc.export.report.reader import read_report
+from kdc.export.report.tables import machine_words, pareto_table
+from kdc.export.report.write import as_dict
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+FOLDER = ROOT / "benchmarks" / "results"
+START, END = "<!-- results -->\n", "<!-- /results -->"
+_COLUMNS = 4  # of latencies
+
+
+def table(folder: Path = FOLDER) -> str:
+    """Return the table of every measurement in a folder, as Markdown; empty without any."""
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        return ""
+    report = shortened(merge([read_report(path) for path in files]))
+    return f"{_rows(report)}\n{_sources(report)}\n"
+
+
+def _rows(report: Report) -> str:
+    found = pareto_table(report, settings(report)[:_COLUMNS])
+    return f"{_markdown(found)}\n{found.note[0].upper()}{found.note[1:]}.\n"
+
+
+def _markdown(found: Table) -> str:
+    lines = [found.columns, ["---"] * len(found.columns), *found.rows]
+    cells = ([str(cell).replace("|", "\\|").replace("*", "\\*") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def _sources(report: Report) -> str:
+    """Tell of each measurement where and when it was made and what repeats it."""
+    lines = [
+        f"* {(source.date or '')[:10]}, {machine_words(source.machine)}: `{source.command or ''}`"
+        for source in report.sources
+    ]
+    return "\n".join(lines)
+
+
+def readme() -> str:
+    """Return the README with the table as it is now.
+
+    Raises:
+        SystemExit: there are measurements and the README has no place for them.
+    """
+    text, found = README.read_text(encoding="utf-8"), table()
+    if START not in text:
+        if found:
+            sys.exit(f"README.md has no {START.strip()} for the results to stand in")
+        return text
+    head, rest = text.split(START)
+    return head + START + found + END + rest.split(END, 1)[1]
+
+
+def keep(name: str, files: Sequence[Path]) -> None:
+    """Keep measurements in the repository: without samples, and without a text of the data.
+
+    Raises:
+        SystemExit: a path of this machine is in them.
+    """
+    report = merge([read_report(path) for path in files])
+    told = [*report.models, *(source.command or "" for source in report.sources)]
+    foreign = sorted({word for text in told for word in text.split() if word.startswith("/")})
+    if foreign:
+        sys.exit(f"a path of this machine is in it, so bench from its folder: {foreign[0]}")
+    write_json(FOLDER / f"{name}.json", as_dict(report, whole=False))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        keep(sys.argv[1], [Path(name) for name in sys.argv[2:]])
+    README.write_text(readme(), encoding="utf-8")
