@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 import numpy as np
 from opened import OPENERS
 
-from kdc.export.runner import private_bytes
+from kdc.export.process_memory import private_bytes
 
 _RUNS = 20  # after the first: by then the arena has grown to what it stays at
 

@@ -26,22 +26,6 @@ class Samples:
     """(rounds, sides) time on the clock."""
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """How many times as long one side takes as another."""
-
-    value: float
-    """Ratio of the medians."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    """Upper end of the 95 % interval."""
-
-    def __str__(self) -> str:
-        """Print like `1.52 (1.50 to 1.55)`."""
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
-
-
 def take_turns(
     sides: Sequence[Side], rounds: int, seed: int, warm_up: int = 5, settle: int = 1
 ) -> Samples:
@@ -68,22 +52,3 @@ def take_turns(
                 cpu_ms[number, side] = (cpu_end - cpu) * 1e3
                 wall_ms[number, side] = (wall_end - wall) * 1e3
     return Samples(cpu_ms, wall_ms)
-
-
-def ratio(slow: Array, fast: Array, seed: int, draws: int = 2000) -> Ratio:
-    """Divide two sides' medians, with a bootstrap interval over whole rounds.
-
-    A round is drawn with both its times, so that what slowed both cancels (Efron and Tibshirani
-    1993, percentile interval).
-
-    Args:
-        slow: (rounds,) times of the numerator.
-        fast: (rounds,) times of the denominator, round by round.
-        seed: gives the draws.
-        draws: resamples of the rounds.
-    """
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(slow), (draws, len(slow)))
-    resampled = np.median(slow[picks], axis=1) / np.median(fast[picks], axis=1)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Ratio(float(np.median(slow) / np.median(fast)), float(low), float(high))

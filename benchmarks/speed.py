@@ -8,8 +8,10 @@ import numpy as np
 from entrants import Entrant, Row
 from floor import open_floor
 from opened import Answer
-from paired import Array, Ratio, Samples, Side, ratio, take_turns
+from paired import Array, Samples, Side, take_turns
 from weights import Weights
+
+from kdc.export.statistics import Ratio, ratio
 
 _CONTROL, _FLOOR = -2, -1  # the last two sides
 

@@ -1,44 +1,65 @@
-"""`kdc bench`: size, load time, latency and memory of a model."""
+"""`kdc bench`: size, load time, latency and memory of models, alone and against each other."""
 
-from pathlib import Path
-from typing import Annotated
+import shlex
+import sys
 
-import typer
-
+from kdc.cli import bench_options as options
 from kdc.cli.console import Terminal
-from kdc.cli.options import Json, Quiet
+from kdc.cli.options import Dev, Json, Label, Pair, Quiet, Seed, Text
+from kdc.cli.written import Html, Png, check_outputs, deliver
 
 
 def bench(
-    model: Annotated[
-        Path, typer.Option("--model", metavar="MODEL", help="An .onnx or a phone folder.")
-    ] = Path("student.onnx"),
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="A name from `kdc list devices`.")
-    ] = "host",
-    length: Annotated[
-        str | None,
-        typer.Option(
-            "--length",
-            metavar="N,...",
-            help="Tokens of the texts; natural is what the task's own texts have.",
-            show_default="natural,128",
-        ),
-    ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", metavar="N", help="Threads that share one run.")
-    ] = 1,
+    models: options.Models = None,
+    model: options.Model = None,
+    vs: options.Versus = None,
+    device: options.Device = "host",
+    length: options.Length = None,
+    threads: options.Threads = 1,
+    runs: options.Runs = 1000,
+    seconds: options.Seconds = 4.0,
+    minutes: options.Minutes = None,
+    cpu_profile: options.CpuProfile = "native",
+    data: options.Data = None,
+    dev: Dev = None,
+    split: options.Split = "dev",
+    rows: options.Rows = None,
+    text: Text = None,
+    pair: Pair = None,
+    label: Label = None,
+    student: options.Student = None,
+    teacher: options.Teacher = None,
+    seed: Seed = 0,
     json_to: Json = None,
+    html_to: Html = None,
+    png_to: Png = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure size, latency and memory of a model."""
+    """Measure size, latency and memory of models, and compare them."""
     from kdc.export.lengths import parse_lengths
+    from kdc.export.measure import Plan
     from kdc.export.measure import bench as measure
-    from kdc.export.report import LEGEND, describe_bench
 
     terminal = Terminal(quiet, json_to)
-    lengths = None if length is None else parse_lengths(length)
-    measured = measure(model, lengths, threads, device, terminal)
-    terminal.table(*describe_bench(measured))
-    terminal.say(LEGEND)
-    terminal.result(measured.as_dict())
+    check_outputs(png_to)
+    plan = Plan(
+        device=device,
+        lengths=None if length is None else parse_lengths(length),
+        threads=threads,
+        runs=runs,
+        seconds=seconds,
+        minutes=minutes,
+        cpu_profile=cpu_profile,
+        seed=seed,
+    )
+    every, others = [*(models or ()), *(model or ())] or [options.USUAL], vs or []
+    quality = []
+    if data is not None:
+        from kdc.cli.quality import Judging, measure_quality
+
+        columns = {"dev": dev, "text": text, "pair": pair, "label": label}
+        wanted = Judging(data, split, rows, student, teacher, device, threads, seed, columns)
+        quality = measure_quality([*every, *others], wanted, terminal)
+    measured = measure(every, plan, terminal, others)
+    command = shlex.join(["kdc", *sys.argv[1:]])
+    deliver(terminal, measured.as_dict(command, quality), html_to, png_to)

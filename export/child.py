@@ -8,9 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kdc.compress.errors import KdcError
+from kdc.export.process_memory import confine
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+Ended = Callable[[], "subprocess.CompletedProcess[str]"]
+"""Tells how a process ended, with what it said on standard error."""
 
 
 class Silence(Exception):
@@ -42,7 +46,22 @@ def ask(command: Sequence[str], question: "DataclassInstance", seconds: float) -
         raise Silence(None) from error
     if child.returncode or not child.stdout:
         raise Silence(child)
-    answer: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+    return told(child.stdout.splitlines()[-1], lambda: child)
+
+
+def told(
+    line: str | bytes, ended: Callable[[], subprocess.CompletedProcess[str]]
+) -> dict[str, Any]:
+    """Read a line of answer; `ended` says how the process ended where it is none.
+
+    Raises:
+        KdcError: the answer is `{"error": a sentence}`.
+        Silence: it is no answer at all.
+    """
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise Silence(ended()) from error
     if "error" in answer:
         raise KdcError(answer["error"])
     return answer
@@ -50,6 +69,7 @@ def ask(command: Sequence[str], question: "DataclassInstance", seconds: float) -
 
 def answer_one(answer: "Callable[[dict[str, Any]], DataclassInstance]") -> None:
     """Be that process: answer one question; an expected error is answered as its sentence."""
+    confine()
     try:
         found = asdict(answer(json.load(sys.stdin)))
     except KdcError as error:

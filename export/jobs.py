@@ -23,6 +23,8 @@ class Job:
     seed: int = 0
     session: dict[str, Any] = field(default_factory=dict)
     """How to open the model (`SessionOptions.as_dict`); what is not named has its default."""
+    cpu_profile: str = "native"
+    """A name from `CPU_PROFILES`; only the host takes another than `native`."""
 
 
 @dataclass(frozen=True)

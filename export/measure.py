@@ -1,201 +1,254 @@
-"""`kdc bench`: size, load time, latency and memory of a model file, each with its unit."""
+"""`kdc bench`: size, load time, latency and memory of model files, each with its unit."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, sha256
-from kdc.compress.metrics import Score
 from kdc.compress.progress import Progress
+from kdc.export.cpu_profile import NATIVE, find_profile
 from kdc.export.devices import find_device
+from kdc.export.drift import Drift, find_drift
 from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length, Texts, choose_texts
 from kdc.export.machine import describe_machine
-from kdc.export.model_file import ModelFile, read_model_file
-from kdc.export.options import SessionOptions
-from kdc.export.phone_model import Phone, find_phone, read_phone
+from kdc.export.statistics import Percentiles
+from kdc.export.subject import Subject, find_subject
+from kdc.export.versus import PROCESSES, Contest, Versus, check_turns, compare
 
 FORMAT = "kdc.bench/1"
-SECONDS = 4.0
-# any encoder has these; below 5 stand padding and other special tokens, which some models count
-_IDS_OF_FOREIGN = (5, 100)
-_FIRST_WORD = 1000  # BERT's vocabularies hold special and unused tokens up to here
+_LONGEST_MINUTES = 24 * 60
+_MOST_RUNS = 10_000_000
+_KEPT = 20_000  # samples of a run in the document; a run of minutes has millions
 
 
 @dataclass(frozen=True)
-class Percentiles:
-    """Percentiles of samples, between two samples by linear interpolation."""
+class Plan:
+    """How to measure."""
 
-    p50: float
-    p95: float
-    p99: float
-    n: int
-    """Samples they were taken from."""
+    device: str = "host"
+    """A name from `DEVICES`, with its address after a colon."""
+    lengths: tuple[Length, ...] | None = None
+    """Texts to run; None for the task's own lengths and 128 tokens."""
+    threads: int = 1
+    """Threads that share the work of one run."""
+    seconds: float = 4.0
+    """Wall time to spend on the measured runs of each model at each length."""
+    runs: int = 1000
+    """Most runs of each model at each length."""
+    minutes: float | None = None
+    """Run each length for as many minutes instead, without a limit of runs, and tell the drift."""
+    cpu_profile: str = NATIVE
+    """A name from `CPU_PROFILES`."""
+    seed: int = 0
 
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> "Percentiles":
-        """Take them from samples in any order."""
-        p50, p95, p99 = (float(value) for value in np.percentile(samples, [50, 95, 99]))
-        return cls(p50, p95, p99, len(samples))
+    def __post_init__(self) -> None:
+        """Refuse what measures nothing.
+
+        Raises:
+            KdcError: an option makes no sense; it is named.
+        """
+        if self.threads < 1:
+            raise KdcError(f"--threads {self.threads}: give a whole number from 1")
+        if not 1 <= self.runs <= _MOST_RUNS:
+            raise KdcError(f"--runs {self.runs}: give a whole number from 1 to {_MOST_RUNS}")
+        if not (isfinite(self.seconds) and 0 < self.seconds <= 3600):
+            raise KdcError(f"--seconds {self.seconds:g}: give more than 0 and at most 3600")
+        minutes = self.minutes
+        if minutes is not None and not (isfinite(minutes) and 0 < minutes <= _LONGEST_MINUTES):
+            raise KdcError(
+                f"--minutes {minutes:g}: give more than 0 and at most {_LONGEST_MINUTES}"
+            )
+        find_profile(self.cpu_profile)
+        find_device(self.device)
+        if self.cpu_profile != NATIVE and self.device.partition(":")[0] != "host":
+            raise KdcError(
+                f"--cpu-profile {self.cpu_profile} is for --device host: {self.device} has a CPU "
+                "of its own"
+            )
 
 
 @dataclass(frozen=True)
 class Measurement:
     """One model on one device at one length."""
 
-    device: str
-    threads: int
+    subject: Subject
+    plan: Plan
     texts: Texts
     reading: Reading
     """Everything the device measured, samples included."""
 
     @property
-    def latency_ms(self) -> Percentiles:
+    def latency_ms(self) -> Percentiles | None:
         """Wall time of one text alone."""
-        return Percentiles.of(self.reading.wall_ms)
+        return _percentiles(self.reading.wall_ms)
 
     @property
-    def cpu_ms(self) -> Percentiles:
+    def cpu_ms(self) -> Percentiles | None:
         """CPU time of one text alone, over all threads: steady where other work disturbs."""
-        return Percentiles.of(self.reading.cpu_ms)
+        return _percentiles(self.reading.cpu_ms)
 
+    @property
+    def instructions(self) -> Percentiles | None:
+        """Instructions of one text alone."""
+        return _percentiles(self.reading.instructions)
 
-@dataclass(frozen=True)
-class Accuracy:
-    """What a phone folder's manifest says of its model's quality."""
+    @property
+    def drift(self) -> Drift | None:
+        """How a run of minutes changed."""
+        if self.plan.minutes is None:
+            return None
+        return find_drift(self.reading.wall_ms, self.reading.cpu_ms, self.plan.seed)
 
-    shipped: Score
-    """The score of the file that ships, on the task's dev rows."""
-    teacher: Score
-    """The teacher's score on the same rows."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a bench document says of a run."""
+        reading, drift = self.reading, self.drift
+        spreads = {
+            "latency_ms": self.latency_ms,
+            "cpu_ms": self.cpu_ms,
+            "instructions": self.instructions,
+        }
+        return {
+            "model": self.subject.name,
+            "device": self.plan.device,
+            "threads": self.plan.threads,
+            "length": self.texts.length,
+            "tokens": [min(self.texts.tokens), max(self.texts.tokens)],
+            "size_bytes": self.subject.size_bytes,
+            "zip_bytes": self.subject.zip_bytes,
+            "load_ms": _rounded(reading.load_ms),
+            "first_ms": _rounded(reading.first_ms),
+            **{name: spread and spread.as_dict() for name, spread in spreads.items()},
+            "peak_rss_bytes": reading.peak_rss_bytes,
+            "private_bytes": reading.private_bytes,
+            "memory": reading.memory,
+            "where": reading.where,
+            "samples": {
+                "wall_ms": _thinned(reading.wall_ms),
+                "cpu_ms": _thinned(reading.cpu_ms),
+                "instructions": _thinned(reading.instructions),
+            },
+            "drift": drift and drift.as_dict(),
+        }
 
 
 @dataclass(frozen=True)
 class Bench:
-    """All that was measured of one model."""
+    """All that was measured by one command."""
 
-    model: str
-    """The path that the user gave."""
-    size_bytes: int
-    """Bytes of the `.onnx`, and of the weights' files beside it that it names."""
-    zip_bytes: int
-    """The same after deflate at level 9. Of a phone folder, too, it is the model's files alone."""
-    accuracy: Accuracy | None
-    """None for a file that came out of no phone folder."""
+    date: str
+    """When, in UTC (ISO 8601)."""
     machine: dict[str, Any]
+    subjects: tuple[Subject, ...]
     runs: tuple[Measurement, ...]
+    versus: tuple[Versus, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the contents of the JSON file."""
-        runs = [self._run(run) for run in self.runs]
-        return {"format": FORMAT, "machine": self.machine, "runs": runs, "versus": []}
+    def as_dict(self, command: str = "", quality: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """Return the bench document.
 
-    def _run(self, run: Measurement) -> dict[str, Any]:
-        wall, cpu = run.latency_ms, run.cpu_ms
+        Args:
+            command: what repeats the measurement.
+            quality: what was found of the answers on the device.
+        """
         return {
-            "model": self.model,
-            "device": run.device,
-            "threads": run.threads,
-            "length": run.texts.length,
-            "size_bytes": self.size_bytes,
-            "zip_bytes": self.zip_bytes,
-            **_in_ms(load_ms=run.reading.load_ms, first_ms=run.reading.first_ms),
-            "latency_ms": _in_ms(p50=wall.p50, p95=wall.p95, p99=wall.p99) | {"n": wall.n},
-            "cpu_ms": _in_ms(p50=cpu.p50, p95=cpu.p95) | {"n": cpu.n},
-            "peak_rss_bytes": run.reading.peak_rss_bytes,
-            "private_bytes": run.reading.private_bytes,
+            "format": FORMAT,
+            "date": self.date,
+            "command": command,
+            "machine": self.machine,
+            "models": {subject.name: subject.as_dict() for subject in self.subjects},
+            "runs": [run.as_dict() for run in self.runs],
+            "versus": [pair.as_dict() for pair in self.versus],
+            "quality": list(quality),
         }
 
 
 def bench(
-    model: Path,
-    lengths: Sequence[Length] | None,
-    threads: int,
-    device: str,
-    progress: Progress,
-    seconds: float = SECONDS,
+    models: Sequence[Path], plan: Plan, progress: Progress, versus: Sequence[Path] = ()
 ) -> Bench:
-    """Measure a model, each length in a fresh process.
+    """Measure models, each at each length in a fresh process, and compare them in turns.
 
     Args:
-        model: an `.onnx`, or a phone folder, whose digests are checked first.
-        lengths: what to run; None for the task's own lengths and 128 tokens.
-        threads: threads that share the work of one run.
-        device: a name from `DEVICES`.
+        models: `.onnx` or `.ort` files, or phone folders, whose digests are checked first.
+        plan: how to measure.
         progress: told of every length.
-        seconds: wall time to spend on the measured runs of each length.
+        versus: models that each of `models` is compared with; they are measured as well.
 
     Raises:
-        KdcError: an unknown device, no such model or a damaged one, lengths or threads that it or
-            the device cannot do, or a process that crashed, was killed or hung.
+        KdcError: no such model or a damaged one, lengths or threads that it or the device cannot
+            do, a device that cannot compare, or a process that crashed, was killed or hung.
     """
-    chosen, address = find_device(device)
-    if threads < 1:
-        raise KdcError(f"--threads {threads}: give a whole number from 1")
-    path, phone = _find(model)
-    file = read_model_file(path)
-    options = _options(file, phone)
-    every = choose_texts(file, lengths, progress)
-    runs, versions = [], set()
-    with progress.bar(f"measure {model}", len(every)) as advance:
-        for texts in every:
-            tokens, ids = list(texts.tokens), _ids(file)
-            job = Job(str(path), tokens, ids, threads, seconds, session=options.as_dict())
-            reading = chosen.measure(job, address)
-            runs.append(Measurement(device, threads, texts, reading))
-            versions.add(reading.onnxruntime)
-            advance(1)
+    device, address = find_device(plan.device)
+    if versus:
+        check_turns(device, plan.device)
+    subjects = {str(path): find_subject(path) for path in (*models, *versus)}
+    texts = {
+        name: choose_texts(subject.file, plan.lengths, progress)
+        for name, subject in subjects.items()
+    }
+    runs = []
+    with progress.bar("measure", sum(map(len, texts.values()))) as advance:
+        for name, subject in subjects.items():
+            for text in texts[name]:
+                reading = device.measure(_job(subject, text, plan), address)
+                _check_samples(reading, name, plan.device)
+                runs.append(Measurement(subject, plan, text, reading))
+                advance(1)
+    pairs: list[Versus] = []
+    if versus:
+        brief = replace(plan, minutes=None)
+        names, others = tuple(map(str, models)), tuple(map(str, versus))
+        with progress.bar("compare in turns", PROCESSES * len(texts[names[0]])) as advance:
+            for text in texts[names[0]]:
+                jobs = {name: _job(subject, text, brief) for name, subject in subjects.items()}
+                contest = Contest(device, plan.device, address, text.length, jobs, names, others)
+                pairs += compare(contest, advance)
+    versions = sorted({run.reading.onnxruntime for run in runs})
     return Bench(
-        model=str(model),
-        size_bytes=file.size_bytes,
-        zip_bytes=file.zip_bytes,
-        accuracy=None if phone is None else _accuracy(phone),
-        machine={**describe_machine(), "onnxruntime": ", ".join(sorted(versions))},
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine={**describe_machine(), "onnxruntime": ", ".join(versions)},
+        subjects=tuple(subjects.values()),
         runs=tuple(runs),
+        versus=tuple(pairs),
     )
 
 
-def _find(model: Path) -> tuple[Path, Phone | None]:
-    """Return the `.onnx` that a path means, and the phone folder whose model has its bytes.
-
-    A copy's weights may lie in a file of their own, whose bytes have to be the same too.
-    """
-    if model.is_dir():
-        phone = read_phone(model)
-        return phone.model, phone
-    with suppress(KdcError):  # most files come out of no phone folder
-        phone = find_phone(model)
-        ours, theirs = (read_model_file(path).files for path in (model, phone.model))
-        if [sha256(path) for path in ours] == [sha256(path) for path in theirs]:
-            return model, phone
-    return model, None
+def _job(subject: Subject, texts: Texts, plan: Plan) -> Job:
+    return Job(
+        model=str(subject.file.path),
+        lengths=list(texts.tokens),
+        ids=subject.ids,
+        threads=plan.threads,
+        seconds=plan.seconds if plan.minutes is None else 60 * plan.minutes,
+        runs=plan.runs if plan.minutes is None else _MOST_RUNS,
+        seed=plan.seed,
+        session=dict(subject.session),
+        cpu_profile=plan.cpu_profile,
+    )
 
 
-def _options(file: ModelFile, phone: Phone | None) -> SessionOptions:
-    """Return how to open the model: as its phone folder says, or else as the file itself does."""
-    named = None if phone is None else phone.manifest.get("session")
-    if phone is None or named is None:
-        return file.session
-    return SessionOptions.from_dict(named, str(phone.folder / MANIFEST))
+def _check_samples(reading: Reading, model: str, device: str) -> None:
+    if not (reading.wall_ms or reading.cpu_ms or reading.instructions):
+        raise KdcError(f"{device} ran {model} not once: measure longer with --seconds")
+    values = [*reading.wall_ms, *reading.cpu_ms, *reading.instructions]
+    if not all(isfinite(value) and value >= 0 for value in values):
+        raise KdcError(f"{device} gives times of {model} that are none: measure again")
 
 
-def _accuracy(phone: Phone) -> Accuracy:
-    metrics = phone.manifest.get("metrics")
-    scores = metrics if isinstance(metrics, dict) else {}
-    return Accuracy(Score.from_dict(scores.get("shipped")), Score.from_dict(scores.get("teacher")))
+def _percentiles(samples: Sequence[float]) -> Percentiles | None:
+    return Percentiles.of(samples) if len(samples) else None
 
 
-def _ids(file: ModelFile) -> tuple[int, int]:
-    """Return the token ids to draw from: words where the vocabulary's size is known."""
-    if file.vocab is None:
-        return _IDS_OF_FOREIGN
-    return min(_FIRST_WORD, file.vocab // 2), file.vocab
+def _thinned(samples: Sequence[float]) -> list[float]:
+    """Return samples, or as many as are kept, evenly spaced, where there are more."""
+    if len(samples) > _KEPT:
+        samples = np.asarray(samples)[np.linspace(0, len(samples) - 1, _KEPT).astype(int)].tolist()
+    return [round(value, 4) for value in samples]
 
 
-def _in_ms(**values: float | None) -> dict[str, float | None]:
-    return {name: value if value is None else round(value, 4) for name, value in values.items()}
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

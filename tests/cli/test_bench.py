@@ -1,26 +1,23 @@
 import json
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from kdc.cli.main import build
-from kdc.export import measure
 from tests.onnx_model import FACTS, make_model, make_phone_folder
 
 
 @pytest.fixture(autouse=True)
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, and a moment instead of seconds for each length."""
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "bench", partial(measure.bench, seconds=0.05))
 
 
 def _kdc(*options: str) -> Result:
-    return CliRunner().invoke(build(), ["bench", *options])
+    return CliRunner().invoke(build(), ["bench", "--seconds", "0.05", *options])
 
 
 def test_without_options_it_measures_what_export_wrote() -> None:
@@ -53,7 +50,7 @@ def test_json_on_standard_output_stands_alone() -> None:
         (("--length", "0"), "kdc: --length takes natural and whole numbers"),
         (("--length", "long"), "kdc: --length takes natural and whole numbers"),
         (("--threads", "0"), "kdc: --threads 0: give a whole number from 1\n"),
-        (("--device", "phone"), "kdc: unknown device 'phone': did you mean host?\n"),
+        (("--device", "hots"), "kdc: unknown device 'hots': did you mean host?\n"),
         (("--model", "text.onnx"), "kdc: text.onnx is no ONNX model or is cut short"),
         (("--model", "."), "kdc: . is no phone folder"),
     ],

@@ -10,7 +10,7 @@ from kdc.compress.errors import GateFailed, KdcError
 from kdc.compress.progress import Silent
 from kdc.export import layouts as module
 from kdc.export.layouts import CONFIG, LAYOUTS, find_layout, write_mmap, write_ort
-from kdc.export.measure import bench
+from kdc.export.measure import Plan, bench
 from kdc.export.model_file import read_model_file
 from kdc.export.options import SessionOptions
 from kdc.export.probe import Found
@@ -135,8 +135,8 @@ def test_an_ort_file_is_read_and_measured(tmp_path: Path) -> None:
     path = write_ort(make_model(tmp_path / "m.onnx", FACTS), tmp_path / "out.onnx", ROWS)
     file = read_model_file(path)
     assert (file.lengths, file.max_length, file.files) == ((4, 6, 9), 64, (path,))
-    found = bench(path, (8,), 1, "host", Silent(), seconds=0.05)
-    assert found.size_bytes == path.stat().st_size and found.runs[0].reading.wall_ms
+    found = bench([path], Plan(lengths=(8,), seconds=0.05), Silent())
+    assert found.subjects[0].size_bytes == path.stat().st_size and found.runs[0].reading.wall_ms
 
 
 def test_a_damaged_ort_file_is_one_sentence(tmp_path: Path) -> None:

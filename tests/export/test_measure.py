@@ -1,5 +1,5 @@
 import json
-import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from kdc.export import measure
-from kdc.export.devices import host
+from kdc.export.devices import DEVICES, host
+from kdc.export.devices.device import Device
 from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length
-from kdc.export.measure import Bench, Percentiles
+from kdc.export.measure import Bench, Plan
 from kdc.export.options import SessionOptions
 from tests.onnx_model import FACTS, VOCAB, make_model, make_phone_folder
 
@@ -20,54 +21,95 @@ READING = Reading(12.0, 3.0, [1.0, 2.0, 4.0], [0.5, 1.5, 1.0], 60_000_000, 9_000
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reading], list[Job]]:
+    """Put a device in place that gives one answer to every job; it keeps the jobs."""
+
+    def put(reading: Reading) -> list[Job]:
+        done: list[Job] = []
+
+        def answer(job: Job, address: str) -> Reading:
+            done.append(job)
+            return reading
+
+        def turns(jobs: Sequence[Job], address: str) -> list[Reading]:
+            done.extend(jobs)
+            return [reading] * len(jobs)
+
+        device: Device = replace(host.DEVICE, measure=answer, turns=turns)
+        monkeypatch.setattr(measure, "find_device", lambda name: (device, ""))
+        return done
+
+    return put
+
+
+@pytest.fixture
+def jobs(pretend: Callable[[Reading], list[Job]]) -> list[Job]:
     """The jobs that a device, which answers `READING` to each, was given."""
-    done: list[Job] = []
-
-    def answer(job: Job, address: str) -> Reading:
-        done.append(job)
-        return READING
-
-    pretender = replace(host.DEVICE, measure=answer)
-    monkeypatch.setattr(measure, "find_device", lambda name: (pretender, ""))
-    return done
+    return pretend(READING)
 
 
-def _bench(model: Path, *lengths: Length, threads: int = 1, device: str = "host") -> Bench:
-    return measure.bench(model, lengths or None, threads, device, Silent(), seconds=0.05)
-
-
-def test_percentiles_are_those_of_the_textbook() -> None:
-    """Rank 1 + (n - 1) p between the sorted samples: 1 + 9 * 0.95 = 9.55 of ten."""
-    samples = [10.0, 1.0, 9.0, 2.0, 8.0, 3.0, 7.0, 4.0, 6.0, 5.0]
-    found = Percentiles.of(samples)
-    assert found.n == 10
-    assert (found.p50, found.p95, found.p99) == pytest.approx((5.5, 9.55, 9.91))
+def _bench(*models: Path, lengths: tuple[Length, ...] | None = None, **plan: Any) -> Bench:  # noqa: ANN401
+    return measure.bench(models, Plan(lengths=lengths, seconds=0.05, **plan), Silent())
 
 
 def test_the_json_is_what_scripts_rely_on(tmp_path: Path, jobs: list[Job]) -> None:
-    """A renamed or added key breaks every reader of a bench file."""
+    """A renamed key breaks every reader of a bench file."""
     model = make_model(tmp_path / "m.onnx", FACTS)
-    found = _bench(model, "natural", 16).as_dict()
+    found = _bench(model, lengths=("natural", 16)).as_dict("kdc bench m.onnx")
     zipped = found["runs"][0].pop("zip_bytes")
     assert 0 < zipped < model.stat().st_size
-    assert list(found) == ["format", "machine", "runs", "versus"]
-    assert (found["format"], found["versus"]) == ("kdc.bench/1", [])
+    assert list(found) == [
+        *("format", "date", "command", "machine", "models", "runs", "versus", "quality")
+    ]
+    assert (found["format"], found["command"]) == ("kdc.bench/1", "kdc bench m.onnx")
+    assert found["versus"] == found["quality"] == []
     assert [run["length"] for run in found["runs"]] == ["natural", 16]
-    assert found["runs"][0] == {
+    run = found["runs"][0]
+    for spread, (p50, p95, p99) in (("latency_ms", (2, 3.8, 3.96)), ("cpu_ms", (1, 1.45, 1.49))):
+        low, high = run[spread].pop("intervals")["p50"]
+        assert low <= p50 <= high
+        assert run.pop(spread) == {"p50": p50, "p95": p95, "p99": p99, "n": 3}
+    assert run == {
         "model": str(model),
         "device": "host",
         "threads": 1,
         "length": "natural",
+        "tokens": [4, 9],
         "size_bytes": model.stat().st_size,
         "load_ms": 12.0,
         "first_ms": 3.0,
-        "latency_ms": {"p50": 2.0, "p95": 3.8, "p99": 3.96, "n": 3},
-        "cpu_ms": {"p50": 1.0, "p95": 1.45, "n": 3},
+        "instructions": None,
         "peak_rss_bytes": 60_000_000,
         "private_bytes": 9_000_000,
+        "memory": {},
+        "where": {},
+        "samples": {"wall_ms": [1.0, 2.0, 4.0], "cpu_ms": [0.5, 1.5, 1.0], "instructions": []},
+        "drift": None,
     }
     assert found["machine"]["onnxruntime"] == "1.31.1"
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_a_device_cannot_tell_is_null(
+    tmp_path: Path, pretend: Callable[[Reading], list[Job]]
+) -> None:
+    """An emulator counts instructions; milliseconds of it would be taken for the phone's."""
+    pretend(Reading(None, None, [], [], None, None, "1.31.1", instructions=[7, 9, 8]))
+    model = make_model(tmp_path / "m.onnx", FACTS)
+    (run,) = _bench(model, lengths=(8,)).as_dict()["runs"]
+    missing = ("load_ms", "first_ms", "latency_ms", "cpu_ms", "peak_rss_bytes", "private_bytes")
+    assert all(run[name] is None for name in missing)
+    assert run["instructions"]["p50"] == 8 and run["samples"]["instructions"] == [7, 9, 8]
+
+
+@pytest.mark.parametrize("samples", [[], [float("nan")], [1.0, float("inf")], [-1.0]])
+def test_what_was_not_measured_is_no_measurement(
+    tmp_path: Path, pretend: Callable[[Reading], list[Job]], samples: list[float]
+) -> None:
+    """A percentile of nothing is NaN, which no JSON has and nobody sees in a table."""
+    pretend(replace(READING, wall_ms=samples, cpu_ms=[]))
+    with pytest.raises(KdcError, match=r"m\.onnx"):
+        _bench(make_model(tmp_path / "m.onnx", FACTS))
 
 
 def test_each_length_is_a_job_of_its_own(tmp_path: Path, jobs: list[Job]) -> None:
@@ -76,10 +118,18 @@ def test_each_length_is_a_job_of_its_own(tmp_path: Path, jobs: list[Job]) -> Non
     assert [job.lengths for job in jobs] == [[4, 6, 9], [64]]
 
 
+def test_several_models_are_measured_one_after_the_other(tmp_path: Path, jobs: list[Job]) -> None:
+    """A model that is named twice is one model: twice the rows would look like two."""
+    one, two = (make_model(tmp_path / name, FACTS) for name in ("1.onnx", "2.onnx"))
+    found = _bench(one, two, one, lengths=(8,)).as_dict()
+    assert list(found["models"]) == [str(one), str(two)]
+    assert [run["model"] for run in found["runs"]] == [str(one), str(two)]
+
+
 def test_ids_come_from_the_models_own_vocabulary(tmp_path: Path, jobs: list[Job]) -> None:
     """An id beyond a trimmed vocabulary fails; one row over and over is faster than text."""
     for facts in (FACTS, FACTS | {"kdc.vocab": 30_522}, {}):
-        _bench(make_model(tmp_path / "m.onnx", facts), 8)
+        _bench(make_model(tmp_path / "m.onnx", facts), lengths=(8,))
     assert [job.ids for job in jobs] == [(60, VOCAB), (1000, 30_522), (5, 100)]
 
 
@@ -90,61 +140,40 @@ def test_a_real_model_is_measured(tmp_path: Path) -> None:
         assert 0 < run["latency_ms"]["p50"] <= run["latency_ms"]["p95"] <= run["latency_ms"]["p99"]
         assert run["latency_ms"]["n"] == run["cpu_ms"]["n"] >= 1
         assert run["load_ms"] > 0 and run["peak_rss_bytes"] > run["private_bytes"] > 0
-
-
-def test_a_phone_folder_brings_its_models_accuracy(tmp_path: Path, jobs: list[Job]) -> None:
-    found = _bench(make_phone_folder(tmp_path / "phone"), 8)
-    assert found.accuracy is not None and found.accuracy.shipped.value == 0.9
-    assert jobs[0].model.endswith("onnx/model_quantized.onnx")
-    assert found.size_bytes == Path(jobs[0].model).stat().st_size
-
-
-def test_a_copy_beside_the_phone_folder_has_its_accuracy(tmp_path: Path, jobs: list[Job]) -> None:
-    phone = make_phone_folder(tmp_path / "phone")
-    copy = tmp_path / "student.onnx"
-    shutil.copyfile(phone / "onnx" / "model_quantized.onnx", copy)
-    assert _bench(copy, 8).accuracy is not None
-    assert jobs[0].model == str(copy)
-
-
-@pytest.mark.parametrize("place", ["student.onnx", "phone/onnx/other.onnx"])
-def test_another_file_does_not_borrow_the_accuracy(
-    tmp_path: Path, jobs: list[Job], place: str
-) -> None:
-    """Accuracy belongs to bytes, not to a place: a file dropped into the folder is another."""
-    make_phone_folder(tmp_path / "phone")
-    other = make_model(tmp_path / place, {**FACTS, "kdc.max_length": 32})
-    assert _bench(other, 8).accuracy is None
-
-
-def test_a_changed_phone_folder_is_not_measured(tmp_path: Path, jobs: list[Job]) -> None:
-    phone = make_phone_folder(tmp_path / "phone")
-    make_model(phone / "onnx" / "model_quantized.onnx", {**FACTS, "kdc.max_length": 32})
-    with pytest.raises(KdcError, match=r"corrupted: onnx/model_quantized\.onnx"):
-        _bench(phone)
-    assert jobs == []
+        assert set(run["memory"]) == {"runtime", "weights", "prepacked", "arena"}
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"device": "hots"}, "unknown device 'hots'"),
+        ({"device": "host:here"}, "--device host:here: this machine has no address"),
         ({"threads": 0}, "--threads 0: give a whole number from 1"),
         ({"threads": -2}, "--threads -2: give a whole number from 1"),
+        ({"runs": 0}, "--runs 0: give a whole number from 1"),
+        ({"seconds": 0.0}, "--seconds 0: give more than 0"),
+        ({"seconds": float("nan")}, "--seconds nan: give more than 0"),
+        ({"minutes": float("nan")}, "--minutes nan: give more than 0"),
+        ({"minutes": float("inf")}, "--minutes inf: give more than 0"),
+        ({"minutes": -1.0}, "--minutes -1: give more than 0"),
+        ({"cpu_profile": "fone"}, "unknown CPU profile 'fone': did you mean phone"),
+        ({"device": "web", "cpu_profile": "phone"}, "--cpu-profile phone is for --device host"),
     ],
 )
-def test_wrong_options_are_refused_before_anything_is_read(
-    tmp_path: Path, changes: dict[str, Any], told: str
+def test_wrong_options_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], told: str
 ) -> None:
+    monkeypatch.setitem(DEVICES, "web", host.DEVICE)
+    model = make_model(tmp_path / "m.onnx", FACTS)
     with pytest.raises(KdcError, match=told):
-        _bench(tmp_path / "none.onnx", **changes)
+        measure.bench([model], Plan(**{"seconds": 0.05, **changes}), Silent())
 
 
 def test_a_model_is_opened_as_it_asks(tmp_path: Path, jobs: list[Job]) -> None:
     """Measured with other options than apps use, memory and load time are another model's."""
     asked = {"optimization": "basic", "memory_pattern": False}
-    _bench(make_model(tmp_path / "m.onnx", {**FACTS, "kdc.session": asked}), 8)
-    _bench(make_model(tmp_path / "plain.onnx", FACTS), 8)
+    _bench(make_model(tmp_path / "m.onnx", {**FACTS, "kdc.session": asked}), lengths=(8,))
+    _bench(make_model(tmp_path / "plain.onnx", FACTS), lengths=(8,))
     assert jobs[0].session == SessionOptions(**asked).as_dict()  # type: ignore[arg-type]
     assert jobs[1].session == SessionOptions().as_dict()
 
@@ -155,8 +184,34 @@ def test_the_phone_folders_own_word_counts_first(tmp_path: Path, jobs: list[Job]
     for said in ({"prepacking": False}, {"prepacking": "no"}):
         (phone / "manifest.json").write_text(json.dumps({**manifest, "session": said}))
         if said["prepacking"] is False:
-            _bench(phone, 8)
+            _bench(phone, lengths=(8,))
             assert jobs[0].session == SessionOptions(prepacking=False).as_dict()
         else:
             with pytest.raises(KdcError, match=r"manifest\.json carries session options"):
-                _bench(phone, 8)
+                _bench(phone, lengths=(8,))
+
+
+def test_minutes_lift_the_limit_of_runs(tmp_path: Path, jobs: list[Job]) -> None:
+    """A thousand runs of a fast model are over before a phone gets warm."""
+    _bench(make_model(tmp_path / "m.onnx", FACTS), lengths=(8,), minutes=3.0)
+    assert jobs[0].seconds == 180 and jobs[0].runs >= 10_000_000
+
+
+def test_a_real_run_of_a_moment_tells_its_drift(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "m.onnx", FACTS)
+    (run,) = _bench(model, lengths=(8,), minutes=0.01).as_dict()["runs"]
+    drift = run["drift"]
+    assert 0.005 < drift["minutes"] < 0.02 and len(drift["by_minute"]) == 5
+    assert drift["interval"][0] <= drift["ratio"] <= drift["interval"][1]
+
+
+def test_a_long_runs_samples_are_thinned_after_the_percentiles(
+    tmp_path: Path, pretend: Callable[[Reading], list[Job]]
+) -> None:
+    """Ten minutes of a fast model are a million samples: 30 MB of JSON, and a page as large."""
+    many = [float(index) for index in range(100_000)]
+    pretend(replace(READING, wall_ms=many, cpu_ms=many))
+    (run,) = _bench(make_model(tmp_path / "m.onnx", FACTS), lengths=(8,)).as_dict()["runs"]
+    kept = run["samples"]["wall_ms"]
+    assert len(kept) == 20_000 and (kept[0], kept[-1]) == (0, 99_999)
+    assert run["latency_ms"]["n"] == 100_000 and run["latency_ms"]["p50"] == 49_999.5

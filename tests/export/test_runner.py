@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from kdc.export import runner
+from kdc.export import process_memory, runner
 from kdc.export.jobs import Job, Reading
 from kdc.export.runner import measure
 from tests.onnx_model import Array, make_model
@@ -180,8 +180,8 @@ def test_without_proc_the_peak_has_the_systems_unit(
     monkeypatch: pytest.MonkeyPatch, platform: str, unit: int
 ) -> None:
     """macOS counts bytes where the others count KiB: a factor of 1,024."""
-    monkeypatch.setattr(runner, "_proc", lambda name, prefix: [])
+    monkeypatch.setattr(process_memory, "_proc", lambda name, prefix: [])
     monkeypatch.setattr(sys, "platform", platform)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert runner.peak_rss_bytes() >= peak * unit
-    assert runner.private_bytes() < peak * unit * 1.5
+    assert process_memory.peak_rss_bytes() >= peak * unit
+    assert process_memory.private_bytes() < peak * unit * 1.5

@@ -8,10 +8,11 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from kdc.export.bundle import bundle
-from kdc.export.measure import bench
+from kdc.export.measure import Plan, bench
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import find_phone, read_phone
 from kdc.export.ship import Shipped
+from kdc.export.subject import Subject
 from tests.shipping import export
 
 pytestmark = pytest.mark.usefixtures("all_outside")
@@ -50,12 +51,16 @@ def test_the_folder_and_its_copy_are_whole(laid_out: Shipped) -> None:
     assert twins == [path.read_bytes() for path in read_model_file(find_model(laid_out)).files]
 
 
+def _benched(model: Path) -> Subject:
+    return bench([model], Plan(lengths=(8,), seconds=0.05), Silent()).subjects[0]
+
+
 def find_model(laid_out: Shipped) -> Path:
     return find_phone(laid_out.copy).model
 
 
 def test_it_is_measured_with_its_accuracy_and_bundled(laid_out: Shipped, tmp_path: Path) -> None:
-    found = bench(laid_out.copy, (8,), 1, "host", Silent(), seconds=0.05)
+    found = _benched(laid_out.copy)
     assert found.size_bytes == read_model_file(find_model(laid_out)).size_bytes
     assert found.accuracy is not None
     assert found.accuracy.shipped.as_dict() == laid_out.outcome.shipped.score.as_dict()
@@ -83,7 +88,7 @@ def test_a_changed_copy_is_not_given_the_folders_accuracy(
     options = {"method": "int8-dynamic", "max_drop": 60.0, "layout": "mmap"}
     done = export(student_folder, tmp_path / "phone", **options)
     flip(tmp_path / "model_quantized.onnx_data")
-    assert bench(done.copy, (8,), 1, "host", Silent(), seconds=0.05).accuracy is None
+    assert _benched(done.copy).accuracy is None
     shutil.copyfile(done.folder / "onnx" / "model_quantized.onnx_data", tmp_path / "whole")
     (tmp_path / "whole").replace(tmp_path / "model_quantized.onnx_data")
     done.copy.write_bytes(done.copy.read_bytes() + b"\x0a\x00")
