@@ -1,13 +1,14 @@
 """Where a model can be measured: one file each, and a line in the table."""
 
 from kdc.compress.errors import unknown
-from kdc.export.devices import arm64, host, web
+from kdc.export.devices import adb, arm64, host, web
 from kdc.export.devices.device import Device
 
 DEVICES: dict[str, Device] = {
     "host": host.DEVICE,
     "arm64": arm64.DEVICE,
     "web": web.DEVICE,
+    "adb": adb.DEVICE,
 }
 
 
