@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _EVERY = 10.0  # seconds between two plain lines of progress
-_NUMBER = re.compile(r"[-+]?\d|$")  # starts like one, or is an empty cell
+_NUMBER = re.compile(r"[-+]?\d|-?$")  # starts like one, or is an empty cell
 _UNBOUNDED = 10_000  # columns; a table in a pipe is as wide as its cells
 
 

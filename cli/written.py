@@ -76,11 +76,13 @@ def show(terminal: Terminal, report: "Report") -> None:
 
     stream = sys.stderr if terminal.json_to == "-" else sys.stdout
     width = shutil.get_terminal_size().columns if stream.isatty() else None
+    told: set[str] = {""}
     for table in _tables(report):
         for part in fitted(table, width):
             terminal.table(part.title, part.columns, part.rows)
-        if table.note:
+        if table.note not in told:
             terminal.say(table.note)
+            told.add(table.note)
 
 
 def _tables(report: "Report") -> Iterator["Table"]:
@@ -88,7 +90,7 @@ def _tables(report: "Report") -> Iterator["Table"]:
     from kdc.export.report import detail_tables, quality_tables, tables
     from kdc.export.report.pareto import settings
 
-    yield from tables.runs_tables(report)
+    yield from tables.runs_tables(report).values()
     found = settings(report)
     if found and len(found[0].points) > 1:
         yield tables.pareto_table(report, found)

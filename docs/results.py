@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kdc.compress.files import write_json
 from kdc.export.report.cells import Table
+from kdc.export.report.detail_tables import versus_table
 from kdc.export.report.document import Report
 from kdc.export.report.merge import merge
 from kdc.export.report.names import shortened
@@ -35,8 +36,14 @@ def table(folder: Path = FOLDER) -> str:
 
 
 def _rows(report: Report) -> str:
-    found = pareto_table(report, settings(report)[:_COLUMNS])
-    return f"{_markdown(found)}\n{found.note[0].upper()}{found.note[1:]}.\n"
+    found = settings(report)[:_COLUMNS]
+    shown = [pareto_table(report, found)] if found else []
+    shown += [versus_table(report.versus)] if report.versus else []
+    return "\n".join(f"{_markdown(one)}\n{_sentence(one.note)}\n" for one in shown)
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}.".replace("*", "\\*")
 
 
 def _markdown(found: Table) -> str:

@@ -97,7 +97,7 @@ def _tradeoff(report: Report) -> str:
     if not found:
         return ""
     table = tables.pareto_table(report, found)
-    parts = [markup.shown(table), markup.note(table.note)]
+    parts = [markup.shown(table), markup.note(table.note.replace("*", "★", 1))]
     for setting in found:
         if len(setting.points) > 1:
             words = f"{setting.device}, {length_words(setting.length)}"
@@ -111,10 +111,10 @@ def _tradeoff(report: Report) -> str:
 def _runs(report: Report) -> str:
     if not report.runs:
         return ""
-    found = tables.runs_tables(report, page=True)
     parts = []
-    for table in found:
-        parts += [markup.heading(table.title)] if len(found) > 1 else []
+    found = tables.runs_tables(report, page=True)
+    for device, table in found.items():
+        parts += [markup.heading(device)] if len(found) > 1 else []
         parts.append(markup.shown(table))
     figures = distributions(report)
     if figures:

@@ -9,6 +9,7 @@ from kdc.export.report.svg import element
 
 _TEXTS = ("text", "second text")
 _NAMES = ("model", "against", "path", "sha256")
+_STAR = '<span class="star">★</span>'
 
 
 def section(title: str, *parts: str) -> str:
@@ -42,10 +43,11 @@ def stacked(stack: Stack) -> str:
 
 def shown(table: Table) -> str:
     """Return a table; numbers stand at the right, rows that are marked with a star are tinted."""
-    kinds = [_kind(table, place) for place in range(len(table.columns))]
-    titled = zip(table.columns, kinds, strict=True)
+    first = 1 if table.columns[:1] == ("",) else 0  # a column of stars, which go to the names
+    kinds = [_kind(table, place) for place in range(first, len(table.columns))]
+    titled = zip(table.columns[first:], kinds, strict=True)
     head = "".join(element("th", escape(name), class_=kind, scope="col") for name, kind in titled)
-    body = "".join(_row(row, kinds) for row in table.rows)
+    body = "".join(_row(row[first:], kinds, row[0].text == "*") for row in table.rows)
     inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="wide"><table>{inside}</table></div>'
 
@@ -56,14 +58,15 @@ def _figure(figure: Figure) -> str:
     return f"<figure>{caption}{figure.picture}</figure>"
 
 
-def _row(row: Sequence[Cell], kinds: Sequence[str | None]) -> str:
-    cells = "".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))
-    return element("tr", cells, class_="best" if row[0].text == "*" else None)
+def _row(row: Sequence[Cell], kinds: Sequence[str | None], starred: bool) -> str:
+    cells = [_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)]
+    if starred:
+        cells[0] = cells[0].replace(">", f">{_STAR} ", 1)
+    return element("tr", "".join(cells), class_="best" if starred else None)
 
 
 def _cell(cell: Cell, kind: str | None) -> str:
-    text = '<span class="star">★</span>' if cell.text == "*" else escape(cell.text)
-    text = f"<b>{text}</b>" if cell.strong else text
+    text = f"<b>{escape(cell.text)}</b>" if cell.strong else escape(cell.text)
     small = f"<small>{escape(cell.small)}</small>" if cell.small else ""
     return element("td", (text + small) or " ", class_=kind)
 

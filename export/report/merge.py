@@ -21,7 +21,7 @@ def merge(reports: Sequence[Report]) -> Report:
         reports: at least one.
     """
     merged = _Merged()
-    for report in sorted(reports, key=_first_date):
+    for report in sorted(reports, key=_first):
         merged.add(report)
     return Report(
         tuple(merged.sources),
@@ -32,8 +32,9 @@ def merge(reports: Sequence[Report]) -> Report:
     )
 
 
-def _first_date(report: Report) -> str:
-    return min(source.date or "" for source in report.sources)
+def _first(report: Report) -> tuple[str, str]:
+    """Return when a report begins; of one moment, the commands decide, not the files' order."""
+    return min((source.date or "", source.command or "") for source in report.sources)
 
 
 class _Merged:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from kdc.export.report.cells import Cell, Table
 
-_BETWEEN = 2  # columns of a terminal that a column of a table takes beside its text
+_BETWEEN, _EDGE = 3, 1  # columns of a terminal beside each column's text, and once more
 _RUNNING = 48  # characters; what is longer is a text, which may be broken into lines
 
 
@@ -26,12 +26,12 @@ def fitted(table: Table, width: int | None) -> list[Table]:
         return [table]
     first = max(map(len, table.columns[1:]), default=0)
     groups: list[list[tuple[Cell, ...]]] = [[]]
-    used = first + _BETWEEN
+    used = first + _BETWEEN + _EDGE
     for row in table.rows:
         wide = max(len(str(cell)) for cell in row) + _BETWEEN
         if groups[-1] and used + wide > width:
             groups.append([])
-            used = first + _BETWEEN
+            used = first + _BETWEEN + _EDGE
         groups[-1].append(row)
         used += wide
     turned = [_turned(table, group) for group in groups]
@@ -57,4 +57,4 @@ def _width(table: Table, place: int) -> int:
 
 
 def _line(widths: Sequence[int]) -> int:
-    return sum(widths) + _BETWEEN * len(widths)
+    return sum(widths) + _BETWEEN * len(widths) + _EDGE

@@ -110,12 +110,15 @@ font-size:13px;color:var(--faint)}
 pre{background:var(--wash);border-radius:10px;padding:12px 14px;font-size:13px;line-height:1.45;
 white-space:pre-wrap;overflow-wrap:anywhere;margin:8px 0}
 footer{margin-top:48px;color:var(--faint);font-size:13px}
-@media (max-width:600px){main{padding:20px 14px 48px}th,td{padding:7px 9px}h2{margin-top:36px}
+@media screen and (max-width:600px){.wide td:first-child,.wide th:first-child{position:sticky;
+left:0;background:var(--card)}tr.best td:first-child{background:var(--wash)}
+td.text{min-width:10em}main{padding:20px 14px 48px}th,td{padding:7px 9px}h2{margin-top:36px}
 figure{padding:10px 6px 2px}figcaption{margin-left:6px}}
 @media print{body{font-size:10pt}main{max-width:none;padding:0}h2{break-after:avoid}
 h3{break-after:avoid}.wide{overflow:visible;border:0}table{font-size:8pt}th,td{padding:3px 5px}
 tr{break-inside:avoid}.grid2{grid-template-columns:1fr 1fr}td small{font-size:7pt}
-td.name,td.text{min-width:0}.tile,figure,pre{border:1px solid var(--line)}}
+td.name{min-width:6.5em}
+td.text{min-width:0}.tile,figure,pre{border:1px solid var(--line)}}
 """
 
 

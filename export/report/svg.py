@@ -11,6 +11,7 @@ from math import ceil, floor, log10
 WIDTH = 460.0
 """Of every picture in its own units: about a phone's width, or half a screen's."""
 _WIDE = "mwMWGOQ@%—…"
+_POWERS = 1e9  # that a logarithmic axis has room for
 _NARROW = "iljtfrI.,:;'|!()[] -"
 
 
@@ -70,7 +71,8 @@ def fitting(
         zero: begin at 0 where it is not logarithmic.
     """
     low, high = min(values), max(values)
-    if low > 0 and high / low >= 12:
+    if low > 0 and high >= 12 * low:
+        low = max(low, high / _POWERS)
         spread = (high / low) ** margin
         return Scale(low / spread, high * spread, start, end, log=True)
     room = (high - low) * margin or abs(high) * 0.2 or 1.0

@@ -31,15 +31,15 @@ LEGEND = (
 _Columns = dict[str, Callable[[Run], Cell]]
 
 
-def runs_tables(report: Report, page: bool = False) -> list[Table]:
-    """Return every run, one a row, a table for each device; what all share stands in the title.
+def runs_tables(report: Report, page: bool = False) -> dict[str, Table]:
+    """Return every run, one a row, by device; what all of a table share stands in its title.
 
     Args:
         report: one or several measurements.
         page: for a page, which has room for the intervals of p95 and p99 and tells sizes elsewhere.
     """
     devices = dict.fromkeys(run.device for run in report.runs)
-    return [runs_table(_on(report, device), page) for device in devices]
+    return {device: runs_table(_on(report, device), page) for device in devices}
 
 
 def _on(report: Report, device: str) -> Report:
