@@ -3,9 +3,11 @@
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from kdc.cli.console import Terminal
@@ -15,7 +17,12 @@ from kdc.compress.errors import KdcError
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_EXTRAS = {"parquet": "reads Parquet files", "datasets": "reads hf:DATASET"}
+_EXTRAS = {
+    "parquet": "reads Parquet files",
+    "datasets": "reads hf:DATASET",
+    "pictures": "draws --png",
+}
+_PATIENCE = 2.0  # seconds for what is asked of other programs, which may be broken and hang
 _DISK_GB = 2.0  # a walk over the built-in task, with room to spare
 
 
@@ -33,7 +40,8 @@ class Check:
 
 def doctor(json_to: Json = None) -> None:
     """Say what this machine can do and how to get what is missing."""
-    checks = [*_python(), *_packages(), *_compute(), *_teacher(), *_machine()]
+    devices = _look_at_devices()
+    checks = [*_python(), *_packages(), *_compute(), *_teacher(), *_machine(), *devices()]
     terminal = Terminal(json_to=json_to)
     columns = ("what", "state", "found", "to get it")
     terminal.table("doctor", columns, [tuple(asdict(check).values()) for check in checks])
@@ -115,6 +123,44 @@ def _machine() -> Iterator[Check]:
     ram = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     yield Check("memory", "ok", f"{ram:.1f} GB")
     yield Check("cores", "ok", str(_cores()))
+
+
+def _look_at_devices() -> Callable[[], Iterator[Check]]:
+    """Begin to look for what every device needs, all at once: they ask many other programs.
+
+    Returns:
+        What gives the rows, once the rest is done; a device that is late gets one that says so.
+    """
+    from kdc.export.devices import DEVICES
+
+    found: dict[str, list[Check]] = {name: [] for name in DEVICES}
+    looks = {name: Thread(target=_look, args=(name, found[name]), daemon=True) for name in DEVICES}
+    for look in looks.values():
+        look.start()
+
+    def rows() -> Iterator[Check]:
+        end = monotonic() + _PATIENCE
+        for name, look in looks.items():
+            look.join(max(0.0, end - monotonic()))
+            yield from list(found[name])
+            if look.is_alive():
+                told = f"did not answer in {_PATIENCE:.0f} s: a program that it needs hangs"
+                yield Check(f"device {name}", "optional", told)
+
+    return rows
+
+
+def _look(name: str, found: list[Check]) -> None:
+    from kdc.export.devices import DEVICES
+
+    try:
+        for need in DEVICES[name].needs():
+            state: Literal["ok", "optional"] = "ok" if need.there else "optional"
+            mend = "" if need.there else need.mend
+            found.append(Check(f"device {name}: {need.what}", state, need.found, mend))
+    except Exception as error:  # the doctor is what a user runs when something is broken
+        told = f"cannot be looked at: {type(error).__name__}: {error}"
+        found.append(Check(f"device {name}", "optional", told[:200]))
 
 
 def _cores() -> int:

@@ -16,7 +16,7 @@ INSTALL = "apt-get install adb"
 MOMENT = 30.0
 """Seconds for what takes a phone a moment; the slowest is adb starting its own server."""
 _SLOWEST = 1e6  # bytes a second, over the worst cable
-_MOST = 1 << 26  # bytes kept of what adb prints
+_MOST = 1 << 28  # bytes kept of what adb prints: a run of hours has millions of samples
 _MARK = "kdc-exit:"
 _LINE = re.compile(r"(\S+(?: \(\d+\)\S*)?)\s+(no permissions|\S+)(.*)")
 _SDKS = ("~/Android/Sdk", "~/Library/Android/sdk")
