@@ -63,10 +63,10 @@ def cached() -> Path:
 
 def is_there(folder: Path) -> bool:
     """Whether a folder holds `FILES`, every byte of them."""
-    return all(
-        (folder / name).is_file() and sha256(folder / name) == digest
-        for name, digest in FILES.items()
-    )
+    try:
+        return all(sha256(folder / name) == digest for name, digest in FILES.items())
+    except OSError:  # missing, or not ours to read
+        return False
 
 
 def find_npm() -> str | None:

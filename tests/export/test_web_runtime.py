@@ -12,7 +12,7 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from kdc.export import web_runtime as module
-from kdc.export.web_runtime import FILES, INTEGRITY, cached, web_runtime
+from kdc.export.web_runtime import FILES, INTEGRITY, cached, is_there, web_runtime
 
 CONTENT = {name: f"the file {name}".encode() * 99 for name in FILES}
 Offer = Callable[[dict[str, bytes]], bytes]
@@ -80,6 +80,13 @@ def test_a_damaged_cache_is_filled_again(offer: Offer) -> None:
         path.write_bytes(path.read_bytes()[:-1])
         assert web_runtime(Silent())
         assert path.read_bytes() == CONTENT[path.name]
+
+
+def test_a_cache_that_cannot_be_read_is_not_there(tmp_path: Path) -> None:
+    """`kdc doctor` looks at it too, and must not end on it."""
+    for name in FILES:
+        (tmp_path / name).mkdir()
+    assert not is_there(tmp_path) and not is_there(tmp_path / next(iter(FILES)) / "x")
 
 
 def test_another_package_is_refused_before_it_is_opened(offer: Offer, tmp_path: Path) -> None:
