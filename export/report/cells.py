@@ -1,5 +1,6 @@
 """Figures as they are printed: a number in the column's unit, or a dash."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kdc.compress.metrics import Score
@@ -29,7 +30,7 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     note: str = ""
     """What explains it, in a sentence."""
 

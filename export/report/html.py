@@ -71,10 +71,11 @@ def _tiles(report: Report) -> str:
     (model,) = report.models.values()
     found: list[tuple[str, str, str]] = []
     measured = [(one.score, f"{one.data}, on {one.device}") for one in report.quality]
-    for score, where in measured[:1] or [(model.shipped, "dev, from its manifest")]:
-        if score is not None:
-            cell = percent(score)
-            found.append((cell.text, "%", f"{score.metric} on {where} ({cell.small})"))
+    if not measured and model.shipped is not None:
+        measured = [(model.shipped, "dev, from its manifest")]
+    for score, where in measured[:1]:
+        cell = percent(score)
+        found.append((cell.text, "%", f"{score.metric} on {where} ({cell.small})"))
     if model.zip_bytes is not None:
         whole = f"zipped; {mb(model.size_bytes)} MB as it is"
         found.append((str(mb(model.zip_bytes)), "MB", whole))

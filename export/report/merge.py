@@ -56,10 +56,12 @@ class _Merged:
             moved = replace(run, source=places[run.source], model=names[run.model])
             _append(self.runs, moved)
         for pair in report.versus:
-            sides = {"model": names[pair.model], "against": names[pair.against]}
-            _append(self.versus, replace(pair, source=places[pair.source], **sides))
-        for one in report.quality:
-            _append(self.quality, replace(one, source=places[one.source], model=names[one.model]))
+            one, other = names[pair.model], names[pair.against]
+            turns = replace(pair, source=places[pair.source], model=one, against=other)
+            _append(self.versus, turns)
+        for found in report.quality:
+            judged = replace(found, source=places[found.source], model=names[found.model])
+            _append(self.quality, judged)
 
     def _source(self, source: Source) -> int:
         if source not in self.sources:

@@ -1,6 +1,9 @@
 """The picture of all models as a PNG, drawn by resvg with a font of its own."""
 
+from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 
 from kdc.compress.errors import KdcError
@@ -14,6 +17,7 @@ from kdc.export.report.tables import setting_words
 from kdc.export.report.tradeoff import side_by_side, tradeoff
 
 INSTALL = "pip install 'kdc[pictures]'"
+_RENDERER = "resvg_py"
 _FAMILY = "Roboto"
 _FONTS = ("Roboto-Regular.ttf", "Roboto-Medium.ttf")
 _ZOOM = 2.5  # pixels for each unit: two pictures side by side are 2,350 wide
@@ -21,10 +25,8 @@ _ZOOM = 2.5  # pixels for each unit: two pictures side by side are 2,350 wide
 
 def check_png() -> None:
     """Raise KdcError where what draws a PNG is not installed: before anything is measured."""
-    try:
-        import resvg_py  # noqa: F401
-    except ImportError as error:
-        raise KdcError(f"--png needs the package resvg-py, which is missing: {INSTALL}") from error
+    if find_spec(_RENDERER) is None:
+        raise KdcError(f"--png needs the package resvg-py, which is missing: {INSTALL}")
     missing = [font for font in _fonts() if not font.is_file()]
     if missing:
         raise KdcError(f"--png needs the package font-roboto, which is missing: {INSTALL}")
@@ -60,12 +62,10 @@ def draw(picture: str, system_fonts: bool = True) -> bytes:
     Raises:
         ValueError: it is no SVG.
     """
-    import resvg_py
-
     style = element("style", f"text{{font-family:{_FAMILY}}}{picture_style()}")
     opening, _, rest = picture.partition(">")
     named = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    data = resvg_py.svg_to_bytes(
+    data: bytes = import_module(_RENDERER).svg_to_bytes(
         svg_string=f"{named}>{style}{rest}",
         background=LIGHT["card"],
         zoom=_ZOOM,
@@ -79,7 +79,7 @@ def draw(picture: str, system_fonts: bool = True) -> bytes:
 
 def _fonts() -> list[Path]:
     try:
-        folder = files("font_roboto") / "files"
+        folder: Traversable = files("font_roboto") / "files"
     except ModuleNotFoundError:
-        return [Path(name) for name in _FONTS]
+        folder = Path()
     return [Path(str(folder / name)) for name in _FONTS]

@@ -90,7 +90,7 @@ def test_no_file_is_wrong_usage() -> None:
     assert _kdc().exit_code == 2
 
 
-@pytest.mark.parametrize("columns", [40, 80, 400])
+@pytest.mark.parametrize("columns", [46, 80, 400])
 def test_no_figure_is_broken_in_two_on_a_terminal(columns: int) -> None:
     """`12.` at the end of a line and `34` on the next are two figures to who reads them."""
     master, slave = pty.openpty()

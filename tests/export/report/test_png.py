@@ -1,7 +1,6 @@
-import builtins
 import struct
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,14 +34,7 @@ def test_words_are_drawn_on_a_machine_without_fonts() -> None:
 
 
 def test_a_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:  # noqa: ANN401
-        if name == "resvg_py":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(KdcError, match=r"resvg-py, .*: pip install 'kdc\[pictures\]'"):
         check_png()
 
