@@ -23,6 +23,9 @@ _SPARE = 1 << 24  # bytes to leave free: the runner writes what it measured
 _PATIENCE = 120.0  # seconds for a slow phone to read back what was pushed
 _PID = "pid"  # a file with the number of the process that runs here
 _ALARM = "alarm"  # a file with the number of the process that sleeps until this is to be removed
+# from 1.29 ONNX Runtime's Linux builds tell Microsoft which models are opened, unless told not to;
+# what it notes for that would stay behind in Android's TMPDIR
+_SETTINGS = "export ORT_DISABLE_TELEMETRY=1 TMPDIR"
 _OLD = f"find {HOME} -maxdepth 1 -type d -mtime"
 _REMOVE = "-exec rm -rf {} +"
 # what runs left whose phone was restarted, and runners that nobody used for a month
@@ -68,7 +71,7 @@ class Folder:
             Its exit code, what it printed, and the last of what it said beside that.
         """
         # `exec`: the program takes over the number of the shell that noted it
-        started = quote(f"echo $$ >{_PID}; exec {join(command)}")
+        started = quote(f"echo $$ >{_PID}; {_SETTINGS}={self.path}; exec {join(command)}")
         steps = f"sh -c {started} >out 2>err </dev/null; code=$?; rm -f {_PID}; cat out; exit $code"
         done = self.bridge.shell(f"cd {self.path} && {{ {steps}; }}", seconds)
         if done.code == 0:

@@ -8,7 +8,6 @@ what fails; every call is a line of `calls`.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -92,9 +91,6 @@ def shell(command: str) -> int:
     """Run a command as the phone's shell would, in the phone's folder instead of at the root."""
     for place in ("/data/local/tmp", "/sys/class/thermal"):
         command = command.replace(place, f"{ROOT}{place}")
-    loader = next(iter(re.findall(r"exec (\S*/ld-linux-aarch64\.so\.1)", command)), None)
-    if loader:  # this machine is no phone
-        command = command.replace(loader, f"{PHONE['emulator']} {loader}", 1)
     old = PHONE.get("old")  # one terminal for all that is printed, and a terminal's line ends
     done = subprocess.run(
         ["/bin/sh", "-c", command],
