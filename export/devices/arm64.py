@@ -6,6 +6,9 @@ of a run, a proxy of its work. On a real core two programs with as many of them 
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +20,13 @@ from kdc.export.devices.aarch64.emulator import emulate
 from kdc.export.devices.aarch64.job_file import Report, RunnerError, RunnerJob, Text, drawn_texts
 from kdc.export.devices.device import Device, Need
 from kdc.export.jobs import Answers, Asked, Job, Reading
+from kdc.export.machine import cores
 from kdc.export.model_file import ORT, read_model_file
 from kdc.export.options import SessionOptions
 
 _TEXTS = 15  # of a job; counts grow evenly with the length, so that these few show all
 _LEAST = 3  # runs, to show how little they scatter
+_SHARE = 16  # texts that one emulator at least is started for
 _START, _EACH = 300.0, 60.0  # seconds to wait: to open a model, and for each text of the largest
 
 
@@ -58,17 +63,21 @@ def measure(job: Job, address: str = "") -> Reading:
 def turns(jobs: Sequence[Job], address: str = "") -> list[Reading]:
     """Count the runs of several models on the lengths of the first job.
 
-    A count does not drift with the machine's temper, so one model is counted after the other.
+    What else this machine does is not in a count, so that models are counted side by side.
 
     Raises:
         KdcError: as `measure`.
     """
-    shared = {"lengths": jobs[0].lengths, "seed": jobs[0].seed, "runs": jobs[0].runs}
-    return [measure(Job(**{**vars(job), **shared}), address) for job in jobs]
+    first = jobs[0]
+    alike = [replace(job, lengths=first.lengths, seed=first.seed, runs=first.runs) for job in jobs]
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(lambda job: measure(job, address), alike))
 
 
 def answer(asked: Asked, address: str = "") -> Answers:
-    """Answer texts as ONNX Runtime does on that core.
+    """Answer texts as ONNX Runtime does on that core, each alone.
+
+    An emulated core is slow, so that all of this machine's share the texts.
 
     Raises:
         KdcError: an unknown core, something missing, a model that is refused, crashes, is killed
@@ -77,12 +86,23 @@ def answer(asked: Asked, address: str = "") -> Answers:
     texts = list(zip(asked.tokens, asked.types, strict=True))
     if not texts:
         raise KdcError(f"there is no text to run {asked.model} on")
-    report, _ = _ask("answer", asked, texts, address)
-    logits = [[value for value in row if value is not None] for row in report.logits]
-    for number, (kept, row) in enumerate(zip(logits, report.logits, strict=True), 1):
+    parts = _parts(texts, max(1, cores() // asked.threads))
+    with ThreadPoolExecutor(len(parts)) as pool:
+        asking = [pool.submit(_ask, "answer", asked, part, address) for part in parts]
+        reports = [future.result()[0] for future in asking]
+    rows = [row for report in reports for row in report.logits]
+    logits = [[value for value in row if value is not None] for row in rows]
+    for number, (kept, row) in enumerate(zip(logits, rows, strict=True), 1):
         if len(kept) < len(row):
             raise KdcError(f"{asked.model} answers text {number} with no number: export it again")
-    return Answers(logits, report.onnxruntime, _where(address))
+    return Answers(logits, reports[0].onnxruntime, _where(address))
+
+
+def _parts(texts: list[Text], most: int) -> list[list[Text]]:
+    """Split texts in order among emulators, where there are enough of them to pay for a start."""
+    count = max(1, min(most, len(texts) // _SHARE))
+    ends = [len(texts) * part // count for part in range(count + 1)]
+    return [texts[start:end] for start, end in pairwise(ends)]
 
 
 def needs() -> Iterator[Need]:
@@ -93,10 +113,20 @@ def needs() -> Iterator[Need]:
     cross = compilers.cross_compiler()
     told = cross.version if cross else "no compiler for arm64"
     yield Need("compiler", cross is not None, told, "" if cross else compilers.GET_CROSS)
-    own = compilers.own_compiler()
-    told = own.version if own else "none for this machine, so instructions cannot be counted"
-    yield Need("counter", own is not None, told, "" if own else compilers.GET_OWN)
     yield _libraries()
+    yield _counter(found)
+
+
+def _counter(found: emulator.Emulator | None) -> Need:
+    """Look for what counts instructions; answers do without it."""
+    own = compilers.own_compiler()
+    if own is None:
+        told = "no compiler for this machine, so instructions cannot be counted"
+        return Need("counter", False, told, compilers.GET_OWN)
+    if found and not emulator.loads_plugins(found):
+        told = f"QEMU {found.version} loads no plugins, so instructions cannot be counted"
+        return Need("counter", False, told, emulator.GET_PLUGINS)
+    return Need("counter", True, f"a plugin by {own.version}")
 
 
 def _libraries() -> Need:

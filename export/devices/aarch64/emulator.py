@@ -3,8 +3,8 @@
 import hashlib
 import re
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,18 @@ from kdc.export.devices.aarch64.cache import cache_folder
 from kdc.export.devices.aarch64.compilers import GET_OWN, own_compiler
 from kdc.export.devices.aarch64.cores import write_system
 from kdc.export.devices.aarch64.job_file import Report, RunnerError, RunnerJob, read_answer
+from kdc.export.fate import fate, out_of_memory_kills
 
 GET = "apt-get install qemu-user"
+GET_PLUGINS = "a QEMU that is linked dynamically, such as Debian 12's qemu-user"
 _NAMES = ("qemu-aarch64", "qemu-aarch64-static")
 _MOST = 1 << 28  # bytes of an answer
+# the emulator takes the place of a Python that has given itself its limits
+_CONFINED = [
+    *(sys.executable, "-P", "-c"),
+    "import os, sys; from kdc.export.process_memory import confine; confine(); "
+    "os.execv(sys.argv[1], sys.argv[1:])",
+]
 _SOURCE = Path(__file__).with_name("count.c")
 
 
@@ -42,11 +50,24 @@ def find_emulator() -> Emulator | None:
     if path is None:
         return None
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+        said = subprocess.run(
+            [path, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"version (\d+[0-9.]*)", said.stdout)
     return Emulator(path, found[1] if found else "of unknown version")
+
+
+def loads_plugins(emulator: Emulator) -> bool:
+    """Whether it can be given the plugin that counts; one that is linked statically cannot."""
+    try:
+        said = subprocess.run(
+            [emulator.path, "--help"], capture_output=True, timeout=20, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"-plugin" in said.stdout
 
 
 def emulate(job: RunnerJob, core: str, seconds: float) -> tuple[Report, list[int]]:
@@ -75,15 +96,19 @@ def emulate(job: RunnerJob, core: str, seconds: float) -> tuple[Report, list[int
         if plugin:
             options += ["-plugin", f"file={_quoted(plugin)},out={_quoted(marks)}"]
         words = [emulator.path, *options, *start_command(str(bundle), str(folder / "job"))]
-        ended, told = _run(words, folder, seconds)
-        if plugin and not marks.exists():
-            raise KdcError(_no_plugins(emulator))
-        report = _read(ended, told, job)
+        try:
+            (report,) = read_answer(_run(words, folder, seconds), job)
+        except RunnerError as error:
+            if plugin and not marks.exists():  # which the plugin makes before anything else
+                raise KdcError(_no_plugins(emulator)) from error
+            raise
         return report, _instructions(marks, len(job.texts)) if plugin else []
 
 
 def _counter(emulator: Emulator) -> Path:
     """Return the plugin that counts, built at the first call and kept in the user's cache."""
+    if not loads_plugins(emulator):
+        raise KdcError(_no_plugins(emulator))
     compiler = own_compiler()
     if compiler is None:
         raise KdcError(f"there is no compiler for the plugin that counts: run: {GET_OWN}")
@@ -103,39 +128,29 @@ def _quoted(path: Path) -> str:
     return str(path).replace(",", ",,")  # a comma begins the next of QEMU's options
 
 
-def _run(
-    words: list[str], folder: Path, seconds: float
-) -> tuple[subprocess.CompletedProcess[bytes], Path]:
-    """Run the emulator in a folder; what it prints goes to a file there, however much it is."""
-    told = folder / "told"
-    with told.open("wb") as out:
+def _run(words: list[str], folder: Path, seconds: float) -> str:
+    """Run the emulator in a folder, and return what it printed."""
+    printed, kills = folder / "printed", out_of_memory_kills()
+    with printed.open("wb") as out:  # however much it is
         try:
             ended = subprocess.run(
-                words,
+                [*_CONFINED, *words],
                 cwd=folder,  # where a crash leaves its core
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
                 timeout=seconds,
             )
         except subprocess.TimeoutExpired as error:
             raise RunnerError(f"it gave no answer in {seconds:.0f} s and was stopped") from error
-    return ended, told
-
-
-def _read(ended: subprocess.CompletedProcess[bytes], told: Path, job: RunnerJob) -> Report:
-    if ended.returncode == -signal.SIGKILL:
-        raise RunnerError("its process was killed (SIGKILL), most often because memory ran out")
-    if ended.returncode < 0:
-        name = signal.Signals(-ended.returncode).name
-        raise RunnerError(f"ONNX Runtime crashed ({name}), so it cannot run this file there")
-    if told.stat().st_size > _MOST:
+    size = printed.stat().st_size
+    if ended.returncode < 0 or not size:
+        raise RunnerError(f"its process {fate(ended, kills)}")
+    if size > _MOST:
         raise RunnerError("what the runner answered is damaged")
-    text = told.read_text(encoding="utf-8", errors="replace")
-    if not text:
-        lines = ended.stderr.decode(errors="replace").splitlines() or ["it said nothing"]
-        raise RunnerError(f"it ended with exit code {ended.returncode} ({lines[-1][:200]})")
-    return read_answer(text, job)[0]
+    return printed.read_text(encoding="utf-8", errors="replace")
 
 
 def _instructions(marks: Path, texts: int) -> list[int]:
@@ -150,5 +165,5 @@ def _instructions(marks: Path, texts: int) -> list[int]:
 def _no_plugins(emulator: Emulator) -> str:
     return (
         f"QEMU {emulator.version} ({emulator.path}) loads no plugins, so it cannot count "
-        "instructions: use one that is linked dynamically; accuracy can be had with this one"
+        f"instructions: use {GET_PLUGINS}; accuracy can be had with this one"
     )

@@ -23,6 +23,7 @@ emulator to see.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -36,6 +37,7 @@ from kdc.export.options import SessionOptions
 Text = tuple[list[int], list[int]]
 """Token ids and token types of one text."""
 MOST_MODELS, MOST_TOKENS = 16, 65_536
+_NOISE = re.compile(r".*Status Message: |\S*/onnxruntime_src/\S+:\d+ .*?\) ", re.DOTALL)
 _LEVELS = {"disable": 0, "basic": 1, "extended": 2, "all": 99}
 _FRESH_TEXTS = 64  # so that the rows of the word table are not all in the caches
 _WARM_UP = 10  # runs, or one of each length where there are more
@@ -160,11 +162,10 @@ def read_answer(text: str, job: RunnerJob) -> list[Report]:
 
 
 def plain(reason: str) -> str:
-    """Return the sentence of an error of ONNX Runtime without its codes and on one line."""
-    sentence = reason.rpartition("Status Message: ")[2]
-    return " ".join("".join(c if c.isprintable() else " " for c in sentence).split())[:200].rstrip(
-        "."
-    )
+    """Return an error of ONNX Runtime without its codes and places in its source, on one line."""
+    sentence = _NOISE.sub("", reason[:4096])
+    printable = "".join(letter if letter.isprintable() else " " for letter in sentence)
+    return " ".join(printable.split())[:200].rstrip(".")
 
 
 def _model_lines(path: str, options: SessionOptions) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.export.devices.aarch64 import emulator
+from kdc.export.devices.aarch64.compilers import own_compiler
 from kdc.export.devices.aarch64.emulator import Emulator, emulate, find_emulator
 from kdc.export.devices.aarch64.job_file import RunnerError, RunnerJob
 from kdc.export.options import DEFAULT
@@ -116,11 +117,11 @@ def test_an_emulator_without_plugins_cannot_count(qemu: FakeQemu) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ("kill -SEGV $$", r"ONNX Runtime crashed \(SIGSEGV\)"),
-        ("kill -KILL $$", "was killed .* memory ran out"),
+        ("kill -SEGV $$", r"its process crashed \(SIGSEGV\)"),
+        ("kill -KILL $$", "its process was killed .* memory ran out"),
         ("sleep 60", "it gave no answer in 1 s and was stopped"),
-        ("echo lost >&2; exit 5", r"it ended with exit code 5 \(lost\)"),
-        ("exit 5", r"it ended with exit code 5 \(it said nothing\)"),
+        ("echo lost >&2; exit 5", r"its process ended with exit code 5 \(lost\)"),
+        ("exit 5", r"its process ended with exit code 5 \(it said nothing\)"),
         ("echo hello", "what the runner answered is damaged"),
         ("head -c 1000 /dev/zero", "what the runner answered is damaged"),
         ('echo \'{"error": "it takes foo"}\'; exit 3', "it takes foo"),
@@ -139,9 +140,33 @@ def test_an_endless_answer_is_not_read(qemu: FakeQemu, monkeypatch: pytest.Monke
         emulate(ANSWER, "cortex-a53", 9)
 
 
-def test_a_machine_without_a_compiler_cannot_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_without_a_compiler_cannot_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "loads_plugins", lambda _: True)
     monkeypatch.setattr(emulator, "own_compiler", lambda: None)
     with pytest.raises(KdcError, match="no compiler for the plugin that counts: run: apt-get"):
         emulator._counter(Emulator("/usr/bin/qemu-aarch64", "7.2.22"))
+
+
+def test_the_counter_is_built_for_the_emulators_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU refuses a plugin for another interface than its own, which changed with QEMU 9."""
+    compiler = own_compiler()
+    if compiler is None:
+        pytest.skip("no C compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(emulator, "loads_plugins", lambda _: True)
+    old, new = (emulator._counter(Emulator("/q", version)) for version in ("8.2.1", "10.0.2"))
+    assert b"tb_exec_inline_per_vcpu" in new.read_bytes() and old != new
+    assert b"tb_exec_inline" in old.read_bytes() and b"per_vcpu" not in old.read_bytes()
+    assert emulator._counter(Emulator("/q", "8.0")) == old
+
+
+def test_a_static_emulator_is_known_by_its_options(qemu: FakeQemu) -> None:
+    found = find_emulator()
+    assert found is not None
+    qemu.does('echo "-plugin  QEMU_PLUGIN  [file=]<file>"')
+    assert emulator.loads_plugins(found)
+    qemu.does('echo "-strace  QEMU_STRACE"')
+    assert not emulator.loads_plugins(found)
+    assert not emulator.loads_plugins(Emulator("/nowhere", "7"))

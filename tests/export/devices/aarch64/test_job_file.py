@@ -160,4 +160,8 @@ def test_a_reason_is_one_short_line() -> None:
     """ONNX Runtime's speak of nodes and of its own source; a hostile one drives the terminal."""
     said = "Non-zero status code returned while running X. Status Message: idx=9\x1b[2J\nbad."
     assert plain(said) == "idx=9 [2J bad"
+    said = (
+        "/onnxruntime_src/core/bfc_arena.cc:360 void* Arena::Alloc(size_t, bool) Failed to allocate"
+    )
+    assert plain(said) == "Failed to allocate"
     assert len(plain("x" * 9999)) == 200
