@@ -9,7 +9,7 @@ import numpy as np
 
 from kdc.cli.console import Terminal
 from kdc.cli.phone_answers import tokenised
-from kdc.cli.relatives import find_student, find_teacher
+from kdc.cli.relatives import find_student, find_teacher, is_student
 from kdc.cli.table import load_table
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.errors import KdcError
@@ -20,6 +20,7 @@ from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
 from kdc.export.parity import spread
+from kdc.export.phone_model import Phone
 from kdc.export.quality import HOST, Rows, answers, judge
 from kdc.export.subject import Subject, find_subject
 
@@ -35,7 +36,7 @@ class Judging:
     rows: int | None = None
     """Most rows, evenly spread; None for all."""
     student: Path | None = None
-    """A student folder; None for the one beside the phone folder that it was exported from."""
+    """A student folder; None for the one beside a phone folder that it was exported from."""
     teacher: str | None = None
     """A model to compare with as well; None for the student's own, where it lies ready."""
     device: str = HOST
@@ -61,19 +62,20 @@ def measure_quality(
     """
     if asked.rows is not None and asked.rows < 1:
         raise KdcError(f"--rows {asked.rows}: give a whole number from 1")
+    subjects = [find_subject(path) for path in dict.fromkeys(models)]  # all, before any answers
     columns = {name: asked.columns.get(name) for name in ("text", "pair", "label")}
-    dev = asked.columns.get("dev")
-    table = load_table(terminal, asked.data, dev, asked.seed, **columns)
-    judge_ = _Judge(asked, table, terminal)
-    found = (judge_.entry(find_subject(path)) for path in dict.fromkeys(models))
+    table = load_table(terminal, asked.data, asked.columns.get("dev"), asked.seed, **columns)
+    bench = _Judge(asked, table, len(subjects) == 1, terminal)
+    found = [bench.entry(subject) for subject in subjects]
     return [entry for entry in found if entry is not None]
 
 
 class _Judge:
     """The rows, and the answers of students and teachers, each of which is run once."""
 
-    def __init__(self, asked: Judging, table: Dataset, terminal: Terminal) -> None:
+    def __init__(self, asked: Judging, table: Dataset, alone: bool, terminal: Terminal) -> None:
         self.asked = asked
+        self.alone = alone
         self.table = table
         self.terminal = terminal
         rows = chosen_rows(table, asked.split)
@@ -123,7 +125,7 @@ class _Judge:
     def _relatives(self, subject: Subject, task: Task) -> dict[str, Array]:
         """Return the answers of the student and the teacher, where there are any."""
         phone, asked = subject.phone, self.asked
-        student = asked.student or (None if phone is None else find_student(phone))
+        student = self._student(phone)
         teacher: str | Path | None = asked.teacher
         if teacher is None and student is not None:
             teacher = find_teacher(student, self.terminal)
@@ -133,6 +135,16 @@ class _Judge:
             for who, model in named.items()
             if model is not None
         }
+
+    def _student(self, phone: Phone | None) -> Path | None:
+        """Return the student that a model was exported from, else the one that the user names.
+
+        Of several models that one is only of use to those that were exported from it.
+        """
+        named = self.asked.student
+        if named is not None and (self.alone or (phone is not None and is_student(named, phone))):
+            return named
+        return None if phone is None else find_student(phone)
 
     def _answered(self, name: str, task: Task) -> Array:
         if name not in self._answers:

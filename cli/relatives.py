@@ -17,13 +17,16 @@ _MOST = 200  # folders that are looked at
 
 def find_student(phone: Phone) -> Path | None:
     """Find the folder beside a phone folder that it was exported from; None where there is none."""
-    parent = phone.manifest.get("parent")
-    wanted = parent.get("student") if isinstance(parent, dict) else None
     beside = phone.folder.resolve().parent
-    for manifest in sorted(beside.glob(f"*/{MANIFEST}"))[:_MOST]:
-        if sha256(manifest) == wanted:
-            return manifest.parent
-    return None
+    folders = (manifest.parent for manifest in sorted(beside.glob(f"*/{MANIFEST}"))[:_MOST])
+    return next((folder for folder in folders if is_student(folder, phone)), None)
+
+
+def is_student(folder: Path, phone: Phone) -> bool:
+    """Whether a phone folder was exported from a student folder, by the digest that it names."""
+    parent, manifest = phone.manifest.get("parent"), folder / MANIFEST
+    wanted = parent.get("student") if isinstance(parent, dict) else None
+    return manifest.is_file() and sha256(manifest) == wanted
 
 
 def find_teacher(student: Path, progress: Progress) -> Path | None:

@@ -68,8 +68,22 @@ def drift_table(report: Report) -> Table:
     return Table("long runs", columns, rows, "p50 at the start and at the end; above 1: it slowed")
 
 
+def ledgers_table(report: Report) -> Table:
+    """Return where the bytes of every phone folder are, side by side."""
+    ledgers = {model.name: model.ledger for model in report.models.values() if model.ledger}
+    about = {part.name: part.about for ledger in ledgers.values() for part in ledger}
+    found = [{part.name: part.bytes for part in ledger} for ledger in ledgers.values()]
+    rows = [
+        (Cell(name), *(mb(one.get(name)) for one in found), Cell(words))
+        for name, words in about.items()
+    ]
+    wholes = [mb(sum(one.values())) for one in found]
+    rows.append((Cell("all", strong=True), *wholes, Cell("the phone folder")))
+    return Table("where the bytes are", ("part", *(f"{name}, MB" for name in ledgers), ""), rows)
+
+
 def ledger_table(report: Report, name: str) -> Table:
-    """Return where the bytes of a model's phone folder are."""
+    """Return where the bytes of a model's phone folder are, zipped too."""
     parts = report.models[name].ledger
     rows = [
         (Cell(part.name), mb(part.bytes), mb(part.zip_bytes), Cell(part.about)) for part in parts

@@ -105,4 +105,4 @@ def _stack(bars: list[Bar], title: str) -> Stack | None:
     parts = list(dict.fromkeys(name for bar in bars for name in bar.parts))
     coloured = [name for name in parts if name not in _GREY]
     legend = {name: _GREY.get(name) or f"s{coloured.index(name) % SERIES}" for name in parts}
-    return Stack(Figure(title, stacked(bars, legend, title)), legend)
+    return Stack(Figure("", stacked(bars, legend, title)), legend)

@@ -21,7 +21,7 @@ from kdc.export.report.style import page_style
 from kdc.export.report.tradeoff import tradeoff
 
 _FLIPS, _FEW = 20, 5  # shown of each comparison, of one and of several
-_MOST = 4  # settings drawn, ledgers written out
+_MOST = 4  # settings drawn
 # no script, no picture, no font: what a name might smuggle in would still do nothing
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -156,11 +156,10 @@ def _ledger(report: Report) -> str:
     if stack is None:
         return ""
     owners = [name for name, model in report.models.items() if model.ledger]
-    parts = [markup.stacked(stack)]
-    for name in owners[:_MOST]:
-        table = detail_tables.ledger_table(report, name)
-        parts += [markup.heading(table.title), markup.shown(table)]
-    return markup.section("Where the bytes are", *parts)
+    table = detail_tables.ledgers_table(report)
+    if len(owners) == 1:
+        table = detail_tables.ledger_table(report, owners[0])
+    return markup.section("Where the bytes are", markup.stacked(stack), markup.shown(table))
 
 
 def _memory(report: Report) -> str:

@@ -27,11 +27,14 @@ def ratios(pairs: Sequence[Versus]) -> Picture | None:
         return None
     scale = fitting([*ends, 1.0], _LEFT, WIDTH - 8)
     bottom = _TOP + _ROW * len(shown)
+    several = len({pair.device for pair in shown}) > 1
     body = [bottom_axis(scale, _TOP, bottom, "times as fast (1: no difference)")]
     body.append(line(scale(1.0), _TOP, scale(1.0), bottom, "one"))
     for index, pair in enumerate(shown):
         top = _TOP + _ROW * index
-        words = f"{pair.model} against {pair.against}"
+        length = "natural" if pair.length == "natural" else f"{pair.length} tokens"
+        device = f"{pair.device}, " if several else ""
+        words = f"{pair.model} against {pair.against}, {device}{length}"
         body.append(label(_LEFT, top + 14, words, "name"))
         body.append(label(WIDTH - 8, top + 14, f"{pair.ratio:.3g}", "faint", "end"))
         body.append(_mark(scale, pair.aa_ratio, pair.aa_interval, top + 37, "control"))

@@ -76,7 +76,8 @@ def fitting(
         spread = (high / low) ** margin
         return Scale(low / spread, high * spread, start, end, log=True)
     room = (high - low) * margin or abs(high) * 0.2 or 1.0
-    return Scale(0.0 if zero else low - room, high + room, start, end)
+    least = low - room if low < 0 else max(0.0, low - room)
+    return Scale(0.0 if zero else least, high + room, start, end)
 
 
 def element(name: str, content: str = "", **attributes: object) -> str:

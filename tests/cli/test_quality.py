@@ -122,6 +122,21 @@ def test_student_and_teacher_are_those_of_the_digests(walk: Path, tmp_path: Path
     assert find_student(phone) is None
 
 
+def test_a_named_student_is_compared_only_with_its_own_files(
+    walk: Path, bench: Callable[..., Any], tmp_path: Path
+) -> None:
+    """`--student a --vs b.onnx` would compare b with a model that it never came from."""
+    shutil.copytree(walk / "phone", tmp_path / "far" / "phone")
+    far = str(tmp_path / "far" / "phone")
+    alone = bench(far, "--data", "table", "--rows", "9", "--student", "teacher")["quality"]
+    assert set(alone[0]["against"]) == {"student"}
+    words = ("--data", "table", "--rows", "9", "--student")
+    several = bench("phone", far, *words, "student")["quality"]
+    assert [set(one["against"]) for one in several] == [{"student", "teacher"}] * 2
+    other = bench("phone", far, *words, "teacher")["quality"]
+    assert [set(one["against"]) for one in other] == [{"student", "teacher"}, set()]
+
+
 @pytest.mark.parametrize("text", ["", "[run", "[run]\nteacher = 3\n", "run = 5\n"])
 def test_a_recipe_that_names_no_teacher_finds_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(text)

@@ -2,6 +2,7 @@ from kdc.export.report.cells import Table
 from kdc.export.report.detail_tables import (
     drift_table,
     ledger_table,
+    ledgers_table,
     memory_table,
     versus_table,
 )
@@ -153,6 +154,9 @@ def test_memory_drift_and_bytes_have_their_units() -> None:
     assert _row(drift_table(report))["last / first"] == "1.100 (1.050 to 1.150)"
     bytes_ = ledger_table(report, "small/phone")
     assert [str(row[1]) for row in bytes_.rows] == ["2.40", "1.60", "4.00"]
+    both = ledgers_table(report)
+    assert both.columns == ("part", "small/phone, MB", "large/phone, MB", "")
+    assert [str(row[2]) for row in both.rows] == ["7.20", "4.80", "12.00"]
 
 
 def test_sources_and_models_can_be_traced() -> None:
