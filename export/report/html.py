@@ -101,7 +101,7 @@ def _tradeoff(report: Report) -> str:
     parts = [markup.shown(table), markup.note(table.note.replace("*", "★", 1))]
     for setting in found:
         if len(setting.points) > 1:
-            words = f"{setting.device}, {length_words(setting.length)}"
+            words = f"{tables.place_words(setting, found)}, {length_words(setting.length)}"
             pictures = [Figure("", picture) for picture in tradeoff(setting)]
             parts += [markup.heading(words), markup.grid(pictures)]
     words = "filled: no other model is as good in size, latency and score and better in one of "

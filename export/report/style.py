@@ -95,9 +95,10 @@ svg{display:block;width:100%;height:auto;font-family:inherit}
 .wide{overflow-x:auto;border:1px solid var(--line);border-radius:12px;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:7px 11px;text-align:left;vertical-align:top;border-top:1px solid var(--line)}
-thead th{border-top:0;color:var(--faint);font-weight:500;font-size:13px;white-space:nowrap;
+thead th{border-top:0;color:var(--faint);font-weight:500;font-size:13px;line-height:1.3;
 vertical-align:bottom}
-td.n,th.n{text-align:right;white-space:nowrap}
+td.n,th.n{text-align:right}
+td.n{white-space:nowrap}
 td small{display:block;color:var(--faint);font-size:12px;white-space:nowrap}
 td.name{overflow-wrap:anywhere;min-width:7em}
 .wide+h3,.wide+.wide{margin-top:22px}.wide+.grid2,.grid2+.wide,.note+.grid2{margin-top:16px}

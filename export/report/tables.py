@@ -114,7 +114,8 @@ def pareto_table(report: Report, found: Sequence[Setting]) -> Table:
     others = [{point.model: point for point in setting.points} for setting in found]
     size = "zipped MB" if main.zipped else "size MB"
     rows = []
-    for name in sorted(report.models, key=lambda name: points[name].bytes if name in points else 0):
+    known = sorted(points, key=lambda name: points[name].bytes)
+    for name in [*known, *(name for name in report.models if name not in points)]:
         point, model = points.get(name), report.models[name]
         best = point is not None and point.front
         bytes_ = model.zip_bytes if main.zipped else model.size_bytes
@@ -125,7 +126,7 @@ def pareto_table(report: Report, found: Sequence[Setting]) -> Table:
         head = (Cell("*" if best else "", strong=best), Cell(name, strong=best))
         rows.append((*head, score, mb(bytes_), *latencies))
     metric = next((point.score.metric for point in main.points if point.score), "score")
-    columns = ("", "model", f"{metric} %", size, *map(_column, found))
+    columns = ("", "model", f"{metric} %", size, *(_column(setting, found) for setting in found))
     return Table("size, latency and score", columns, rows, _explained(main)).trimmed()
 
 
@@ -147,11 +148,19 @@ def setting_words(setting: Setting) -> str:
     return "; ".join(word for word in words if word)
 
 
-def _column(setting: Setting) -> str:
+def place_words(setting: Setting, found: Sequence[Setting]) -> str:
+    """Say on what device, and on which machine where others are the same device too."""
+    alike = [one for one in found if (one.device, one.length) == (setting.device, setting.length)]
+    machines, threads = {one.machine for one in alike}, {one.threads for one in alike}
+    words = [setting.device, *([setting.machine] if len(machines) > 1 else [])]
+    told = threads != {1}
+    return ", ".join([*words, *([plural(setting.threads, "thread")] if told else [])])
+
+
+def _column(setting: Setting, found: Sequence[Setting]) -> str:
     unit = "M instructions" if setting.clock == "instructions" else "ms"
     tokens = "natural" if setting.length == "natural" else f"{setting.length} tokens"
-    threads = "" if setting.threads == 1 else f", {setting.threads} threads"
-    return f"{setting.device}, {tokens}{threads}, {unit}"
+    return f"{place_words(setting, found)}, {tokens}, {unit}"
 
 
 def _latency(setting: Setting, point: Point | None) -> Cell:

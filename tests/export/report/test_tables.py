@@ -147,6 +147,16 @@ def test_the_front_is_marked_and_every_setting_has_a_column() -> None:
     assert "size, latency and score (host, natural lengths, 1 thread)" in table.note
 
 
+def test_one_device_on_two_machines_has_two_columns_with_their_names() -> None:
+    """Two columns called `host` would be two figures for one thing."""
+    sources = [{"machine": {"cpu": "One"}}, {"machine": {"cpu": "Other"}}]
+    runs = [run("a", 1.0), run("b", 1.0), run("b", 2.0, source=1), run("c", 1.0, source=1)]
+    report = _one(runs=runs, sources=sources)
+    table = pareto_table(report, settings(report))
+    assert table.columns[-2:] == ("host, One, natural, ms", "host, Other, natural, ms")
+    assert [str(row[1]) for row in table.rows] == ["a", "b", "c"]
+
+
 def test_memory_drift_and_bytes_have_their_units() -> None:
     report = read_document(document(), "it")
     assert _row(memory_table(report))["weights MB"] == "4.00"
