@@ -1,4 +1,4 @@
-# Five verbs, and the tests once more on an older transformers; `make` prints them.
+# Five verbs, the tests that want a browser, and the tests on an older transformers; `make` prints them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PYTEST := pytest -q -n 2
 QUICK := -m 'not slow and not gpu and not device'
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-457 check fix demo
+.PHONY: help install test test-web test-457 check fix demo
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ install: $(VENV)/.installed ## Make .venv with kdc, its tools and the offline te
 
 test: check ## Run check, then every test that needs no phone, no GPU and no patience
 	OMP_NUM_THREADS=1 $(BIN)/$(PYTEST) $(QUICK)
+
+test-web: install ## Run the tests that need a browser; they skip, with the reason, where there is none
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m device tests/export/devices/test_web.py tests/export/report
 
 test-457: $(VENV_457)/.installed ## Run the tests again on transformers 4.57 with the optimum exporter
 	OMP_NUM_THREADS=1 $(VENV_457)/bin/$(PYTEST) $(QUICK)
@@ -32,6 +35,7 @@ fix: install ## Repair lint and formatting, write docs/commands.md and the file 
 	$(BIN)/ruff format
 	$(BIN)/python -m kdc.cli.reference docs/commands.md
 	$(BIN)/python docs/filetree.py
+	$(BIN)/python docs/results.py
 
 demo: install ## The whole walk in an empty ./demo: distil, export, measure, bundle
 	rm -rf demo && mkdir demo
