@@ -139,7 +139,7 @@ def _run(
             folder.put({**files, "job": Path(file.name)})
         before = describe_warmth(bridge)
         reports = _reports(folder, _command(runner, kept), job, models)
-        where = {**phone.about, "before": before, "after": describe_warmth(bridge)}
+        where = {**phone.where, "before": before, "after": describe_warmth(bridge)}
     return _Told(reports, where)
 
 

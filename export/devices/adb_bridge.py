@@ -163,8 +163,8 @@ def attached(adb: str, seconds: float = MOMENT) -> list[Attached]:
     done = run_adb([adb, "devices", "-l"], seconds)
     _, heading, table = done.out.partition("List of devices attached")
     if not heading:
-        said = (f"{done.err}\n{done.out}".split("\n") or [""])[0] or f"exit code {done.code}"
-        raise KdcError(f"{adb} does not list devices ({said[:200]}): run `adb kill-server`")
+        said = f"{done.out}\n{done.err}".strip().splitlines() or [f"exit code {done.code}"]
+        raise KdcError(f"{adb} does not list devices ({said[-1][:200]}): run `adb kill-server`")
     return list(_read(table))
 
 

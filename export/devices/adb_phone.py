@@ -35,6 +35,11 @@ class Phone:
     about: dict[str, str]
     """Its maker, model, Android version, chip and board, as far as it tells them."""
 
+    @property
+    def where(self) -> dict[str, Any]:
+        """What a report says of it."""
+        return self.about if self.cores is None else {**self.about, "cores": self.cores}
+
     def check(self, serial: str, threads: int) -> None:
         """Refuse what it cannot do.
 

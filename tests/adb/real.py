@@ -136,7 +136,7 @@ def real_phone(folder: Path, core: str = "cortex-a76") -> Iterator[RealPhone]:
         sandbox = subprocess.Popen(words, env=variables, stdout=log, stderr=log)
     adb, phone = folder / "host/adb", RealPhone(folder)
     enter = f"nsenter -t {sandbox.pid} -U -n --preserve-credentials {shutil.which('adb')}"
-    settings = f"HOME={folder}/home ANDROID_ADB_SERVER_PORT=5556"
+    settings = f"HOME={folder}/home TMPDIR={folder}/home ANDROID_ADB_SERVER_PORT=5556"
     adb.write_text(f'#!/bin/sh\n{settings} exec {enter} "$@"\n')
     adb.chmod(0o755)
     try:
