@@ -4,10 +4,14 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kdc.export.jobs import Job
+from tests.onnx_model import make_model
 
 SERIAL = "R58M12ABCDE"
 HERE = Path(__file__).parent
@@ -77,6 +81,15 @@ class FakePhone:
         path = self.folder / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    def pushed(self) -> list[str]:
+        """Return the names of the files that were pushed, in order."""
+        return [call[2].rpartition("/")[2] for call in self.calls() if call[0] == "push"]
+
+    def runner(self) -> Path:
+        """Return the one folder of a runner that it keeps."""
+        (folder,) = self.tmp.glob("kdc/runner-*")
+        return folder
+
     def left(self) -> list[str]:
         """Return every file and folder that lies on the phone, but for what is in a runner."""
         paths = (path.relative_to(self.tmp) for path in self.tmp.rglob("*"))
@@ -93,3 +106,28 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, phone: FakePhone) -> None:
     monkeypatch.setenv("KDC_FAKE_PHONE", str(phone.folder))
     for name in ("ANDROID_SERIAL", "ANDROID_HOME", "ANDROID_SDK_ROOT", "KDC_ADB_RUNNER"):
         monkeypatch.delenv(name, raising=False)
+
+
+Make = Callable[..., FakePhone]
+
+
+def plugged_phone(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    **options: Any,  # noqa: ANN401
+) -> FakePhone:
+    """Plug in a phone, and name a runner of the user's own to push there."""
+    phone = FakePhone(folder / "phone", **options)
+    plug_in(monkeypatch, phone)
+    runner = folder / "runner"
+    runner.mkdir()
+    program = (HERE / "fake_runner.py").read_text()
+    (runner / "runner").write_text(f"#!{sys.executable} -IS\n{program}")
+    (runner / "libonnxruntime.so").write_bytes(b"a library" * 1000)
+    monkeypatch.setenv("KDC_ADB_RUNNER", str(runner))
+    return phone
+
+
+def make_job(folder: Path, name: str = "m.onnx") -> Job:
+    """Five runs of a real model."""
+    return Job(str(make_model(folder / name)), [4, 8], (5, 100), 1, seconds=0.2, runs=5)
