@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from kdc.export.options import SessionOptions
 
 _TEXTS = 15  # of a job; counts grow evenly with the length, so that these few show all
 _LEAST = 3  # runs, to show how little they scatter
+_EMULATORS = 8  # at once at most, for each holds the model
 _SHARE = 16  # texts that one emulator at least is started for
 _START, _EACH = 300.0, 60.0  # seconds to wait: to open a model, and for each text of the largest
 
@@ -70,7 +72,7 @@ def turns(jobs: Sequence[Job], address: str = "") -> list[Reading]:
     """
     first = jobs[0]
     alike = [replace(job, lengths=first.lengths, seed=first.seed, runs=first.runs) for job in jobs]
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(min(cores(), _EMULATORS)) as pool:
         return list(pool.map(lambda job: measure(job, address), alike))
 
 
@@ -86,7 +88,7 @@ def answer(asked: Asked, address: str = "") -> Answers:
     texts = list(zip(asked.tokens, asked.types, strict=True))
     if not texts:
         raise KdcError(f"there is no text to run {asked.model} on")
-    parts = _parts(texts, max(1, cores() // asked.threads))
+    parts = _parts(texts, max(1, min(cores(), _EMULATORS) // asked.threads))
     with ThreadPoolExecutor(len(parts)) as pool:
         asking = [pool.submit(_ask, "answer", asked, part, address) for part in parts]
         reports = [future.result()[0] for future in asking]
@@ -147,7 +149,7 @@ def _lengths(job: Job) -> list[int]:
 
 
 def _ask(
-    mode: str, asked: Job | Asked, texts: list[Text], address: str
+    mode: Literal["answer", "count"], asked: Job | Asked, texts: list[Text], address: str
 ) -> tuple[Report, list[int]]:
     core = find_core(address)
     path = Path(asked.model)
@@ -156,14 +158,16 @@ def _ask(
     elif not path.is_file():
         raise KdcError(f"there is no model at {path}: name an .onnx or .ort file")
     options = SessionOptions.from_dict(asked.session, asked.model)
+    seconds = _START + _EACH * len(texts)
     job = RunnerJob(
-        "count" if mode == "count" else "answer",
+        mode,
         [(str(path.absolute()), options)],
         texts,
         threads=asked.threads,
+        limit=seconds + 1,  # it ends by itself where this process was killed
     )
     try:
-        return emulate(job, core, _START + _EACH * len(texts))
+        return emulate(job, core, seconds)
     except RunnerError as error:
         reason = f"{asked.model} cannot be run on arm64:{core}: {error.reason}"
         raise KdcError(reason) from error
