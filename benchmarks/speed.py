@@ -55,7 +55,7 @@ class Speed:
         return self._ratio(self.samples.cpu_ms, 0, _FLOOR)
 
     def _ratio(self, times: Array, slow: int, fast: int) -> Ratio:
-        return ratio(times[:, slow], times[:, fast], self.seed)
+        return ratio([times[:, slow]], [times[:, fast]], self.seed)
 
 
 class Track:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kdc.compress.errors import KdcError
-from kdc.export.process_memory import confine
+from kdc.export.process_memory import confine, told_memory
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -70,8 +70,9 @@ def told(
 def answer_one(answer: "Callable[[dict[str, Any]], DataclassInstance]") -> None:
     """Be that process: answer one question; an expected error is answered as its sentence."""
     confine()
+    question = json.load(sys.stdin)
     try:
-        found = asdict(answer(json.load(sys.stdin)))
+        found = asdict(answer(question))
     except KdcError as error:
-        found = {"error": str(error)}
+        found = {"error": told_memory(error, question.get("model"))}
     sys.stdout.write(json.dumps(found) + "\n")

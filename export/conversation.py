@@ -13,9 +13,9 @@ from typing import Any
 
 from kdc.compress.errors import KdcError
 from kdc.export.child import Silence, told
-from kdc.export.process_memory import confine
+from kdc.export.process_memory import confine, told_memory
 
-_GRACE = 5.0  # seconds for a process that was told to end
+_GRACE = 2.0  # seconds for a process that ends to be gone
 _PIECE = 1 << 16
 
 
@@ -68,10 +68,10 @@ class Conversation:
 @contextmanager
 def converse(command: Sequence[str]) -> Iterator[Conversation]:
     """Start a process for the length of a block; at its end it is gone, whatever it does."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stderr=errors, **pipes) as process,
+        subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=errors) as process,
     ):
         try:
             yield Conversation(process, errors)
@@ -82,10 +82,13 @@ def converse(command: Sequence[str]) -> Iterator[Conversation]:
 def answer_lines(answer: Callable[[Any], dict[str, Any]]) -> None:
     """Be that process: answer line by line; an expected error is answered as its sentence."""
     confine()
+    model: object = None
     for line in sys.stdin:
+        question = json.loads(line)
+        model = model or question.get("model")  # the first line names it
         try:
-            found = answer(json.loads(line))
+            found = answer(question)
         except KdcError as error:
-            found = {"error": str(error)}
+            found = {"error": told_memory(error, model)}
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()

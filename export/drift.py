@@ -8,7 +8,7 @@ import numpy as np
 
 from kdc.export.statistics import Array, Ratio, drift_ratio
 
-_PARTS = 5  # a run of less than as many minutes is cut into as many parts
+_PARTS = 5  # that a run of less than two minutes is cut into
 _MINUTE, _SECOND = 60_000.0, 1000.0  # ms
 
 
@@ -60,7 +60,7 @@ def find_drift(wall_ms: Sequence[float], cpu_ms: Sequence[float], seed: int) -> 
     wall, ends = np.asarray(wall_ms), np.cumsum(wall_ms)
     if len(wall) < 2 * _PARTS:
         return None
-    length = min(_MINUTE, ends[-1] / _PARTS)
+    length = _MINUTE if ends[-1] >= 2 * _MINUTE else ends[-1] / _PARTS
     starts = ends - wall
     part = np.minimum(starts // length, ends[-1] // length - 1).astype(int)
     numbers = np.unique(part)  # a run longer than a part leaves some of them empty

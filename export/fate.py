@@ -4,6 +4,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+_SIGNALS = {number.value: number.name for number in signal.Signals}
 _NO_MEMORY = ("bad_alloc", "MemoryError", "allocate memory", "Cannot allocate")
 
 
@@ -32,6 +33,6 @@ def fate(child: "subprocess.CompletedProcess[str]", kills_before: int) -> str:
             return "ran out of memory and was killed; try a smaller model or shorter texts"
         return "was killed (SIGKILL), most often because memory ran out; try a smaller model"
     if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
+        name = _SIGNALS.get(-child.returncode, f"signal {-child.returncode}")
         return f"crashed ({name}), so ONNX Runtime cannot run this file; export it again"
     return f"ended with exit code {child.returncode} ({last})"

@@ -1,8 +1,14 @@
 """What memory this process holds, and how much it may take."""
 
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from kdc.compress.errors import KdcError
+
+# what ONNX Runtime and C++ say
+_NO_MEMORY = re.compile(r"failed to allocate|bad[_ ]alloc|out of memory", re.IGNORECASE)
 
 
 def peak_rss_bytes() -> int:
@@ -43,6 +49,18 @@ def confine() -> None:
     if free is not None:
         limits = [limit for limit in (free, now, most) if limit != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
+
+
+def told_memory(error: KdcError, model: object) -> str:
+    """Return an error's sentence, or that memory ran out where that is behind it."""
+    if not _NO_MEMORY.search(str(error)):
+        return str(error)
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    known = limit != resource.RLIM_INFINITY
+    memory = f"the {limit / 1e9:.1f} GB of memory that it may take" if known else "memory"
+    return f"{model} ran out of {memory}: try a smaller model or shorter texts"
 
 
 def free_bytes() -> int | None:

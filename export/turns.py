@@ -20,7 +20,7 @@ Side = Callable[[object], dict[str, Any]]
 """Asks the process of one model (`kdc.export.turning`)."""
 WARM_UP = 3
 """Rounds that do not count."""
-_TURN_MS = 10.0  # what a turn may take of the slowest model's time; of a short run, several count
+_TURN_MS = 12.0  # for the slowest model's turn; where runs are short, several are made
 
 
 def take_turns(sides: Sequence[Side], jobs: Sequence[Job]) -> list[Reading]:
@@ -33,8 +33,10 @@ def take_turns(sides: Sequence[Side], jobs: Sequence[Job]) -> list[Reading]:
     Raises:
         KdcError: what a side raises.
     """
-    opened = [side(asdict(job)) for side, job in zip(sides, jobs, strict=True)]
     rng = np.random.default_rng(jobs[0].seed)
+    opened: list[dict[str, Any]] = [{}] * len(sides)
+    for number in rng.permutation(len(sides)):  # what memory is left differs
+        opened[number] = sides[number](asdict(jobs[number]))
     alone = max(job.threads for job in jobs) == 1
     rounds, seconds = min(job.runs for job in jobs), sum(job.seconds for job in jobs)
     taken: list[list[dict[str, float]]] = [[] for _ in jobs]

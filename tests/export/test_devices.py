@@ -1,9 +1,12 @@
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kdc.compress.errors import KdcError
+from kdc.export import conversation
 from kdc.export.devices import DEVICES, find_device, host
 from kdc.export.jobs import Job
 from kdc.export.machine import cores
@@ -70,3 +73,53 @@ def test_modules_in_the_users_folder_are_not_run(
     monkeypatch.chdir(tmp_path)
     Path("numpy.py").write_text("raise SystemExit('the wrong numpy')\n")
     assert host.measure(_job(make_model(Path("m.onnx")))).wall_ms
+
+
+def test_models_take_turns_in_processes_of_their_own(tmp_path: Path) -> None:
+    """From the files to the samples, with nothing replaced."""
+    one, other = (_job(make_model(tmp_path / name)) for name in ("1.onnx", "2.onnx"))
+    first, second, control = host.turns([one, other, one])
+    assert len(first.cpu_ms) == len(second.cpu_ms) == len(control.cpu_ms) == 5
+    for reading in (first, second, control):
+        assert min(reading.cpu_ms) > 0 and min(reading.wall_ms) > 0
+        assert reading.load_ms and reading.first_ms and reading.peak_rss_bytes
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import os; os.abort()", r"crashed \(SIGABRT\)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"was killed \(SIGKILL\)"),
+        ("import time; time.sleep(60)", "gave no answer in time"),
+        ("print('what?')", "ended with exit code 0"),
+    ],
+)
+def test_one_that_dies_in_its_turn_ends_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
+) -> None:
+    """The others wait in their pipes for ever, each with its model in memory."""
+    wrong = tmp_path / "wrong.onnx"
+    switch = (
+        "import sys, json\nline = sys.stdin.readline()\n"
+        f"if {str(wrong)!r} in line:\n    {code}\n"
+        "else:\n    print('{\"load_ms\": 1}', flush=True)\n    import time; time.sleep(60)"
+    )
+    monkeypatch.setattr(host, "TURNING", [sys.executable, "-c", switch])
+    monkeypatch.setattr(host, "TIME_LIMIT", 1.0)
+    started: list[subprocess.Popen[bytes]] = []
+    real = subprocess.Popen
+
+    def popen(*args: Any, **kwargs: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401
+        started.append(real(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(conversation.subprocess, "Popen", popen)
+    with pytest.raises(KdcError, match=rf"wrong\.onnx .*{told}") as caught:
+        host.turns([_job(tmp_path / "right.onnx"), _job(wrong)])
+    assert "\n" not in str(caught.value)
+    assert len(started) == 2 and all(process.returncode is not None for process in started)
+
+
+def test_the_host_says_what_it_needs() -> None:
+    (need,) = host.needs()
+    assert need.what == "onnxruntime" and need.there and need.found
