@@ -29,8 +29,9 @@ from kdc.compress.data.load import load_data
 from kdc.export.subject import Subject, find_subject
 from kdc.export.versus import TOLERANCE, Versus
 
-# multiplies matrices that fill the caches, on all cores, for ever
-_BUSY = "import numpy as np\na = np.ones((1500, 1500))\nwhile True: a @ a"
+# multiplies matrices that fill the caches, on all cores, for as long as its parent lives
+_BUSY = "import os, numpy as np\nparent, a = os.getppid(), np.ones((1500, 1500))\n"
+_BUSY += "while os.getppid() == parent: a @ a"
 _LENGTH = 20  # tokens
 
 
@@ -61,8 +62,8 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--shape", default="3x384", help="of the student, made with random weights")
     add("--times", type=int, default=100)
-    add("--rounds", type=int, default=80, help="most rounds of a measurement")
-    add("--seconds", type=float, default=1.5, help="most seconds for each side")
+    add("--rounds", type=int, default=90, help="most rounds of a measurement")
+    add("--seconds", type=float, default=4.0, help="most seconds for each side")
     add("--plain-runs", type=int, default=500, help="runs that the plain loop times of each side")
     add("--workers", type=int, default=os.cpu_count(), help="threads that keep cores busy")
     add("--seed", type=int, default=0)

@@ -34,5 +34,5 @@ def in_turns(
         for subject in (model, against)
     }
     contest = Contest(device, "host", address, length, jobs, (model.name,), (against.name,))
-    (found,) = compare(contest, lambda _: None)
+    (found,) = compare(contest)
     return found

@@ -19,7 +19,7 @@ from kdc.export.lengths import Length, Texts, choose_texts
 from kdc.export.machine import describe_machine
 from kdc.export.statistics import Percentiles
 from kdc.export.subject import Subject, find_subject
-from kdc.export.versus import PROCESSES, Contest, Versus, check_turns, compare
+from kdc.export.versus import Contest, Versus, check_turns, compare
 
 FORMAT = "kdc.bench/1"
 _LONGEST_MINUTES = 24 * 60
@@ -202,11 +202,12 @@ def bench(
     if versus:
         brief = replace(plan, minutes=None)
         names, others = tuple(map(str, models)), tuple(map(str, versus))
-        with progress.bar("compare in turns", PROCESSES * len(texts[names[0]])) as advance:
+        with progress.bar("compare in turns", len(texts[names[0]])) as advance:
             for text in texts[names[0]]:
                 jobs = {name: _job(subject, text, brief) for name, subject in subjects.items()}
                 contest = Contest(device, plan.device, address, text.length, jobs, names, others)
-                pairs += compare(contest, advance)
+                pairs += compare(contest)
+                advance(1)
     versions = sorted({run.reading.onnxruntime for run in runs})
     return Bench(
         date=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 
 from kdc.compress.errors import KdcError
-from kdc.compress.progress import Advance
 from kdc.export.devices.device import Device
 from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length
@@ -101,12 +100,8 @@ def check_turns(device: Device, name: str) -> None:
         raise KdcError(f"--vs: {name} cannot run models in turns: compare on another --device")
 
 
-def compare(contest: Contest, advance: Advance) -> list[Versus]:
+def compare(contest: Contest) -> list[Versus]:
     """Let the models take turns, with the first of them once more as the control.
-
-    Args:
-        contest: what is compared.
-        advance: told of each of `PROCESSES`.
 
     Raises:
         KdcError: the device lets no models take turns, or a model cannot be run.
@@ -114,24 +109,21 @@ def compare(contest: Contest, advance: Advance) -> list[Versus]:
     check_turns(contest.device, contest.device_name)
     assert contest.device.turns is not None
     names = list(dict.fromkeys((*contest.models, *contest.against)))
-    jobs = _alike([contest.jobs[name] for name in (*names, contest.models[0])])
-    seed, times = jobs[0].seed, _Times(contest, [[] for _ in jobs])
     place = {name: side for side, name in enumerate(names)}
     pairs = list(product(contest.models, contest.against))
-    for number in range(MOST_PROCESSES):
+    # the last side runs the first one's model; then slow and fast of each pair
+    sides = [(-1, 0), *((place[other], place[model]) for model, other in pairs)]
+    counted = contest.device.unit == "instructions"  # which come out the same every time
+    least, most = (1, 1) if counted else (PROCESSES, MOST_PROCESSES)
+    jobs = _alike([contest.jobs[name] for name in (*names, contest.models[0])], least)
+    seed, times = jobs[0].seed, _Times(contest, [[] for _ in jobs])
+    for number in range(most):
         seeded = [replace(job, seed=seed + number) for job in jobs]
         times.add(contest.device.turns(seeded, contest.address))
-        if number < PROCESSES:
-            advance(1)
-        if number + 1 < PROCESSES:
-            continue
-        # the last side runs the first one's model
-        control, *found = (
-            times.ratio(slow, fast, seed)
-            for slow, fast in [(-1, 0), *((place[other], place[model]) for model, other in pairs)]
-        )
-        if max(one.width / one.value for one in (control, *found)) <= WIDTH:
-            break
+        if number + 1 >= least:
+            control, *found = (times.ratio(slow, fast, seed) for slow, fast in sides)
+            if max(one.width / one.value for one in (control, *found)) <= WIDTH:
+                break
     return [
         Versus(
             model=model,
@@ -147,10 +139,10 @@ def compare(contest: Contest, advance: Advance) -> list[Versus]:
     ]
 
 
-def _alike(jobs: Sequence[Job]) -> list[Job]:
+def _alike(jobs: Sequence[Job], processes: int) -> list[Job]:
     """Give all jobs the same texts: the first one's lengths, and ids that every model has.
 
-    Each model gets its share of the seconds and of the rounds in every process.
+    Each model gets its share of the seconds and of the rounds in every one of the processes.
     """
     low, high = max(job.ids[0] for job in jobs), min(job.ids[1] for job in jobs)
     ids = (low, high) if low < high else (min(job.ids[0] for job in jobs), high)
@@ -159,8 +151,8 @@ def _alike(jobs: Sequence[Job]) -> list[Job]:
             job,
             lengths=jobs[0].lengths,
             ids=ids,
-            seconds=job.seconds / PROCESSES,
-            runs=max(1, job.runs // PROCESSES),
+            seconds=job.seconds / processes,
+            runs=max(1, job.runs // processes),
         )
         for job in jobs
     ]

@@ -1,12 +1,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from kdc.cli.main import build
+from kdc.export.devices import DEVICES, host
 from tests.onnx_model import FACTS, make_model, make_phone_folder
 
 
@@ -71,3 +73,65 @@ def test_help_loads_no_numbers() -> None:
     code = "import sys, kdc.cli.bench; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert not {"numpy", "onnxruntime", "onnx"} & set(loaded.split())
+
+
+def test_two_models_in_turns_with_their_control() -> None:
+    """From two files to a ratio, its interval and the control beside it, in the table and JSON."""
+    make_model(Path("one.onnx"), FACTS)
+    make_model(Path("two.onnx"), FACTS)
+    done = _kdc("one.onnx", "--vs", "two.onnx", "--length", "8", "--runs", "30", "--json", "b.json")
+    assert done.exit_code == 0, done.output
+    assert "in turns" in done.stdout
+    result = json.loads(Path("b.json").read_text())
+    assert list(result["models"]) == ["one.onnx", "two.onnx"]
+    (pair,) = result["versus"]
+    assert (pair["model"], pair["against"], pair["clock"]) == ("one.onnx", "two.onnx", "cpu")
+    if pair["latency_ratio"] is None:
+        assert abs(pair["aa_ratio"] - 1) > 0.03 and "against itself" in pair["refused"]
+    else:
+        low, high = pair["interval"]
+        assert low <= pair["latency_ratio"] <= high and abs(pair["aa_ratio"] - 1) <= 0.03
+    assert pair["pairs"] >= 3
+
+
+def test_models_side_by_side_by_place_and_by_option() -> None:
+    for name in ("a.onnx", "b.onnx", "c.onnx"):
+        make_model(Path(name), FACTS)
+    done = _kdc("a.onnx", "b.onnx", "--model", "c.onnx", "--length", "8", "--json", "-")
+    assert list(json.loads(done.stdout)["models"]) == ["a.onnx", "b.onnx", "c.onnx"]
+
+
+def test_a_page_is_written_beside_the_table() -> None:
+    make_model(Path("student.onnx"), FACTS)
+    done = _kdc("--length", "8", "--minutes", "0.005", "--html", "report.html")
+    assert done.exit_code == 0, done.output
+    assert "student.onnx" in Path("report.html").read_text()
+    assert "minute" in done.stdout  # the drift has its table
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--seconds", "nan"), "kdc: --seconds nan: give more than 0"),
+        (("--minutes", "nan"), "kdc: --minutes nan: give more than 0"),
+        (("--minutes", "0"), "kdc: --minutes 0: give more than 0"),
+        (("--runs", "0"), "kdc: --runs 0: give a whole number from 1"),
+        (("--cpu-profile", "fone"), "kdc: unknown CPU profile 'fone': did you mean phone"),
+        (("--vs", "none.onnx"), "kdc: there is no model at none.onnx"),
+        (("none.onnx",), "kdc: there is no model at none.onnx"),
+        (("--device", "host:7"), "kdc: --device host:7: this machine has no address"),
+        (
+            ("--device", "deaf", "--vs", "student.onnx"),
+            "kdc: --vs: deaf cannot run models in turns",
+        ),
+        (("--data", "none.csv"), "kdc: "),
+    ],
+)
+def test_wrong_options_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setitem(DEVICES, "deaf", replace(host.DEVICE, turns=None))
+    make_model(Path("student.onnx"), FACTS)
+    done = _kdc(*options)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(told) and done.stderr.count("\n") == 1 and not done.stdout
