@@ -82,6 +82,16 @@ def same_tokenizer(one: Tokenizer, other: Tokenizer) -> bool:
 
 
 @dataclass(frozen=True)
+class Masked:
+    """Which of a batch's tokens are masked, counted beforehand: no look at the device is needed."""
+
+    places: Tensor
+    """(M,) int64: b * T + t of every masked token."""
+    targets: Tensor
+    """(M,) int64: the tokens that stood there."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """B rows padded to the longest of them, T."""
 
@@ -95,6 +105,8 @@ class Batch:
     """(B,) int64 classes or float32 scores."""
     index: Tensor
     """(B,) int64: which rows these are."""
+    masked: Masked | None = None
+    """None where no token is masked."""
 
 
 class Batches:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdc.compress.errors import KdcError
-from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.signals import Signals
 
 
@@ -14,6 +14,7 @@ class HardLabels(Objective):
     """Cross-entropy of (B, C) logits against (B,) classes; squared error for regression."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    unit: ClassVar[Unit] = "labelled"
     about: ClassVar[str] = "cross-entropy (squared error for regression) with the table's labels"
     source: ClassVar[str] = "the usual fine-tuning loss, Devlin et al. 2019, arXiv 1810.04805"
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kdc.compress.errors import KdcError
 from kdc.compress.layer_maps import layer_map
-from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.signals import HIDDEN, Signals
 
 
@@ -21,6 +21,7 @@ class HiddenStates(Objective):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({HIDDEN})
+    unit: ClassVar[Unit] = "tokens"
     about: ClassVar[str] = "squared error of mapped layers' states, projected where widths differ"
     source: ClassVar[str] = "Jiao et al. 2020 (TinyBERT), arXiv 1909.10351, eq. 8"
 

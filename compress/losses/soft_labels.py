@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdc.compress.errors import KdcError
-from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.signals import LOGITS, Signals
 
 _HOTTEST = 1000  # far above, the two distributions are the same to fp32
@@ -21,6 +21,7 @@ class SoftLabels(Objective):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({LOGITS})
+    unit: ClassVar[Unit] = "rows"
     about: ClassVar[str] = "KL of the softened class distributions, times T squared"
     source: ClassVar[str] = "Hinton et al. 2015, arXiv 1503.02531"
 

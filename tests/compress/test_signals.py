@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from kdc.compress.encode import Batch, Batches
-from kdc.compress.signals import KeptTeacher, NoTeacher, OnlineTeacher, observe
+from kdc.compress.signals import HIDDEN, KeptTeacher, NoTeacher, OnlineTeacher, observe
 from tests.families import FAMILIES, family_model
 from tests.tiny import tiny_data, tiny_model, tiny_rows
 
@@ -18,7 +18,7 @@ def batch() -> Batch:
 def test_every_family_gives_logits_and_the_states_of_all_layers(family: str, batch: Batch) -> None:
     """Bug: a family that takes no token types, or has one type only, fails on pairs of texts."""
     model = family_model(family)
-    said = observe(model, batch, hidden=True)
+    said = observe(model, batch, wants=frozenset({HIDDEN}))
     assert said.logits.shape == (5, 3)
     assert said.logits.dtype == torch.float32
     assert [state.shape for state in said.hidden] == [(5, *batch.mask.shape[1:], 32)] * 5
@@ -40,13 +40,13 @@ def test_an_online_teacher_is_frozen_and_has_no_dropout(batch: Batch) -> None:
     """Bug: the teacher learns along, or answers at random."""
     model = tiny_model()
     model.config.hidden_dropout_prob = 0.5
-    teacher = OnlineTeacher(model.train(), hidden=True)
+    teacher = OnlineTeacher(model.train(), wants=frozenset({HIDDEN}))
     first, second = teacher(batch), teacher(batch)
     assert torch.equal(first.logits, second.logits)
     assert not first.logits.requires_grad
     assert len(first.hidden) == 3
     assert not any(parameter.requires_grad for parameter in model.parameters())
-    assert OnlineTeacher(model, hidden=False)(batch).hidden == ()
+    assert OnlineTeacher(model)(batch).hidden == ()
 
 
 def test_kept_answers_are_those_of_the_batchs_rows() -> None:
