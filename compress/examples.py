@@ -46,6 +46,27 @@ class Examples:
         return self.tokens[start:end].astype(np.int64), self.types[start:end].astype(np.int64)
 
 
+def concatenate(first: Examples, *others: Examples) -> Examples:
+    """Put rows after each other; the answers of a student are left out.
+
+    Raises:
+        ValueError: some hold pairs and some single texts, or labels of another type.
+    """
+    parts = (first, *others)
+    kinds = {(part.pairs is None, part.labels.dtype) for part in parts}
+    if len(kinds) > 1:
+        raise ValueError(f"rows of different tasks: {kinds}")
+    pairs = [text for part in parts for text in part.pairs or ()]
+    return Examples(
+        tokens=np.concatenate([part.tokens for part in parts]),
+        types=np.concatenate([part.types for part in parts]),
+        lengths=np.concatenate([part.lengths for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        texts=[text for part in parts for text in part.texts],
+        pairs=None if first.pairs is None else pairs,
+    )
+
+
 def save_examples(path: Path, examples: Examples) -> None:
     """Write examples as a compressed `.npz` without pickles; the same rows give the same bytes.
 
