@@ -5,13 +5,19 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Unit, Widths
+from kdc.compress.losses.parts import refuse_one_class
 from kdc.compress.signals import Signals
+
+NO_CLASS = -100
+"""The class of a row without a label; a score is NaN there."""
 
 
 class HardLabels(Objective):
-    """Cross-entropy of (B, C) logits against (B,) classes; squared error for regression."""
+    """Cross-entropy of (B, C) logits against (B,) classes; squared error for regression.
+
+    The mean is over the rows that have a label; 0, with a gradient of 0, where none has one.
+    """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     unit: ClassVar[Unit] = "labelled"
@@ -20,7 +26,7 @@ class HardLabels(Objective):
 
     def __init__(self) -> None:
         super().__init__()
-        self._regression = False
+        self._kind = "classification"
 
     def fit(self, widths: Widths) -> None:
         """Note the kind of task.
@@ -28,12 +34,16 @@ class HardLabels(Objective):
         Raises:
             KdcError: a single class, whose softmax is always 1: nothing would be trained.
         """
-        self._regression = widths.task.kind == "regression"
-        if not self._regression and widths.task.outputs < 2:
-            raise KdcError("hard_labels: a task with one class has nothing to learn")
+        refuse_one_class("hard_labels", widths.task)
+        self._kind = widths.task.kind
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
-        if self._regression:
-            return F.mse_loss(student.logits[:, 0], labels)
-        return F.cross_entropy(student.logits, labels)
+        if self._kind == "regression":
+            labelled = ~labels.isnan()
+            gaps = student.logits[:, 0] - labels.nan_to_num()
+            total = gaps.square().masked_fill(~labelled, 0.0).sum()
+        else:
+            labelled = labels != NO_CLASS
+            total = F.cross_entropy(student.logits, labels, ignore_index=NO_CLASS, reduction="sum")
+        return total / labelled.sum().clamp(min=1)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, Signals
 from kdc.compress.task import Task
 
-
 Unit = Literal["rows", "tokens", "labelled", "masked", "batch"]
 """What an objective's mean is taken over: the rows, the real tokens, the rows with a label or the
 masked places of a batch. The mean over a batch is then that of its slices, weighted by how many of

@@ -5,11 +5,9 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Unit, Widths
+from kdc.compress.losses.parts import check_temperature, refuse_one_class
 from kdc.compress.signals import LOGITS, Signals
-
-_HOTTEST = 1000  # far above, the two distributions are the same to fp32
 
 
 class SoftLabels(Objective):
@@ -27,12 +25,8 @@ class SoftLabels(Objective):
 
     def __init__(self, temperature: float = 2.0) -> None:
         super().__init__()
-        if not 0 < temperature <= _HOTTEST:
-            raise KdcError(
-                f"soft_labels: temperature must be above 0 and up to {_HOTTEST}, not {temperature}"
-            )
-        self.temperature = temperature
-        self._regression = False
+        self.temperature = check_temperature("soft_labels", temperature)
+        self._kind = "classification"
 
     def fit(self, widths: Widths) -> None:
         """Note the kind of task.
@@ -40,13 +34,12 @@ class SoftLabels(Objective):
         Raises:
             KdcError: a single class, whose softmax is always 1: nothing would be trained.
         """
-        self._regression = widths.task.kind == "regression"
-        if not self._regression and widths.task.outputs < 2:
-            raise KdcError("soft_labels: a task with one class has nothing to distil")
+        refuse_one_class("soft_labels", widths.task)
+        self._kind = widths.task.kind
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
-        if self._regression:
+        if self._kind == "regression":
             return F.mse_loss(student.logits, teacher.logits)
         t = self.temperature
         q = F.log_softmax(student.logits / t, dim=-1)
