@@ -147,7 +147,7 @@ def _heads(model: Model, wants: frozenset[str]) -> Iterator[dict[int, list[Tenso
 
     def keep(index: int) -> Any:  # noqa: ANN401 - a hook
         def hook(module: Any, args: Any, out: Tensor) -> None:  # noqa: ANN401
-            caught[index].append(out.unflatten(-1, (count, -1)))
+            caught[index].append(out.view(*out.shape[:-1], count, -1))
 
         return hook
 

@@ -47,7 +47,8 @@ class Decoupled(Objective):
         """Return the loss of a batch, a scalar."""
         t = self.temperature
         answers = torch.where(labels >= 0, labels, teacher.logits.argmax(-1))
-        right = F.one_hot(answers, teacher.logits.shape[-1]).bool()
+        classes = torch.arange(teacher.logits.shape[-1], device=answers.device)
+        right = answers[:, None] == classes
         q, p = student.logits / t, teacher.logits / t
         target = _divergence(_sure(p, right), _sure(q, right))
         others = _divergence(_others(p, right), _others(q, right))

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Unit, Widths
-from kdc.compress.losses.parts import check_shares, check_temperature, no_loss
+from kdc.compress.losses.parts import check_shares, check_temperature
 from kdc.compress.signals import MASKED, Signals
 
 _PLACES = 256  # held in fp32 at a time: 31 MB of a vocabulary of 30,522
@@ -53,11 +53,12 @@ class MaskedLm(Objective):
         said = teacher.masked if self.soft else student.masked.detach()
         if said is None:
             raise KdcError("masked_lm: the teacher gave no masked words; ask it for them")
-        parts = (values.split(_PLACES) for values in (student.masked, said, student.targets))
-        total = no_loss(student.masked)
-        for part in zip(*parts, strict=True):  # computed anew for the gradient, and so not kept
+        total = student.masked[:0].float().sum()  # 0, with a gradient where no place is masked
+        for start in range(0, len(said), _PLACES):  # computed anew for the gradient, so not kept
+            some = slice(start, start + _PLACES)
+            parts = (student.masked[some], said[some], student.targets[some])
             total = total + checkpoint(
-                self._sum, *part, use_reentrant=False, preserve_rng_state=False
+                self._sum, *parts, use_reentrant=False, preserve_rng_state=False
             )
         return total / max(1, len(student.masked))
 

@@ -107,5 +107,5 @@ class Relations(Objective):
 
     def _split(self, heads: Tensor) -> Tensor:
         """Turn (B, T, A, d) into (B, R, T, r)."""
-        joined = heads.flatten(2).float()
-        return joined.unflatten(-1, (self._heads, -1)).transpose(1, 2)
+        batch, length = heads.shape[:2]
+        return heads.float().reshape(batch, length, self._heads, -1).transpose(1, 2)

@@ -44,3 +44,42 @@ def test_a_single_class_is_refused() -> None:
     """Bug: a perfect loss of 0 while nothing is trained."""
     with pytest.raises(KdcError, match="one class has nothing to learn"):
         measure(Task("t", "classification", ("a",), False, "accuracy"), torch.ones(4, 1), None)  # type: ignore[arg-type]
+
+
+def test_rows_without_a_class_do_not_count() -> None:
+    """Bug: the mean is over all rows, so that unlabelled text weakens the labels beside it."""
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    labels = torch.tensor([2, -100, 1, -100])
+    value = measure(CLASSES, logits, labels)
+    labelled = measure(CLASSES, logits[[0, 2]], labels[[0, 2]])
+    assert value.item() == pytest.approx(labelled.item())
+    value.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad[[1, 3]].abs().sum() == 0
+
+
+def test_rows_without_a_score_do_not_count() -> None:
+    """Bug: one NaN in the labels is NaN in every weight of the student."""
+    logits = torch.tensor([[1.0], [2.0], [3.0], [4.0]], requires_grad=True)
+    labels = torch.tensor([3.0, float("nan"), 3.0, float("nan")])
+    value = measure(SCORES, logits, labels)
+    assert value.item() == 2.0
+    value.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.flatten().tolist() == [-2.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [(CLASSES, torch.full((4,), -100)), (SCORES, torch.full((4,), float("nan")))],
+    ids=["classes", "scores"],
+)
+def test_a_batch_without_any_label_teaches_nothing(task: Task, labels: torch.Tensor) -> None:
+    """Bug: 0 / 0 where a whole batch is augmented text."""
+    columns = task.outputs
+    logits = torch.ones(4, columns, requires_grad=True)
+    value = measure(task, logits, labels)
+    assert value.item() == 0.0
+    value.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() == 0

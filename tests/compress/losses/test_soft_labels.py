@@ -97,5 +97,5 @@ def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
 
 def test_a_single_class_is_refused() -> None:
     """Bug: a perfect loss of 0 while nothing is trained."""
-    with pytest.raises(KdcError, match="one class has nothing to distil"):
+    with pytest.raises(KdcError, match="one class has nothing to learn"):
         fitted(2.0, Task("t", "classification", ("a",), False, "accuracy"))
