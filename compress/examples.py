@@ -67,6 +67,22 @@ def concatenate(first: Examples, *others: Examples) -> Examples:
     )
 
 
+def pick(examples: Examples, rows: Array) -> Examples:
+    """Return the rows at the (M,) places `rows`, in this order."""
+    lengths = examples.lengths[rows].astype(np.int64)
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    places = np.repeat(examples.starts[rows], lengths) + within
+    return Examples(
+        tokens=examples.tokens[places],
+        types=examples.types[places],
+        lengths=examples.lengths[rows],
+        labels=examples.labels[rows],
+        texts=[examples.texts[row] for row in rows],
+        pairs=None if examples.pairs is None else [examples.pairs[row] for row in rows],
+        logits=None if examples.logits is None else examples.logits[rows],
+    )
+
+
 def save_examples(path: Path, examples: Examples) -> None:
     """Write examples as a compressed `.npz` without pickles; the same rows give the same bytes.
 

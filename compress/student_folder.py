@@ -10,7 +10,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.artifact import FORM, FORMAT, save_token_counts
 from kdc.compress.encoder_folder import write_encoder
-from kdc.compress.examples import Examples, save_examples
+from kdc.compress.examples import Examples, pick, save_examples
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
 from kdc.compress.recipe import Recipe
 from kdc.compress.report import Report
@@ -69,12 +69,4 @@ def _some_rows(train: Examples) -> Examples:
     """Pick rows spread evenly over the training split."""
     count = min(_CALIBRATION_ROWS, len(train))
     picks = np.linspace(0, len(train) - 1, count).round().astype(int)
-    rows = [train.row(int(pick)) for pick in picks]
-    return Examples(
-        tokens=np.concatenate([tokens for tokens, _ in rows]),
-        types=np.concatenate([types for _, types in rows]),
-        lengths=train.lengths[picks],
-        labels=train.labels[picks],
-        texts=[train.texts[pick] for pick in picks],
-        pairs=[train.pairs[pick] for pick in picks] if train.pairs else None,
-    )
+    return pick(train, picks)

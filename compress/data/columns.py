@@ -1,6 +1,6 @@
 """Which columns of a table are the text, the second text and the label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
@@ -61,6 +61,21 @@ def find_columns(table: Table, names: Names) -> Columns:
     if len(set(positions)) < len(positions):
         raise KdcError(f"{table.source}: --text, --pair and --label must name different columns")
     return Columns(text, pair[0] if pair else None, label)
+
+
+def find_texts(table: Table, names: Names) -> tuple[int, int | None]:
+    """Find the column of texts, and of second texts where there are pairs, without any label.
+
+    Raises:
+        KdcError: a column is missing, or there are several it could be; all columns are listed.
+    """
+    # what may be a column of labels is none of texts: `title` beside `topic`, say
+    labels = _label_candidates(table, replace(names, label=None))
+    candidates = _text_candidates(table, names, labels)
+    text, *pair = _only(table, candidates, "text", "--text and, for pairs, --pair")
+    if pair and pair[0] == text:
+        raise KdcError(f"{table.source}: --text and --pair must name different columns")
+    return text, pair[0] if pair else None
 
 
 def has_labels(table: Table, names: Names) -> bool:

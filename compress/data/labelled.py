@@ -33,15 +33,20 @@ def take(table: Table, columns: Columns) -> Labelled:
         KdcError: a text that is missing, too long or not Unicode, or an empty label (each with the
             row).
     """
-    texts = _texts(table, columns.text)
-    pairs = None if columns.pair is None else _texts(table, columns.pair)
+    texts = texts_of(table, columns.text)
+    pairs = None if columns.pair is None else texts_of(table, columns.pair)
     labels = [_written(table, columns.label, index).strip() for index in range(len(table))]
     if "" in labels:
         raise KdcError(f"{table.where(labels.index(''))}: the label is empty")
     return Labelled(table, texts, pairs, labels)
 
 
-def _texts(table: Table, column: int) -> list[str]:
+def texts_of(table: Table, column: int) -> list[str]:
+    """Take a column of texts out of a table.
+
+    Raises:
+        KdcError: a text that is missing, too long or not Unicode (with the row).
+    """
     texts = [_written(table, column, index) for index in range(len(table))]
     for index, text in enumerate(texts):
         if len(text) > MAX_CHARACTERS:
