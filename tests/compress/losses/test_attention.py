@@ -60,5 +60,5 @@ def test_queries_and_keys_scaled_against_each_other_attend_alike() -> None:
 def test_other_numbers_of_heads_are_refused_with_a_way_out() -> None:
     """Bug: heads are paired at random, or a shape error in the first step."""
     widths = Widths(CLASSES, 2, 8, 4, 16, student_heads=2, teacher_heads=4)
-    with pytest.raises(KdcError, match="student has 2 heads.*teacher 4: set --heads 4, or use rel"):
+    with pytest.raises(KdcError, match=r"has 2 heads.*teacher 4: set --heads 4, or use relations"):
         Attention().fit(widths)

@@ -113,7 +113,7 @@ def test_vocabularies_that_differ_are_refused_for_the_kl_only() -> None:
     """Bug: a shape error in the first step, or word 17 taught as another word 17."""
     gives = frozenset({MASKED})
     widths = Widths(CLASSES, 2, 8, 2, 8, student_tokens=100, teacher_tokens=30522, gives=gives)
-    with pytest.raises(KdcError, match="student has 100 tokens and the teacher 30,522.*soft = 0"):
+    with pytest.raises(KdcError, match=r"has 100 tokens and the teacher 30,522.*soft = 0"):
         MaskedLm().fit(widths)
     MaskedLm(soft=0.0).fit(widths)
 
