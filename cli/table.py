@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from kdc.cli.console import Terminal
-from kdc.compress.data.dataset import Dataset
+from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.data.load import load_data
+from kdc.compress.data.unlabelled import load_unlabelled
 
 
 def load_table(
@@ -26,3 +27,19 @@ def load_table(
     for note in rows.notes:
         terminal.say(note)
     return rows
+
+
+def load_more(
+    terminal: Terminal, unlabelled: str | None, data: Dataset, text: str | None, pair: str | None
+) -> Split | None:
+    """Load the texts of `--unlabelled`, and say how many they are; None where it is not given.
+
+    Raises:
+        KdcError: the file cannot be used.
+    """
+    if unlabelled is None:
+        return None
+    found = load_unlabelled(Path(unlabelled), data, text, pair)
+    for note in found.notes:
+        terminal.say(note)
+    return found.rows

@@ -10,9 +10,9 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.checkpoint import Tensors
 from kdc.compress.encode import Batch
 from kdc.compress.losses.objective import Objective
-from kdc.compress.recipe import Training
 from kdc.compress.runtime import autocast
-from kdc.compress.signals import HIDDEN, Teacher, observe
+from kdc.compress.signals import Teacher, observe
+from kdc.compress.stages import Training
 
 Objectives = dict[str, tuple[float, Objective]]
 _DICE, _CUDA_DICE = "dice.cpu", "dice.cuda"
@@ -30,7 +30,7 @@ class Learner:
         self.device = device
         self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
         self._clip = training.clip
-        self._hidden = any(HIDDEN in loss.needs for loss in self.objectives.values())
+        self._wants = frozenset[str]().union(*(loss.needs for loss in self.objectives.values()))
         self.optimizer = torch.optim.AdamW(
             self._groups(training.weight_decay),
             lr=training.learning_rate,
@@ -61,7 +61,7 @@ class Learner:
         self._all.train()
         with autocast(self.device):
             theirs = teacher(batch)
-            ours = observe(self.model, batch, hidden=self._hidden)
+            ours = observe(self.model, batch, wants=self._wants)
         losses = torch.stack([f(ours, theirs, batch.labels) for f in self.objectives.values()])
         (losses * self.weights).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._all.parameters(), self._clip)

@@ -12,11 +12,11 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from kdc.compress.data.dataset import Dataset, Split
-from kdc.compress.distill import StudentJob
 from kdc.compress.encode import encode
 from kdc.compress.examples import Examples
 from kdc.compress.files import write_json
-from kdc.compress.loop import Run
+from kdc.compress.job import StudentJob
+from kdc.compress.loop import Leg, Run
 from kdc.compress.losses.objective import Widths
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Advance, Silent
@@ -146,10 +146,11 @@ def own_dice(seed: int = 0) -> Iterator[None]:
 
 
 def tiny_recipe(name: str = "hinton", **train: float) -> Recipe:
-    """Load a recipe that ships and shorten it: 12 steps of 16 rows and 3 evaluations."""
+    """Load a recipe that ships and shorten its stages: 12 steps of 16 rows and 3 evaluations."""
     recipe = load_recipe(name)
     short = {"epochs": 2.0, "min_steps": 0, "batch": 16, "evaluations": 3, **train}
-    return replace(recipe, train=replace(recipe.train, **short))
+    stages = [replace(stage, train=replace(stage.train, **short)) for stage in recipe.stages]
+    return replace(recipe, stages=tuple(stages))
 
 
 def tiny_rows(split: Split) -> Examples:
@@ -157,20 +158,29 @@ def tiny_rows(split: Split) -> Examples:
     return encode(tiny_tokenizer(), split, Silent(), "rows")
 
 
-def tiny_run(state: Path, *, seed: int = 0, recipe: str = "hinton", **train: float) -> Run:
+def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **train: float) -> Run:
     """Make a run of 12 steps: a random student with dropout, a teacher of made-up logits."""
-    chosen, data = tiny_recipe(recipe, **train), tiny_data()
+    chosen = recipe if isinstance(recipe, Recipe) else tiny_recipe(recipe, **train)
+    data = tiny_data()
     with own_dice():
         answers = 3 * torch.randn(len(data.train), data.task.outputs)
+    rows, widths = tiny_rows(data.train), Widths(data.task, 2, 32, 2, 32)
     return Run(
         model=tiny_model(),
-        objectives=build_objectives(chosen, Widths(data.task, 2, 32, 2, 32)),
-        teacher=KeptTeacher(answers),
+        legs=tuple(
+            Leg(
+                stage.name,
+                build_objectives(stage, widths),
+                KeptTeacher(answers),
+                rows,
+                stage.train,
+                keep_best=number == len(chosen.stages),
+            )
+            for number, stage in enumerate(chosen.stages, start=1)
+        ),
         task=data.task,
-        train=tiny_rows(data.train),
         dev=tiny_rows(data.dev),
         padding=0,
-        training=chosen.train,
         seed=seed,
         device=torch.device("cpu"),
         state=state,
@@ -181,7 +191,8 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str = "hinton", **train: flo
 def tiny_job(teacher: Path, out: Path, **changes: object) -> StudentJob:
     """Ask for a student of one layer, in 12 steps that learn something."""
     recipe = tiny_recipe(learning_rate=2e-3)
-    job = StudentJob(str(teacher), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
+    job = StudentJob((str(teacher),), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
+    job = replace(job, controls=False)
     return replace(job, **changes)  # type: ignore[arg-type]
 
 

@@ -117,6 +117,7 @@ class TestBest:
         run = tiny_run(tmp_path, learning_rate=2e-3)
         history = train(run, Silent(), WHAT, resume=False)
         assert [row["step"] for row in history] == [4, 8, 12]
+        assert {row["stage"] for row in history} == {1}
         for index, row in enumerate(history):
             own = torch.tensor(seen[4 * index : 4 * index + 4]).mean(0).tolist()
             assert [row["soft_labels"], row["hard_labels"]] == pytest.approx(own, rel=1e-5)

@@ -10,12 +10,12 @@ from kdc.compress.recipe import (
     DEFAULT,
     FINETUNE,
     Recipe,
-    Start,
-    Training,
     describe_recipes,
     load_recipe,
+    load_run,
     recipe_names,
 )
+from kdc.compress.stages import Stage, Start, Training
 from kdc.compress.toml import to_toml
 
 LOSS = "[losses.hard_labels]\n"
@@ -62,7 +62,9 @@ def test_a_list_of_layers_comes_back(tmp_path: Path) -> None:
 def test_the_run_section_of_a_student_folder_is_passed_over(tmp_path: Path) -> None:
     """Bug: `--recipe student/recipe.toml` is refused for the key that says where it came from."""
     text = 'name = "x"\n' + LOSS + '[run]\nteacher = "/far/away"\nshape = { layers = 3 }\n'
-    assert load_recipe(write(tmp_path, text)).losses == {"hard_labels": {}}
+    path = write(tmp_path, text)
+    assert load_recipe(path).stages == (Stage("x", {"hard_labels": {}}),)
+    assert load_run(path) == {"teacher": "/far/away", "shape": {"layers": 3}}
 
 
 def test_a_recipe_takes_its_files_name_where_it_has_none(tmp_path: Path) -> None:
@@ -74,7 +76,8 @@ def test_a_users_own_epochs_are_meant() -> None:
     """Bug: `--epochs 1` on a small table still does 1,200 steps."""
     recipe = load_recipe(DEFAULT)
     assert recipe.with_options(None, None) == recipe
-    changed = recipe.with_options(1.5, 3e-4).train
+    (stage,) = recipe.with_options(1.5, 3e-4).stages
+    changed = stage.train
     assert (changed.epochs, changed.min_steps, changed.learning_rate) == (1.5, 0, 3e-4)
 
 
@@ -145,5 +148,5 @@ def test_a_recipe_in_another_encoding_is_no_traceback(tmp_path: Path) -> None:
 def test_every_shipped_value_is_within_the_bounds_of_its_field() -> None:
     """Bug: a default that its own check refuses."""
     assert Training() == Training(
-        **tomllib.loads(to_toml(Recipe("", "", "", {"x": {}}).as_dict()))["train"]
+        **tomllib.loads(to_toml(Recipe("", "", "", (Stage("", {"x": {}}),)).as_dict()))["train"]
     )
