@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kdc.cli.console import Terminal
-from kdc.compress.metrics import Score
+from kdc.compress.metrics import METRICS, Score
 
 if TYPE_CHECKING:
     from kdc.compress.flips import Flips
@@ -41,7 +41,8 @@ def show_report(terminal: Terminal, title: str, report: "Report") -> None:
     scores = {"dev": report.dev, **({"test": report.test} if report.test else {})}
     show_scores(terminal, title, scores)
     if report.flips is not None and report.flips.shown:
-        _show_flips(terminal, report.flips, regression=not report.calibration)
+        kind = METRICS[report.dev["student"].metric].kind
+        _show_flips(terminal, report.flips, regression=kind == "regression")
     for line in findings(report):
         terminal.say(line)
 

@@ -24,11 +24,6 @@ _WORD = re.compile(r"\w+")
 _PENALTY = 0.05  # about scikit-learn's C = 10
 
 
-def bag_of_words(train: Split, rows: Split, task: Task) -> Array:
-    """Fit on `train` what `fit_bag_of_words` fits, and answer `rows` with (N, C) scores."""
-    return fit_bag_of_words(train, task)(rows)
-
-
 def fit_bag_of_words(train: Split, task: Task) -> Answers:
     """Fit TF-IDF features and a linear model.
 

@@ -38,7 +38,7 @@ def calibration(logits: Array, gold: Array) -> Calibration:
     """Measure how well confidence is accuracy, before and after temperature scaling.
 
     Args:
-        logits: (N, C), at least two rows.
+        logits: (N, C).
         gold: (N,) classes.
     """
     wide = logits.astype(np.float64)
@@ -87,8 +87,11 @@ def best_temperature(logits: Array, gold: Array) -> float:
     """Return the temperature whose softmax gives (N,) classes the highest likelihood.
 
     The likelihood of (N, C) logits times b is concave in b = 1 / temperature: where its slope, the
-    right logit less the expected one, changes its sign is the best; found by halving.
+    right logit less the expected one, changes its sign is the best; found by halving. Without
+    rows it is 1.
     """
+    if not len(gold):
+        return 1.0
     wide, rows = logits.astype(np.float64), np.arange(len(gold))
     right = wide[rows, gold.astype(np.int64)]
     low, high = (float(np.log(1 / end)) for end in reversed(_RANGE))

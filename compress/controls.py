@@ -12,7 +12,7 @@ from kdc.compress.static_embeddings import fit_static_embeddings
 Logits = npt.NDArray[np.float32]
 NAMES = {
     "scratch": "the same student from scratch",
-    "static_embeddings": "averaged token embeddings",
+    "static_embeddings": "an average of token embeddings",
     "bag_of_words": "a bag of words",
 }
 """Every control, the one trained by the loop included, as a sentence calls it."""

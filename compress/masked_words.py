@@ -22,6 +22,7 @@ from kdc.compress.words import like, mistyped, replaceable
 _BATCH = 64  # masked texts asked about at once
 _WIDER = 3  # times as many tokens are taken as words are wanted: some are pieces of words
 _HEADS = ("ForMaskedLM", "ForPreTraining")
+_DISCRIMINATOR = "ElectraForPreTraining"  # tells replaced words from others, and fills in none
 
 
 def check_masked_lm(source: Source, wanted: str) -> None:
@@ -34,8 +35,9 @@ def check_masked_lm(source: Source, wanted: str) -> None:
     Raises:
         KdcError: it has none.
     """
-    names = read_config(source.folder).architectures
-    if not any(str(name).endswith(_HEADS) for name in (names if isinstance(names, list) else [])):
+    found = read_config(source.folder).architectures
+    names = [str(name) for name in found] if isinstance(found, list) else []
+    if not any(name.endswith(_HEADS) and name != _DISCRIMINATOR for name in names):
         raise KdcError(
             f"{wanted} needs a masked-LM, and {source.name} has no such head: name a checkpoint "
             'that has one as [augment] model, or take method = "embeddings"'
@@ -73,6 +75,7 @@ class MaskedWords:
         self._model = _load(source).to(device)
         self._count, self._device = count, device
         self._mask, self._padding = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
+        self._unknown = tokenizer.unk_token_id
         self._longest = max_length(self._model)
         self._plain: Tokenizer = plain_tokenizer(tokenizer, self._longest)
         self._takes_types = int(getattr(self._model.config, "type_vocab_size", 0)) > 1
@@ -122,7 +125,7 @@ class MaskedWords:
         for part, places in owners.items():
             if part % 2 and len(places) == 1 and replaceable(parts[part]):
                 place = places[0]
-                if row.ids[place] in self._words:
+                if row.ids[place] != self._unknown:
                     ids = [*row.ids[:place], self._mask, *row.ids[place + 1 :]]
                     answer = (number, part // 2)
                     found.append(_Question(ids, row.type_ids, place, answer))

@@ -89,7 +89,7 @@ def more_rows(
         source = _source(augmentation, rows, teacher, encoder, folder, progress)
         made = _made(data, augmentation, source, unlabelled, seed, progress)
         if made:
-            parts.append(_encoded(data.task, rows, encoder, teacher, augmentation, made, progress))
+            parts += _encoded(data.task, rows, encoder, teacher, augmentation, made, progress)
     if unlabelled is not None:
         found = encode(rows.plain, unlabelled, progress, "unlabelled texts")
         refuse_foreign_tokens(encoder, [found])
@@ -149,13 +149,13 @@ def _encoded(
     augmentation: Augmentation,
     made: list[NewRow],
     progress: Progress,
-) -> Examples:
+) -> list[Examples]:
     pairs = [row.pair or "" for row in made] if task.pair else None
     split = Split([row.text for row in made], pairs, no_labels(task, len(made)))
     examples = encode(rows.plain, split, progress, "new texts")
     refuse_foreign_tokens(encoder, [examples])
     if augmentation.keep != AGREEING:
-        return examples
+        return [examples]
 
     def ask(some: Examples, what: str) -> Logits:
         return predict(teacher, some, rows.padding, fast=True, progress=progress, what=what)
@@ -165,7 +165,7 @@ def _encoded(
     parents = np.array([row.parent for row in made])
     stay = np.flatnonzero(agree(before[parents], after, before, task))
     progress.say(f"augmentation: the teacher keeps its answer on {len(stay):,} of {len(made):,}")
-    return pick(examples, stay)
+    return [pick(examples, stay)] if len(stay) else []
 
 
 def agree(before: Logits, after: Logits, every: Logits, task: Task) -> npt.NDArray[np.bool_]:

@@ -69,7 +69,7 @@ def neighbours(
     if table is None:
         table = nearest(vectors, words, count, progress)
         with whole_file(path) as temporary:
-            save_file({"table": table}, temporary, metadata={"of": key, "sha256": _sha256(table)})
+            save_file({"table": table}, temporary, metadata=_note(key, table))
     return Neighbours(tokenizer, ids, words, table)
 
 
@@ -132,16 +132,17 @@ def _ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     return found
 
 
-def _sha256(table: Table) -> str:
-    return digest_of(np.ascontiguousarray(table).tobytes()).hexdigest()
+def _note(key: str, table: Table) -> dict[str, str]:
+    """Say what a table is of and what it holds, under one name: the file's own order is random."""
+    return {"digests": f"{key} {digest_of(np.ascontiguousarray(table).tobytes()).hexdigest()}"}
 
 
 def _read(path: Path, key: str, shape: tuple[int, int]) -> Table | None:
     """Return a kept table, or None where there is none, it is damaged or of something else."""
     try:
         with safe_open(path, "numpy") as file:
-            note, table = file.metadata() or {}, file.get_tensor("table")
+            note, table = file.metadata(), file.get_tensor("table")
     except (OSError, SafetensorError):
         return None
-    whole = note == {"of": key, "sha256": _sha256(table)}
+    whole = note == _note(key, table)
     return table if whole and table.shape == shape and table.dtype == np.int32 else None
