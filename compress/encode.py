@@ -126,8 +126,9 @@ class Batches:
         where = np.where(mask, self._starts[index][:, None] + place, 0)
         ids = np.where(mask, self.examples.tokens[where], self.padding)
         types = np.where(mask, self.examples.types[where], 0)
-        arrays = (ids, mask, types, self.examples.labels[index], index)
-        return Batch(*(self._send(array) for array in arrays))
+        labels = self.examples.labels[index]
+        send = self._send
+        return Batch(send(ids), send(mask), send(types), send(labels), send(index))
 
     def _send(self, array: npt.NDArray[Any]) -> Tensor:
         wide = array if array.dtype == np.float32 else array.astype(np.int64)

@@ -90,8 +90,8 @@ def refusal(family: str, lacking: frozenset[str]) -> str:
     """Say in a sentence what a model of a family cannot be asked for, and why."""
     if MASKED in lacking:
         return (
-            "masked words can be asked of a model with a masked-LM head, and these are "
-            "classifiers: masked_lm belongs to distillation on a corpus"
+            "only a masked-LM head can be asked for masked words, and these models are "
+            "classifiers: it belongs to distillation on a corpus"
         )
     if LOGITS in lacking:
         return "a model with a masked-LM head has no classes to be asked for"

@@ -29,7 +29,7 @@ class Patient(Objective):
     needs: ClassVar[frozenset[str]] = frozenset({HIDDEN})
     unit: ClassVar[Unit] = "rows"
     about: ClassVar[str] = "squared distance of the layers' normalised [CLS] states"
-    source: ClassVar[str] = "Sun et al. 2019 (PKD), arXiv 1908.09355, eq. 7"
+    source: ClassVar[str] = "Sun et al. 2019 (PKD), arXiv 1908.09355"
 
     def __init__(self, layers: str | Sequence[int] = "skip") -> None:
         """Take the map: `skip`, `last`, or 0-based teacher layers, one fewer than the student's."""

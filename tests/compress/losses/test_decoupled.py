@@ -17,7 +17,7 @@ def softmax(z: Any) -> Any:  # noqa: ANN401
 
 
 def by_hand(student: Signals, teacher: Signals, gold: list[int], t: float) -> tuple[float, float]:
-    """TCKD and NCKD, text by text, as the paper's equations 3 to 6 write them."""
+    """TCKD and NCKD, text by text."""
     target, others = [], []
     for ours, theirs, y in zip(numbers(student.logits), numbers(teacher.logits), gold, strict=True):
         q, p = softmax(ours / t), softmax(theirs / t)

@@ -68,6 +68,17 @@ def test_a_batch_of_one_row_or_of_equal_rows_stays_finite() -> None:
     assert equal.grad.isfinite().all()
 
 
+def test_sure_answers_stay_finite() -> None:
+    """Bug: a class that no text of the batch has varies by nothing, and 0 / 0 follows."""
+    sure = torch.tensor([[200.0, -200.0, 0.0, 5.0], [-9.0, 300.0, 0.0, 1.0]], requires_grad=True)
+    teacher = replace(said(1), logits=sure.detach().flip(1))
+    value = Dist()(replace(said(0), logits=sure), teacher, GOLD[:2])
+    value.backward()  # type: ignore[no-untyped-call]
+    assert value.isfinite()
+    assert sure.grad is not None
+    assert sure.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
