@@ -40,9 +40,11 @@ class Attention(Objective):
         """
         ours, theirs = widths.student_heads, widths.teacher_heads
         if ours != theirs:
+            fits = widths.student_hidden % theirs == 0
+            way = f"set --heads {theirs}" if fits else f"choose a width that {theirs} divides"
             raise KdcError(
                 f"attention: it compares head by head, but the student has {ours} heads a layer "
-                f"and the teacher {theirs}: set --heads {theirs}, or use relations in its place"
+                f"and the teacher {theirs}: {way}, or use relations in its place"
             )
         self._map = layer_map(self.layers, widths.student_layers, widths.teacher_layers)
 

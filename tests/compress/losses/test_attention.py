@@ -57,8 +57,11 @@ def test_queries_and_keys_scaled_against_each_other_attend_alike() -> None:
     assert loss(student, teacher, GOLD).item() == pytest.approx(0.0, abs=1e-10)
 
 
-def test_other_numbers_of_heads_are_refused_with_a_way_out() -> None:
-    """Bug: heads are paired at random, or a shape error in the first step."""
-    widths = Widths(CLASSES, 2, 8, 4, 16, student_heads=2, teacher_heads=4)
-    with pytest.raises(KdcError, match=r"has 2 heads.*teacher 4: set --heads 4, or use relations"):
+@pytest.mark.parametrize(
+    ("width", "way"), [(8, "set --heads 4, or use rel"), (6, "choose a width that 4 divides, or")]
+)
+def test_other_numbers_of_heads_are_refused_with_a_way_out(width: int, way: str) -> None:
+    """Bug: heads are paired at random, or advice that ends in the next error."""
+    widths = Widths(CLASSES, 2, width, 4, 16, student_heads=2, teacher_heads=4)
+    with pytest.raises(KdcError, match=f"student has 2 heads a layer and the teacher 4: {way}"):
         Attention().fit(widths)
