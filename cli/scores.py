@@ -49,18 +49,13 @@ def show_report(terminal: Terminal, title: str, report: "Report") -> None:
 
 def findings(report: "Report") -> list[str]:
     """Return what the figures mean, a sentence each."""
-    lines = []
-    for name, found in report.comparisons.items():
-        if found.low > 0:
-            continue
-        from kdc.compress.controls import NAMES
-
-        points = f"{100 * found.difference:+.2f} points, {100 * found.low:.2f} to"
-        rows = f"{points} {100 * found.high:.2f} on {found.split}"
-        if not found.within_noise:
-            lines.append(f"{NAMES[name]} beats the student ({rows}): {_advice(name)}")
-        else:
-            lines.append(f"{NAMES[name]} is within noise of the student ({rows}): {_advice(name)}")
+    floor = report.dev.get("majority")
+    if floor is not None and report.dev["student"].value <= floor.value:
+        lines = ["the student is no better than the most frequent answer: train it for longer"]
+    else:
+        lines = [
+            _unbeaten(report, name) for name in report.comparisons if not _beaten(report, name)
+        ]
     if "scratch" in report.left_out:
         lines.append("the control from scratch was left out: what distillation gained is not known")
     if report.calibration:
@@ -68,9 +63,26 @@ def findings(report: "Report") -> list[str]:
     return lines
 
 
-def _advice(control: str) -> str:
+def _beaten(report: "Report", control: str) -> bool:
+    return report.comparisons[control].low > 0
+
+
+def _unbeaten(report: "Report", name: str) -> str:
+    from kdc.compress.controls import NAMES
+
+    found = report.comparisons[name]
+    says = "is within noise of" if found.within_noise else "beats"
+    low, high = f"{100 * found.low:.2f}", f"{100 * found.high:.2f}"
+    figures = f"{100 * found.difference:+.2f} points, {low} to {high} on {found.split}"
+    return f"{NAMES[name]} {says} the student ({figures}): {_advice(report, name)}"
+
+
+def _advice(report: "Report", control: str) -> str:
     if control == "scratch":
         return "these rows do not show that the teacher helped"
+    scores = report.test if report.comparisons[control].split == "test" else report.dev
+    if scores["teacher"].low > scores[control].high:
+        return "the teacher is better than both: train for longer, or take a larger student"
     return "these rows do not show that this task needs a transformer"
 
 

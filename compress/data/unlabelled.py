@@ -134,6 +134,6 @@ def _lines(path: Path, task: Task) -> list[str]:
             f"{path} holds a text a line, but {task.name} is about pairs: give a table with two "
             f"columns of texts ({suffixes()})"
         )
-    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
+    lines = [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
     table = Table(str(path), ("text",), [lines], range(1, len(lines) + 1))
     return texts_of(table, 0)

@@ -12,12 +12,13 @@ from kdc.compress.flips import Flip, Flips
 from kdc.compress.metrics import Score
 from kdc.compress.report import Report
 
-SCORES = {name: Score("accuracy", 0.9, 100, 0.8, 0.95) for name in ("teacher", "student")}
+MODELS = ("teacher", "student", "scratch", "static_embeddings", "bag_of_words")
+SCORES = {name: Score("accuracy", 0.9, 100, 0.8, 0.95) for name in MODELS}
 FLIP = Flip(3, "wake\nme \x1b[31m" + "x" * 200, None, "alarm", "alarm", "music")
 
 
 def report(**changes: object) -> Report:
-    return replace(Report(SCORES, {}, 0.97, []), **changes)  # type: ignore[arg-type]
+    return replace(Report(SCORES, SCORES, 0.97, []), **changes)  # type: ignore[arg-type]
 
 
 def test_a_student_that_beats_every_control_needs_no_words() -> None:
@@ -57,6 +58,23 @@ def test_a_control_that_is_not_beaten_is_named(
     """Bug: the table alone leaves it to the user to compare intervals that are not paired."""
     found = {name: Comparison("test", 0.005, low, high)}
     assert findings(report(comparisons=found)) == [sentence]
+
+
+def test_a_control_that_only_the_teacher_beats_says_train_on() -> None:
+    """Bug: a student that was trained for a minute is taken for a task without need of one."""
+    worse = {**SCORES, "bag_of_words": Score("accuracy", 0.7, 100, 0.6, 0.79)}
+    found = {"bag_of_words": Comparison("test", -0.1, -0.2, -0.05)}
+    (line,) = findings(report(test=worse, comparisons=found))
+    assert line.startswith("a bag of words beats the student (-10.00 points, -20.00 to -5.00 on")
+    assert line.endswith("train for longer, or take a larger student")
+
+
+def test_a_student_that_learnt_nothing_is_said_to() -> None:
+    """Bug: three sentences about controls, and none about what is wrong."""
+    floor = {**SCORES, "majority": SCORES["student"]}
+    found = {"bag_of_words": Comparison("test", -0.1, -0.2, -0.05)}
+    (line,) = findings(report(dev=floor, comparisons=found))
+    assert line == "the student is no better than the most frequent answer: train it for longer"
 
 
 def test_what_was_left_out_and_how_sure_the_models_are() -> None:

@@ -56,7 +56,7 @@ def test_a_text_file_is_a_text_a_line(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="")
     found = load_unlabelled(path, tiny_data())
     assert found.rows.texts == ["turn it on", "turn\tit\u2028off"]
-    assert found.notes == (f"{path}: 2 unlabelled texts, without 2 empty",)
+    assert found.notes == (f"{path}: 2 unlabelled texts, without 1 empty",)
 
 
 def test_rows_of_dev_and_test_are_dropped_and_counted(tmp_path: Path) -> None:
