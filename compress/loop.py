@@ -171,9 +171,11 @@ def _train_leg(
                 losses.refuse_broken(title, kept=checkpoints.exists())
 
             # -- evaluate -----------------------------------------------------------------------
-            improved = due and _evaluate(run, leg, state, losses)
-            if improved:
-                best = learner.model_tensors()
+            improved = False
+            if due:
+                with learner.averaged():
+                    improved = _evaluate(run, leg, state, losses)
+                    best = learner.model_tensors() if improved else best
 
             # -- save ---------------------------------------------------------------------------
             if save:
@@ -187,6 +189,8 @@ def _train_leg(
                 )
     if leg.keep_best:
         run.model.load_state_dict(best)
+    else:
+        learner.keep_average()
 
 
 def _evaluate(run: Run, leg: Leg, state: State, losses: Losses) -> bool:

@@ -31,6 +31,8 @@ class Training:
     """Probability in the model that is trained; the same in every stage."""
     evaluations: int = 8
     """How often dev is measured; the best of these models is kept."""
+    ema: float = 0.0
+    """Decay of an average of the weights, which is measured and kept in their place; 0 for none."""
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -48,6 +50,7 @@ class Training:
             ("clip", 1e-6, 1e6),
             ("dropout", 0.0, 0.9),
             ("evaluations", 1, 10_000),
+            ("ema", 0.0, 0.999999),
         ):
             value = getattr(self, name)
             if not low <= value <= high:  # NaN is neither
