@@ -102,11 +102,14 @@ class Batch:
     types: Tensor
     """(B, T) int64, 1 in the second text of a pair."""
     labels: Tensor
-    """(B,) int64 classes or float32 scores."""
+    """(B,) int64 classes, (B, C) float32 of several labels, or (B,) float32 scores."""
     index: Tensor
     """(B,) int64: which rows these are."""
     masked: Masked | None = None
     """None where no token is masked."""
+    shares: dict[str, float] | None = None
+    """Unit of an objective -> what these rows count in its mean over the batch that they are a
+    slice of; None where they are all of it."""
 
 
 class Batches:

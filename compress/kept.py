@@ -14,7 +14,9 @@ from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.files import read_json, sha256, whole_file, write_json
+from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Progress
+from kdc.compress.slices import without_texts
 
 Logits = npt.NDArray[np.float32]
 Answers = dict[str, Logits]
@@ -39,13 +41,22 @@ def kept_logits(
 
     def ask() -> Answers:
         what = "asking the teacher"
-        logits = predict(model, rows, padding, fast=True, progress=progress, what=what)
+        with crew(model.device) as team:
+            team.call(_answer_along, model, without_texts(rows), padding)
+            logits = predict(
+                model, rows, padding, fast=True, progress=progress, what=what, crew=team
+            )
         if not np.isfinite(logits).all():
             raise KdcError("the teacher answers NaN or infinity on the training rows: it is broken")
         return {"logits": logits}
 
     identity = f"{identity} {tokens_digest(rows)}"
     return kept_answers(folder, identity, "teacher", len(rows), ask, progress)["logits"]
+
+
+def _answer_along(team: Crew, model: Model, rows: Examples, padding: int) -> None:
+    """Take this process's turns at asking a model."""
+    predict(model, rows, padding, fast=True, crew=team)
 
 
 def kept_answers(

@@ -96,7 +96,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         if self._average:
             self._average.update()
-        return losses.detach()
+        return losses
 
     def averaged(self) -> AbstractContextManager[None]:
         """Return a block in which the model has its averaged weights, where they are averaged."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from kdc.compress.interrupts import Interrupts
 from kdc.compress.learner import Learner, Objectives
 from kdc.compress.low_rank import hold
 from kdc.compress.metrics import score
-from kdc.compress.progress import Progress
+from kdc.compress.parallel import Crew, crew, end_quietly
+from kdc.compress.progress import Progress, Silent
 from kdc.compress.running import Losses
 from kdc.compress.signals import Teacher
+from kdc.compress.slices import make_slice, without_texts
 from kdc.compress.stages import Training
 from kdc.compress.task import Task
 
@@ -120,17 +122,33 @@ def train(run: Run, progress: Progress, what: str, *, resume: bool) -> History:
         progress.say(f"{title}: going on at step {state.step:,} of {leg.total:,}")
     else:
         checkpoints.clear()
-    for stage in range(state.stage, len(run.legs)):
-        _train_leg(run, stage, state, checkpoints, (tensors, best), progress, what)
-        if stage + 1 < len(run.legs):
-            state.next_stage()
-            tensors, best = {}, {}
+    with crew(run.device) as team:
+        team.call(_train_legs, _light(run), checkpoints, state, (tensors, best), Silent(), what)
+        _train_legs(team, run, checkpoints, state, (tensors, best), progress, what)
     expand(run.model)
     run.model.to("cpu").eval()
     return state.history
 
 
+def _train_legs(
+    team: Crew,
+    run: Run,
+    checkpoints: Checkpoints,
+    state: State,
+    kept: tuple[Tensors, Tensors],
+    progress: Progress,
+    what: str,
+) -> None:
+    """Train every stage from `state` on; each process of a crew does, and the first one saves."""
+    for stage in range(state.stage, len(run.legs)):
+        _train_leg(team, run, stage, state, checkpoints, kept, progress, what)
+        if stage + 1 < len(run.legs):
+            state.next_stage()
+            kept = ({}, {})
+
+
 def _train_leg(
+    team: Crew,
     run: Run,
     stage: int,
     state: State,
@@ -142,31 +160,35 @@ def _train_leg(
     """Train one stage from its start, or from `kept`: the run's tensors and its best model's."""
     # -- the state ------------------------------------------------------------------------------
     leg, title, seed = run.legs[stage], _title(run, stage, what), _dice(run.seed, stage)
-    torch.manual_seed(seed)
-    learner = Learner(run.model, leg.objectives, leg.training, run.device)
+    torch.manual_seed(_own_dice(seed, team.rank))
+    learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
     losses = Losses(leg.objectives, run.device)
     tensors, best = kept
     if tensors:
         losses.running = tensors.pop(_RUNNING).to(run.device)
-        learner.restore(tensors)
+        _restore(learner, tensors, _own_dice(seed, team.rank, state.step), progress, title)
     batches = Batches(leg.rows, run.padding, run.device)
     every = math.ceil(leg.total / leg.training.evaluations)
     epoch, saved = -1, _now()
 
-    with progress.bar(title, leg.total, state.step) as advance, Interrupts() as interrupts:
+    with (
+        progress.bar(title, leg.total, state.step) as advance,
+        Interrupts(patient=team.size > 1) as interrupts,
+    ):
         while state.step < leg.total:
             # -- a step -------------------------------------------------------------------------
             if state.step // leg.per_epoch != epoch:
                 epoch = state.step // leg.per_epoch
                 order = epoch_order(leg.rows.lengths, leg.training.batch, seed, epoch)
-            batch = batches.make(order[state.step % leg.per_epoch])
+            batch = make_slice(batches, order[state.step % leg.per_epoch], team)
             losses.add(learner.step(batch, leg.teacher, leg.rate(state.step)), state.step)
             state.step += 1
             advance(1)
 
             # -- now and then, look -------------------------------------------------------------
             due = state.step % every == 0 or state.step == leg.total
-            save = due or interrupts.asked or _now() - saved > _SAVE_SECONDS
+            asked, late = team.any(interrupts.asked, _now() - saved > _SAVE_SECONDS)
+            save = due or asked or late
             if save or state.step % _LOOK_STEPS == 0:
                 losses.refuse_broken(title, kept=checkpoints.exists())
 
@@ -174,15 +196,17 @@ def _train_leg(
             improved = False
             if due:
                 with learner.averaged():
-                    improved = _evaluate(run, leg, state, losses)
+                    improved = _evaluate(team, run, leg, state, losses)
                     best = learner.model_tensors() if improved else best
 
             # -- save ---------------------------------------------------------------------------
             if save:
                 tensors = {**learner.tensors(), _RUNNING: losses.running}
-                checkpoints.save(state, tensors, best if improved else None)
+                if team.rank == 0:
+                    checkpoints.save(state, tensors, best if improved else None)
                 saved = _now()
-            if interrupts.asked:
+            if asked:
+                end_quietly()
                 raise Stopped(
                     f"{title} stopped at step {state.step:,} of {leg.total:,}; the state is kept: "
                     "run the same command with --resume to go on"
@@ -193,7 +217,18 @@ def _train_leg(
         learner.keep_average()
 
 
-def _evaluate(run: Run, leg: Leg, state: State, losses: Losses) -> bool:
+def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, title: str) -> None:
+    """Give a learner its state back; where other processes kept it, their dice fit nobody."""
+    before, now = learner.restore(tensors), learner.crew.size
+    if before != now:
+        torch.manual_seed(seed)
+        progress.say(
+            f"{title}: the state was kept by {before} and is resumed by {now} processes: dropout "
+            "is drawn anew from here, so the weights will not be the same bit for bit"
+        )
+
+
+def _evaluate(team: Crew, run: Run, leg: Leg, state: State, losses: Losses) -> bool:
     """Write the row of the history; where dev counts, say whether this is the best model so far."""
     number, last = state.stage + 1, state.history[-1] if state.history else None
     before = int(last["step"]) if last and last["stage"] == number else 0
@@ -202,7 +237,7 @@ def _evaluate(run: Run, leg: Leg, state: State, losses: Losses) -> bool:
     state.history.append(row)
     if not leg.keep_best:
         return False
-    logits = predict(run.model, run.dev, run.padding)
+    logits = predict(run.model, run.dev, run.padding, crew=team)
     value = score(run.task.metric, logits, run.dev.labels).value
     row["dev"] = value
     if value <= state.best_value:
@@ -219,6 +254,12 @@ def _used(run: Run) -> Tensor:
     )
 
 
+def _light(run: Run) -> Run:
+    """Return a run as other processes need it, in few bytes."""
+    legs = tuple(replace(leg, rows=without_texts(leg.rows)) for leg in run.legs)
+    return replace(run, legs=legs, dev=without_texts(run.dev))
+
+
 def _title(run: Run, stage: int, what: str) -> str:
     if len(run.legs) == 1:
         return what
@@ -228,6 +269,13 @@ def _title(run: Run, stage: int, what: str) -> str:
 def _dice(seed: int, stage: int) -> int:
     """Return a stage's own seed; a run of one stage has the run's."""
     return seed if stage == 0 else int(np.random.SeedSequence([seed, stage]).generate_state(1)[0])
+
+
+def _own_dice(seed: int, rank: int, step: int = 0) -> int:
+    """Return the seed of a process's dropout from a step on; a lone one has the stage's."""
+    if not rank and not step:
+        return seed
+    return int(np.random.SeedSequence([seed, rank, step]).generate_state(1)[0])
 
 
 def _now() -> float:

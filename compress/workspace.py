@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kdc.compress.errors import KdcError, Stopped
+from kdc.compress.parallel import processes
 
 _LIBRARIES = ("kdc", "torch", "transformers", "tokenizers", "optimum", "numpy", "safetensors")
 
@@ -73,5 +74,7 @@ class Workspace:
 
 
 def made_with() -> dict[str, str]:
-    """Return the versions that decide what a run computes."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+    """Return the versions that decide what a run computes, and how many processes, if several."""
+    several = {"processes": str(processes())} if processes() > 1 else {}
+    versions = {name: version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version()} | versions | several

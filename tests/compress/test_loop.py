@@ -90,9 +90,9 @@ class TestBest:
         """Bug: the last weights are shipped under the best score (of equals, the first counts)."""
         values, snapshots = iter([0.5, 0.9, 0.9, 0.1]), []
 
-        def spy(model: Any, *rest: Any) -> Any:  # noqa: ANN401
+        def spy(model: Any, *rest: Any, **how: Any) -> Any:  # noqa: ANN401
             snapshots.append(model.classifier.weight.detach().clone())
-            return predict(model, *rest)
+            return predict(model, *rest, **how)
 
         monkeypatch.setattr(loop, "predict", spy)
         monkeypatch.setattr(loop, "score", lambda *_: Score("accuracy", next(values), 1, 0, 1))

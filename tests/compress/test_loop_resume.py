@@ -135,9 +135,9 @@ class TestRepeating:
         def scored(*_: Any) -> Score:  # noqa: ANN401
             return Score("accuracy", next(values), 1, 0, 1)
 
-        def spy(model: Any, *rest: Any) -> Any:  # noqa: ANN401
+        def spy(model: Any, *rest: Any, **how: Any) -> Any:  # noqa: ANN401
             seen.append(model.classifier.weight.detach().clone())
-            return predict(model, *rest)
+            return predict(model, *rest, **how)
 
         monkeypatch.setattr(loop, "predict", spy)
         monkeypatch.setattr(loop, "score", scored)
