@@ -21,7 +21,7 @@ class Average:
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
         """Start from the parameters as they are; `decay` is above 0 and below 1."""
-        self._parameters = [each for each in parameters if each.requires_grad]
+        self._parameters: list[Tensor] = [each for each in parameters if each.requires_grad]
         self._average = [each.detach().clone() for each in self._parameters]
         self._decay = decay
         self._steps = 0
