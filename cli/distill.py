@@ -77,6 +77,7 @@ def distill(
     text: options.Text = None,
     pair: options.Pair = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     metric: options.Metric = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -130,7 +131,7 @@ def _job(terminal: Terminal, recipe: "Recipe", values: dict[str, Any]) -> "Stude
     from kdc.cli.table import load_more, load_table
     from kdc.compress.job import StudentJob, read_weights
 
-    columns = {name: values[name] for name in ("text", "pair", "label", "metric")}
+    columns = {name: values[name] for name in ("text", "pair", "label", "multi_label", "metric")}
     dev, setup = values["dev"] and Path(values["dev"]), values["setup_seed"]
     seed = values["seed"] if setup is None else setup
     rows = load_table(terminal, values["data"], dev, seed, **columns)

@@ -7,7 +7,7 @@ from kdc.cli.console import Terminal
 from kdc.compress.metrics import METRICS, Score
 
 if TYPE_CHECKING:
-    from kdc.compress.flips import Flips
+    from kdc.compress.flips import Answer, Flips
     from kdc.compress.report import Report
 
 NAMES = {
@@ -105,10 +105,16 @@ def _show_flips(terminal: Terminal, flips: "Flips", *, regression: bool) -> None
         f"{flips.student_right:,}), such as"
     )
     rows = [
-        (flip.label, flip.teacher, flip.student, _short(flip.text, flip.pair))
+        (*map(_told, (flip.label, flip.teacher, flip.student)), _short(flip.text, flip.pair))
         for flip in flips.shown[:_FLIPS]
     ]
     terminal.table(title, ["label", "teacher", "student", "text"], rows)
+
+
+def _told(answer: "Answer") -> str | float:
+    if not isinstance(answer, tuple):
+        return answer
+    return ", ".join(answer) or "(none)"
 
 
 def _short(text: str, pair: str | None) -> str:

@@ -18,7 +18,8 @@ def load_table(
         data: the value of `--data`.
         dev: the value of `--dev`.
         seed: chooses the rows that are set aside where there is no dev.
-        columns: the values of `--text`, `--pair`, `--label` and `--metric`.
+        columns: the values of `--text`, `--pair`, `--label`, `--multi-label` and
+            `--metric`.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.

@@ -16,12 +16,17 @@ _SMALLEST = 1e-300  # a probability of 0 costs 690 nats, not infinity
 
 @dataclass(frozen=True)
 class Calibration:
-    """What Guo et al. 2017 (arXiv 1706.04599) measure, on N rows."""
+    """What Guo et al. 2017 (arXiv 1706.04599) measure, on N rows.
+
+    Where a row may have several labels, each label of each row is a decision between yes and no:
+    the error is the mean over the labels of each one's own, the likelihood that of a decision, and
+    one temperature serves all.
+    """
 
     ece: float
     """Expected calibration error: by how much confidence and accuracy differ, from 0 to 1."""
     nll: float
-    """Negative log-likelihood of the right classes, in nats a row."""
+    """Negative log-likelihood of the right classes, in nats a row (a decision)."""
     temperature: float
     """What divides the logits best: fitted on all N rows, from 0.05 to 20."""
     scaled_ece: float
@@ -39,19 +44,40 @@ def calibration(logits: Array, gold: Array) -> Calibration:
 
     Args:
         logits: (N, C).
-        gold: (N,) classes.
+        gold: (N,) classes, or (N, C) where a row may have several labels.
     """
     wide = logits.astype(np.float64)
     scaled, halves = wide.copy(), np.random.default_rng(0).permutation(len(gold)) % 2 == 0
     for half in (halves, ~halves):
-        scaled[half] = wide[half] / best_temperature(wide[~half], gold[~half])
-    return Calibration(
-        ece=expected_error(softmax(wide), gold),
-        nll=negative_log_likelihood(softmax(wide), gold),
-        temperature=best_temperature(wide, gold),
-        scaled_ece=expected_error(softmax(scaled), gold),
-        scaled_nll=negative_log_likelihood(softmax(scaled), gold),
+        scaled[half] = wide[half] / best_temperature(*_together(wide[~half], gold[~half]))
+    ece, nll = _measured(wide, gold)
+    scaled_ece, scaled_nll = _measured(scaled, gold)
+    return Calibration(ece, nll, best_temperature(*_together(wide, gold)), scaled_ece, scaled_nll)
+
+
+def _measured(logits: Floats, gold: Array) -> tuple[float, float]:
+    """Return the calibration error and the negative log-likelihood."""
+    parts = [(softmax(part), truth) for part, truth in _decisions(logits, gold)]
+    return (
+        float(np.mean([expected_error(*part) for part in parts])),
+        float(np.mean([negative_log_likelihood(*part) for part in parts])),
     )
+
+
+def _decisions(logits: Floats, gold: Array) -> list[tuple[Floats, Array]]:
+    """Return (N, C) logits with (N,) classes, or for each of several labels (N, 2) with (N,)."""
+    if gold.ndim == 1:
+        return [(logits, gold)]
+    return [
+        (np.stack([np.zeros(len(yes)), yes], axis=1), holds.astype(np.int64))
+        for yes, holds in zip(logits.T, gold.T, strict=True)
+    ]
+
+
+def _together(logits: Floats, gold: Array) -> tuple[Floats, Array]:
+    """Return all decisions as one table."""
+    parts = _decisions(logits, gold)
+    return np.concatenate([p for p, _ in parts]), np.concatenate([truth for _, truth in parts])
 
 
 def softmax(logits: Array) -> Floats:

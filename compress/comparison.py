@@ -51,7 +51,7 @@ def compare(split: str, ours: Array, theirs: Array, gold: Array, task: Task) -> 
         split: the name of the rows.
         ours: (N, C) the student's logits.
         theirs: (N, C) the other model's.
-        gold: (N,) the truth.
+        gold: (N,), or (N, C) of several labels, the truth.
         task: what is measured.
     """
     metric, n = METRICS[task.metric].function, len(gold)

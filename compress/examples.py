@@ -23,7 +23,8 @@ class Examples:
     lengths: Array
     """(N,) int32 number of tokens of each row."""
     labels: Array
-    """(N,) int64 classes or float32 scores."""
+    """(N,) int64 classes; (N, C) float32 of several labels, 1 where one holds; or (N,) float32
+    scores."""
     texts: list[str]
     """The first text of each row."""
     pairs: list[str] | None

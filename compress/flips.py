@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from kdc.compress.calibration import softmax
 from kdc.compress.data.dataset import Split
+from kdc.compress.metrics import alike
 from kdc.compress.task import Task
 
 SHOWN = 50
 _LENGTH = 300  # characters of a text
 Array = npt.NDArray[Any]
-Answer = str | float
+Answer = str | float | tuple[str, ...]
+"""A class, a score, or the labels that hold."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Flips:
     count: int
     """Rows answered differently; for regression all of them, by however little."""
     teacher_right: int
-    """Rows that the teacher alone answers right; for regression, is nearer to."""
+    """Rows that the teacher alone answers right (in all labels); for regression, is nearer to."""
     student_right: int
-    """Rows that the student alone answers right; for regression, is nearer to."""
+    """Rows that the student alone answers right (in all labels); for regression, is nearer to."""
     shown: tuple[Flip, ...]
     """Up to 50, those first where the student is surest of what the teacher denies; for
     regression, where their scores are the furthest apart."""
@@ -71,22 +73,28 @@ def find_flips(name: str, rows: Split, teacher: Array, student: Array, task: Tas
         off = np.abs(said - rows.labels)
         better, strength = off[0] < off[1], np.abs(said[0] - said[1])
         worse = off[1] < off[0]
+    elif task.kind == "multi-label":
+        said = np.stack([teacher > 0, student > 0])
+        right = np.stack([alike(answers, rows.labels > 0) for answers in said])
+        better, worse = right[0] & ~right[1], right[1] & ~right[0]
+        sure = np.abs(np.tanh(student.astype(np.float64) / 2))  # |2 p - 1|
+        strength = np.where(said[0] != said[1], sure, 0).max(axis=1)
     else:
         said = np.stack([teacher.argmax(axis=1), student.argmax(axis=1)])
         right = said == rows.labels
         better, worse = right[0] & ~right[1], right[1] & ~right[0]
         ours, at = softmax(student), np.arange(len(rows))
         strength = ours[at, said[1]] - ours[at, said[0]]
-    differ = np.flatnonzero(said[0] != said[1])
+    differ = np.flatnonzero(~alike(said[0], said[1]))
     order = differ[np.argsort(-strength[differ], kind="stable")][:SHOWN]
     shown = tuple(_flip(rows, int(row), (said[0][row], said[1][row]), task) for row in order)
     return Flips(name, len(rows), len(differ), int(better.sum()), int(worse.sum()), shown)
 
 
-def _flip(rows: Split, row: int, said: Sequence[float], task: Task) -> Flip:
+def _flip(rows: Split, row: int, said: Sequence[Any], task: Task) -> Flip:
     values = (rows.labels[row], *said)
     label, teacher, student = (
-        task.labels[int(value)] if task.labels else round(float(value), 4) for value in values
+        task.names(value) if task.labels else round(float(value), 4) for value in values
     )
     pair = None if rows.pairs is None else _cut(rows.pairs[row])
     return Flip(row, _cut(rows.texts[row]), pair, label, teacher, student)

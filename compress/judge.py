@@ -65,6 +65,10 @@ def truth(task: Task, labels: tuple[str, ...], rows: Split) -> Labels:
     if None in places:
         missing = task.labels[places.index(None)]
         raise KdcError(f"the data's class {missing!r} is none of the model's: another task?")
+    if task.kind == "multi-label":
+        holds = np.zeros((len(rows), len(labels)), dtype=np.float32)
+        holds[:, np.array(places, dtype=np.int64)] = rows.labels
+        return holds
     return np.asarray(np.array(places, dtype=np.int64)[rows.labels.astype(np.int64)])
 
 

@@ -29,35 +29,40 @@ class Linear:
 
 
 def fit_linear(features: "torch.Tensor", labels: Labels, task: Task, penalty: float) -> Linear:
-    """Fit multinomial logistic regression, or least squares for regression, by L-BFGS.
+    """Fit logistic regression, or least squares for regression, by L-BFGS.
 
-    Minimises the mean loss of a row + penalty / N * (sum of the squared weights); the bias is free.
-    Deterministic.
+    It is multinomial, or, of several labels, one for each. Minimises the mean
+    loss of a row + penalty / N * (sum of the squared weights); the bias is free. Deterministic.
 
     Args:
         features: (N, D) float32, dense or sparse in compressed rows.
-        labels: (N,) classes or scores.
+        labels: (N,) classes or scores, or (N, C) float32, 1 where a label holds.
         task: what they mean.
         penalty: of the weights.
     """
     import torch
     import torch.nn.functional as F
 
-    truth, classes = torch.from_numpy(np.ascontiguousarray(labels)), task.kind == "classification"
+    truth, kind = torch.from_numpy(np.ascontiguousarray(labels)), task.kind
     sparse = features.layout == torch.sparse_csr
     columns = features.t().to_sparse_csr() if sparse else features.t().contiguous()
     weight = torch.zeros((features.shape[1], task.outputs))
-    bias = torch.zeros(task.outputs) if classes else truth.mean().reshape(1)
+    bias = truth.mean().reshape(1) if kind == "regression" else torch.zeros(task.outputs)
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=_ROUNDS, history_size=6, line_search_fn="strong_wolfe"
     )
-    target = F.one_hot(truth, task.outputs).float() if classes else truth[:, None]
+    target = truth.reshape(len(truth), -1)
+    if kind == "classification":
+        target = F.one_hot(truth, task.outputs).float()
     decay = penalty / len(labels)
 
     def loss() -> torch.Tensor:
         # the gradients by hand: autograd would transpose a sparse matrix again in every round
         said = features @ weight + bias
-        if classes:
+        if kind == "multi-label":
+            fit = F.binary_cross_entropy_with_logits(said, target) * task.outputs
+            error = said.sigmoid() - target
+        elif kind == "classification":
             fit, error = F.cross_entropy(said, truth), said.softmax(dim=1) - target
         else:
             fit, error = F.mse_loss(said, target), 2 * (said - target)

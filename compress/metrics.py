@@ -74,6 +74,26 @@ def macro_f1(predicted: Array, gold: Array) -> float:
     return float(np.mean([f1(predicted == c, gold == c) for c in classes]))
 
 
+def micro_f1(predicted: Array, gold: Array) -> float:
+    """F1 of all labels of all rows as one heap of decisions; both (N, C), 1 where one holds."""
+    said, true = predicted > 0, gold > 0
+    marked = np.count_nonzero(said) + np.count_nonzero(true)
+    return 2 * np.count_nonzero(said & true) / marked if marked else 0.0
+
+
+def label_f1(predicted: Array, gold: Array) -> float:
+    """Mean of every label's F1 over the labels that occur; both (N, C), 1 where one holds."""
+    said, true = predicted > 0, gold > 0
+    marked = said.sum(axis=0) + true.sum(axis=0)
+    some = marked > 0
+    return float(np.mean(2 * (said & true).sum(axis=0)[some] / marked[some])) if some.any() else 0.0
+
+
+def subset_accuracy(predicted: Array, gold: Array) -> float:
+    """Share of rows with every label right; both (N, C), 1 where one holds."""
+    return float(np.mean(alike(predicted > 0, gold > 0)))
+
+
 def matthews(predicted: Array, gold: Array) -> float:
     """Matthews correlation for any number of classes (Gorodkin 2004); both (N,) int."""
     classes = np.union1d(predicted, gold)
@@ -125,6 +145,9 @@ METRICS = {
     "f1": Metric(f1, "classification", "F1 of the second of two classes (MRPC)"),
     "macro_f1": Metric(macro_f1, "classification", "mean of the classes' F1"),
     "matthews": Metric(matthews, "classification", "Matthews correlation (CoLA)"),
+    "micro_f1": Metric(micro_f1, "multi-label", "F1 of all labels together"),
+    "label_f1": Metric(label_f1, "multi-label", "mean of the labels' F1"),
+    "subset_accuracy": Metric(subset_accuracy, "multi-label", "share of rows all right"),
     "pearson": Metric(pearson, "regression", "linear correlation"),
     "spearman": Metric(spearman, "regression", "rank correlation"),
     "pearson_spearman": Metric(pearson_spearman, "regression", "mean of both (STS-B)"),
@@ -132,12 +155,25 @@ METRICS = {
 
 
 def predictions(logits: Array, kind: Kind) -> Array:
-    """Turn (N, C) logits into (N,) classes, or (N, 1) into (N,) scores."""
+    """Turn (N, C) logits into what they say.
+
+    Returns:
+        (N,) classes; of multi-label (N, C) bool, True where a label's probability is above 0.5;
+        of regression (N,) scores.
+    """
+    if kind == "multi-label":
+        return np.asarray(logits > 0)
     return logits.argmax(axis=1) if kind == "classification" else logits[:, 0]
 
 
+def alike(ours: Array, theirs: Array) -> Array:
+    """Return (N,) bool: where two models' predictions, or a model's and the truth, are the same."""
+    same = np.asarray(ours == theirs)
+    return np.asarray(same.reshape(len(same), -1).all(axis=1))
+
+
 def score(metric: str, logits: Array, gold: Array) -> Score:
-    """Measure (N, C) logits against (N,) labels.
+    """Measure (N, C) logits against (N,) labels, or (N, C) of multi-label.
 
     The interval is Wilson's for accuracy and a percentile bootstrap (1,000 seeded resamples) else.
 

@@ -25,7 +25,7 @@ from kdc.compress.encode import encode
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples, concatenate, pick
 from kdc.compress.masked_words import MaskedWords, check_masked_lm
-from kdc.compress.metrics import predictions
+from kdc.compress.metrics import alike, predictions
 from kdc.compress.models import Source, find_model
 from kdc.compress.neighbours import neighbours
 from kdc.compress.progress import Progress
@@ -79,7 +79,7 @@ def more_rows(
         progress: shows how far it is.
 
     Returns:
-        Rows whose labels are -100, or NaN for scores; None where there are none.
+        Rows whose labels are -100, or NaN for scores and several labels; None where there are none.
 
     Raises:
         KdcError: a masked-LM is asked for and cannot be had.
@@ -171,8 +171,8 @@ def _encoded(
 def agree(before: Logits, after: Logits, every: Logits, task: Task) -> npt.NDArray[np.bool_]:
     """Say for each new row whether the teacher's answer is still that to the row it came from.
 
-    For classes the likeliest one; scores agree where they differ by no more than half a standard
-    deviation of the teacher's scores.
+    For classes the likeliest one, of several labels all; scores agree where they differ by no more
+    than half a standard deviation of the teacher's scores.
 
     Args:
         before: (N, C) logits on the rows that new ones came from.
@@ -183,4 +183,4 @@ def agree(before: Logits, after: Logits, every: Logits, task: Task) -> npt.NDArr
     one, other = predictions(before, task.kind), predictions(after, task.kind)
     if task.kind == "regression":
         return np.asarray(np.abs(one - other) <= every[:, 0].std() / 2)
-    return np.asarray(one == other)
+    return alike(one, other)

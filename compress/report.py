@@ -12,7 +12,7 @@ from kdc.compress.comparison import Comparison, compare
 from kdc.compress.controls import NAMES
 from kdc.compress.data.dataset import Dataset
 from kdc.compress.flips import Flips, find_flips
-from kdc.compress.metrics import Score, pearson, predictions, score
+from kdc.compress.metrics import Score, alike, pearson, predictions, score
 from kdc.compress.preflight import majority
 
 Logits = npt.NDArray[np.float32]
@@ -26,8 +26,8 @@ class Report:
     test: dict[str, Score]
     """Empty where the data has no labelled test split."""
     agreement: float
-    """Share of dev rows that student and teacher answer alike; for regression, their
-    correlation."""
+    """Share of dev rows that student and teacher answer alike, in all labels where a row may have
+    several; for regression, their correlation."""
     history: list[dict[str, Any]]
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     """Control -> by how much the student is better, on test where there is one, else on dev."""
@@ -90,7 +90,7 @@ def make_report(
     where, rows = list(splits.items())[-1]
     student, teacher = answers["student"], answers["teacher"]
     dev, both = data.dev, {"teacher": teacher["dev"], "student": student["dev"]}
-    classes = task.kind == "classification"
+    classes = task.kind != "regression"
     return Report(
         dev=scores["dev"],
         test=scores.get("test", {}),
@@ -110,4 +110,4 @@ def make_report(
 def _agreement(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
     if ours.dtype.kind == "f":
         return pearson(ours, theirs)
-    return float(np.mean(ours == theirs))
+    return float(np.mean(alike(ours, theirs)))

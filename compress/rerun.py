@@ -5,7 +5,7 @@ from typing import Any
 
 from kdc.compress.errors import KdcError
 
-_COLUMNS = ("dev", "text", "pair", "label", "metric")
+_COLUMNS = ("dev", "text", "pair", "label", "multi_label", "metric")
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "teacher": str,
     "teachers": list,

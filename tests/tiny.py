@@ -18,6 +18,7 @@ from kdc.compress.files import write_json
 from kdc.compress.job import StudentJob
 from kdc.compress.loop import Leg, Run
 from kdc.compress.losses.objective import Widths
+from kdc.compress.models import PROBLEM_TYPES
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import Recipe, load_recipe
@@ -28,6 +29,7 @@ from tests.student import SPECIAL, WORDS, tiny_tokenizer
 VOCABULARY = 128
 POSITIONS = 32
 KEYWORDS = {"alarm": "wake", "music": "play", "silence": "stop", "room": "kitchen"}
+METRICS = {"classification": "accuracy", "multi-label": "micro_f1", "regression": "pearson"}
 FILLERS = [word for word in WORDS if word not in KEYWORDS.values()]
 
 
@@ -36,30 +38,46 @@ def tiny_data(
 ) -> Dataset:
     """Make texts of 3 to 9 words whose keyword decides the class, or whose count of it the score.
 
-    In pairs the second text holds the keyword. Dev and test have half as many rows as train.
+    Of several labels, each holds where its keyword stands, and some rows have none. In pairs the
+    second text holds the keyword. Dev and test have half as many rows as train.
     """
-    labels = tuple(KEYWORDS) if kind == "classification" else ()
-    metric = "accuracy" if kind == "classification" else "pearson"
-    task = Task("tiny", kind, labels, pair, metric)
+    labels = () if kind == "regression" else tuple(KEYWORDS)
+    task = Task("tiny", kind, labels, pair, METRICS[kind])
     sizes = (rows, rows // 2, rows // 2)
     splits = [_split(task, size, np.random.default_rng([seed, i])) for i, size in enumerate(sizes)]
     return Dataset(task, *splits)
 
 
 def _split(task: Task, rows: int, rng: np.random.Generator) -> Split:
-    told, others, labels = [], [], []
+    told: list[str] = []
+    others: list[str] = []
+    labels: list[Any] = []
     for index in range(rows):
-        chosen = index % len(KEYWORDS)
-        words = list(rng.choice(FILLERS, int(rng.integers(2, 8))))
-        repeats = 1 if task.labels else chosen
-        keyword = list(KEYWORDS.values())[chosen if task.labels else 0]
-        for _ in range(repeats):
-            words.insert(int(rng.integers(0, len(words) + 1)), keyword)
-        told.append(" ".join(words))
+        text, label = _several(rng) if task.kind == "multi-label" else _one(task, index, rng)
+        told.append(text)
         others.append(" ".join(rng.choice(FILLERS, 3)))
-        labels.append(chosen)
-    gold = np.array(labels, dtype=np.int64 if task.labels else np.float32)
+        labels.append(label)
+    gold = np.array(labels, dtype=np.int64 if task.kind == "classification" else np.float32)
     return Split(others if task.pair else told, told if task.pair else None, gold)
+
+
+def _one(task: Task, index: int, rng: np.random.Generator) -> tuple[str, int]:
+    """Return a text and its class, or its score."""
+    chosen = index % len(KEYWORDS)
+    words = list(rng.choice(FILLERS, int(rng.integers(2, 8))))
+    repeats = 1 if task.labels else chosen
+    keyword = list(KEYWORDS.values())[chosen if task.labels else 0]
+    for _ in range(repeats):
+        words.insert(int(rng.integers(0, len(words) + 1)), keyword)
+    return " ".join(words), chosen
+
+
+def _several(rng: np.random.Generator) -> tuple[str, list[int]]:
+    """Return a text and which keywords stand in it."""
+    holds = [int(holds) for holds in rng.random(len(KEYWORDS)) < 0.4]
+    words = [word for word, one in zip(KEYWORDS.values(), holds, strict=True) if one]
+    words += list(rng.choice(FILLERS, int(rng.integers(2, 6))))
+    return " ".join(words[place] for place in rng.permutation(len(words))), holds
 
 
 def save_model(folder: Path, model: Any) -> Path:  # noqa: ANN401 - any transformers model
@@ -117,6 +135,7 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
     config = tiny_config(data.task.outputs, layers, hidden)
     config.id2label = dict(enumerate(data.task.labels or ("score",)))
     config.label2id = {name: index for index, name in config.id2label.items()}
+    config.problem_type = PROBLEM_TYPES[kind]
     with own_dice():
         model = BertForSequenceClassification(config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)

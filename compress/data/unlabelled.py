@@ -24,13 +24,15 @@ class Unlabelled:
     """Texts without labels that stand in none of the task's own splits."""
 
     rows: Split
-    """Their labels are -100, or NaN for scores."""
+    """Their labels are -100, or NaN for scores and in the rows of several labels."""
     notes: tuple[str, ...]
     """What the user should know: how many rows there are, and how many were left out and why."""
 
 
 def no_labels(task: Task, rows: int) -> Labels:
-    """Return (N,) labels that say there are none."""
+    """Return (N,) or, of multi-label, (N, C) labels that say there are none."""
+    if task.kind == "multi-label":
+        return np.full((rows, task.outputs), np.nan, dtype=np.float32)
     if task.kind == "regression":
         return np.full(rows, np.nan, dtype=np.float32)
     return np.full(rows, NO_CLASS, dtype=np.int64)

@@ -10,8 +10,8 @@ from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import (
     check_shares,
     check_temperature,
+    refuse_all_but_classes,
     refuse_one_class,
-    refuse_scores,
 )
 from kdc.compress.signals import LOGITS, Signals
 
@@ -39,8 +39,8 @@ class Decoupled(Objective):
         self.alpha, self.beta = alpha, beta
 
     def fit(self, widths: Widths) -> None:
-        """Raise KdcError for scores or a single class."""
-        refuse_scores("decoupled", widths.task)
+        """Raise KdcError for scores, for several labels a text, or for a single class."""
+        refuse_all_but_classes("decoupled", widths.task)
         refuse_one_class("decoupled", widths.task)
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:

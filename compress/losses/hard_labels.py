@@ -16,7 +16,10 @@ NO_CLASS = -100
 class HardLabels(Objective):
     """Cross-entropy of (B, C) logits against (B,) classes; squared error for regression.
 
-    The mean is over the rows that have a label; 0, with a gradient of 0, where none has one.
+    Where a text may have several labels it is -log of the probability of its (B, C) labels, each
+    with a sigmoid of its own: the sum of the labels' binary cross-entropies, of which transformers
+    takes the mean. The mean here is over the rows that are labelled; 0, with a gradient of 0,
+    where none is.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -39,7 +42,13 @@ class HardLabels(Objective):
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
-        if self._kind == "regression":
+        if self._kind == "multi-label":
+            labelled = ~labels.isnan().any(-1)
+            gaps = F.binary_cross_entropy_with_logits(
+                student.logits, labels.nan_to_num(), reduction="none"
+            )
+            total = gaps.sum(-1).masked_fill(~labelled, 0.0).sum()
+        elif self._kind == "regression":
             labelled = ~labels.isnan()
             gaps = student.logits[:, 0] - labels.nan_to_num()
             total = gaps.square().masked_fill(~labelled, 0.0).sum()

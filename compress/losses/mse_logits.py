@@ -13,8 +13,9 @@ from kdc.compress.signals import LOGITS, Signals
 class MseLogits(Objective):
     """Mean squared error of (B, C) logits: mean_b mean_c (z_student - z_teacher)^2.
 
-    Of scores as of classes. Kim et al. 2021 (arXiv 2105.08919) show it to be what soft labels come
-    to as the temperature rises, but for the mean of the logits, which it teaches too.
+    Of scores as of classes, one or several a text. Kim et al. 2021 (arXiv 2105.08919) show it to be
+    what soft labels come to as the temperature rises, but for the mean of the logits, which it
+    teaches too.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({LOGITS})

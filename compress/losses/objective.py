@@ -60,6 +60,6 @@ class Objective(nn.Module, ABC):
         Args:
             student: what the student says, with gradients.
             teacher: what the teacher says.
-            labels: (B,) int64 classes, -100 where a row has none, or float32 scores, NaN where a
-                row has none.
+            labels: (B,) int64 classes, -100 where a row has none; (B, C) float32, 1 where a label
+                holds and NaN in a row without labels; or (B,) float32 scores, NaN likewise.
         """

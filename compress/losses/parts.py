@@ -43,10 +43,15 @@ def refuse_one_class(loss: str, task: Task) -> None:
         raise KdcError(f"{loss}: a task with one class has nothing to learn")
 
 
-def refuse_scores(loss: str, task: Task) -> None:
-    """Raise KdcError for a task without classes."""
+def refuse_all_but_classes(loss: str, task: Task) -> None:
+    """Raise KdcError for a task whose classes do not exclude each other, or that has none."""
     if task.kind == "regression":
         raise KdcError(f"{loss}: a task of scores has no classes to compare: use mse_logits")
+    if task.kind == "multi-label":
+        raise KdcError(
+            f"{loss}: it compares classes of which a text has one, and here a text may have "
+            "several: use soft_labels"
+        )
 
 
 def bridge(widths: Widths) -> nn.Module:

@@ -15,7 +15,9 @@ class SoftLabels(Objective):
 
     With z the (B, C) logits: T^2 * mean_b sum_c p_bc (log p_bc - log q_bc), where
     p = softmax(z_teacher / T) and q = softmax(z_student / T). T^2 keeps the gradient's size when
-    T changes. For regression it is the squared difference of the two scores.
+    T changes. Where a text may have several labels, each is a distribution of its own over yes and
+    no, p_bc = sigmoid(z_bc / T), and the KL is the sum of theirs (Yang et al. 2023, arXiv
+    2308.06453). For regression it is the squared difference of the two scores.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({LOGITS})
@@ -42,6 +44,13 @@ class SoftLabels(Objective):
         if self._kind == "regression":
             return F.mse_loss(student.logits, teacher.logits)
         t = self.temperature
-        q = F.log_softmax(student.logits / t, dim=-1)
-        p = F.log_softmax(teacher.logits / t, dim=-1)
+        q, p = student.logits / t, teacher.logits / t
+        if self._kind == "multi-label":
+            return t * t * (_one_side(p, q) + _one_side(-p, -q)).sum(-1).mean()
+        q, p = F.log_softmax(q, dim=-1), F.log_softmax(p, dim=-1)
         return t * t * F.kl_div(q, p, log_target=True, reduction="batchmean")
+
+
+def _one_side(p: Tensor, q: Tensor) -> Tensor:
+    """Return (B, C): what yes adds to the KL of yes and no, from logits."""
+    return p.sigmoid() * (F.logsigmoid(p) - F.logsigmoid(q))

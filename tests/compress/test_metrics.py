@@ -138,6 +138,9 @@ def test_every_metric_of_the_table_gives_a_perfect_answer_1(name: str) -> None:
     if METRICS[name].kind == "classification":
         gold = rng.integers(0, 2, 40)
         logits = np.eye(2)[gold]
+    elif METRICS[name].kind == "multi-label":
+        gold = rng.integers(0, 2, (40, 3)).astype(np.float32)
+        logits = 2 * gold - 1
     else:
         gold = rng.normal(size=40)
         logits = gold[:, None]
