@@ -11,6 +11,7 @@ from kdc.compress.more_rows import more_rows
 from kdc.compress.preflight import majority
 from kdc.compress.progress import Progress
 from kdc.compress.rows import Rows
+from kdc.compress.runtime import choose_device
 from kdc.compress.stages import TASK
 from kdc.compress.teachers import Logits, Teachers, check_teachers, ready_teachers
 from kdc.compress.workspace import Workspace
@@ -66,8 +67,9 @@ def find_encoders(job: StudentJob, progress: Progress) -> list[Source]:
     """Find the teachers that a job names, fine-tuned or bare.
 
     Raises:
-        KdcError: one cannot be found.
+        KdcError: one cannot be found, or this machine has no such device.
     """
+    choose_device(job.device)  # a wrong name is told before a model is fetched
     return [find_model(name, progress) for name in job.teachers]
 
 
