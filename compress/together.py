@@ -5,7 +5,6 @@ that the run has ended. A job has a process group of its own, gloo for what lies
 NCCL for what lies on GPUs, so that leaving a job, by whatever error, never leaves a stale one.
 """
 
-import io
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from torch.distributed.rendezvous import rendezvous
 from kdc.compress.errors import Stopped
 from kdc.compress.interrupts import Interrupts
 from kdc.compress.parallel import Crew, World, end_quietly
+from kdc.compress.parcel import pack, unpack
 
 _LONGEST = timedelta(days=7)  # of a wait: a process that is gone is noticed by its connection
 _LOOK = 0.05  # seconds between two looks at the store
@@ -58,9 +58,7 @@ class Together(Crew):
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """Have every other process call a module's function: with its crew, then `arguments`."""
-        buffer = io.BytesIO()
-        torch.save((function, arguments), buffer)
-        content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
+        content = pack((function, arguments))
         with self._noticing():
             dist.broadcast(torch.tensor([len(content)]), src=0)
             dist.broadcast(content, src=0)
@@ -73,8 +71,7 @@ class Together(Crew):
             content = torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(content, src=0)
         mine = {"cuda:0": f"cuda:{self._here.local_rank}"}  # the first has the first GPU
-        buffer = io.BytesIO(content.numpy().data)
-        function, arguments = torch.load(buffer, map_location=mine, weights_only=False)
+        function, arguments = unpack(content, mine)
         function(self, *arguments)
 
     def add(self, tensors: Sequence[Tensor]) -> None:
