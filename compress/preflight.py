@@ -171,7 +171,8 @@ def _other_order(task: Task, logits: Logits, labels: Labels) -> str:
     if value < plain + max(_CLEARLY, 2 / math.sqrt(len(labels))):  # few rows prove little
         return ""
     names = ", ".join(task.labels[index] for index in best)
-    return f"{names} ({100 * value:.1f} % right)"
+    percent = f"{100 * value:.1f} %"
+    return f"{names} ({percent} right)" if said.ndim == 1 else f"{names} (micro-F1 {percent})"
 
 
 def _right(said: npt.NDArray[Any], labels: Labels, order: tuple[int, ...]) -> float:

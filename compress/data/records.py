@@ -41,7 +41,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def read_parquet(path: Path) -> Table:
-    """Read the columns of a Parquet file that hold strings, numbers or booleans, or lists of labels.
+    """Read the columns of a Parquet file that hold strings, numbers, booleans or lists of labels.
 
     Raises:
         KdcError: pyarrow is not installed, the file is damaged or has no rows.

@@ -101,3 +101,35 @@ def test_few_rows(rows: int) -> None:
 def test_a_confidence_on_an_edge_is_in_the_bin_below() -> None:
     """Bug: a confidence of 1 falls into a 16th bin."""
     assert expected_error(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0])) == 0.5
+
+
+def test_of_several_labels_each_is_a_decision_of_its_own() -> None:
+    """Bug: one sure label hides another that is sure and wrong, in the mean over all decisions."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(600, 3)) * [1, 3, 5]
+    gold = (rng.random((600, 3)) < 1 / (1 + np.exp(-logits / 2))).astype(np.float32)
+    yes = 1 / (1 + np.exp(-logits))
+    errors, costs = [], []
+    for label in range(3):
+        chances = np.stack([1 - yes[:, label], yes[:, label]], axis=1)
+        errors.append(by_hand(chances, gold[:, label].astype(np.int64)))
+        costs.append(np.where(gold[:, label] == 1, -np.log(chances[:, 1]), -np.log(chances[:, 0])))
+    found = calibration(logits, gold)
+    assert found.ece == pytest.approx(np.mean(errors), abs=1e-9)
+    assert found.nll == pytest.approx(np.mean(costs))
+    tried = np.exp(np.linspace(np.log(0.5), np.log(8), 2000))
+    z = logits[None] / tried[:, None, None]
+    likely = (np.logaddexp(0, z) - gold * z).mean(axis=(1, 2))
+    assert found.temperature == pytest.approx(tried[likely.argmin()], rel=0.01)
+    assert found.temperature == pytest.approx(2.0, rel=0.15)
+    assert found.scaled_ece < found.ece and found.scaled_nll < found.nll
+
+
+def test_the_labels_of_one_row_are_scaled_by_one_half() -> None:
+    """Bug: a row's own labels tell the temperature that scales it."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(40, 2))
+    gold = (rng.random((40, 2)) < 0.5).astype(np.float32)
+    twice = calibration(np.tile(logits, 2), np.tile(gold, 2))
+    once = calibration(logits, gold)
+    assert twice.scaled_nll == pytest.approx(once.scaled_nll, rel=1e-9)

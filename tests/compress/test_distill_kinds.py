@@ -61,9 +61,16 @@ def test_layers_of_another_width_and_depth(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "pair"), [("classification", True), ("regression", False), ("regression", True)]
+    ("kind", "pair"),
+    [
+        ("classification", True),
+        ("regression", False),
+        ("regression", True),
+        ("multi-label", False),
+        ("multi-label", True),
+    ],
 )
-def test_pairs_and_scores(tmp_path: Path, kind: str, pair: bool) -> None:
+def test_pairs_scores_and_several_labels(tmp_path: Path, kind: str, pair: bool) -> None:
     data = tiny_data(kind, pair=pair)  # type: ignore[arg-type]
     teacher = tiny_teacher(tmp_path / "teacher", data)
     recipe = tiny_recipe(learning_rate=2e-3)

@@ -7,6 +7,7 @@ from kdc.compress.task import Task
 
 CLASSES = Task("t", "classification", ("a", "b", "c"), False, "accuracy")
 SCORES = Task("t", "regression", (), True, "pearson")
+SEVERAL = Task("t", "multi-label", ("a", "b", "c"), False, "micro_f1")
 
 
 def test_every_row_that_differs_is_counted_and_the_clearest_comes_first() -> None:
@@ -52,3 +53,16 @@ def test_models_that_agree() -> None:
     rows = Split(["a"], None, np.array([0]))
     found = find_flips("dev", rows, np.eye(3)[:1], np.eye(3)[:1] * 7, CLASSES)
     assert found.count == 0 and found.shown == ()
+
+
+def test_of_several_labels_one_that_differs_is_enough() -> None:
+    """Bug: rows are compared by their first label, or an empty set is shown as the first class."""
+    gold = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 1, 1]], np.float32)
+    teacher = np.array([[2, 2, -2], [-2, -2, -2], [2, -2, -2], [-2, -2, 2]], np.float32)
+    student = np.array([[2, 2, -1], [-9, 3, -2], [1, -2, 1], [-2, 2, 2]], np.float32)
+    found = find_flips("dev", Split(list("abcd"), None, gold), teacher, student, SEVERAL)
+    assert (found.n, found.count, found.teacher_right, found.student_right) == (4, 3, 2, 1)
+    assert [flip.row for flip in found.shown] == [1, 3, 2]  # by the surest label that differs
+    first = found.as_dict()["shown"][0]
+    assert (first["label"], first["teacher"], first["student"]) == ((), (), ("b",))
+    assert found.shown[1].label == ("b", "c") and found.shown[1].teacher == ("c",)

@@ -10,7 +10,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.losses import LOSSES, describe_losses
 from kdc.compress.losses.objective import Widths
 from kdc.compress.signals import MASKED, Signals
-from tests.said import GOLD, MASK, ONE_CLASS, SCORED, changed, fitted, longer, said, spoilt
+from tests.said import CLASSES, GOLD, MASK, ONE_CLASS, SCORED, changed, fitted, longer, said, spoilt
 
 EVERY = pytest.mark.parametrize("name", LOSSES)
 TASKWISE = pytest.mark.parametrize("name", [name for name in LOSSES if name != "masked_lm"])
@@ -84,6 +84,14 @@ def test_a_loss_of_classes_refuses_scores_before_training(name: str) -> None:
     """Bug: a softmax over one column is always 1: a perfect loss while nothing is trained."""
     with pytest.raises(KdcError, match=f"{name}: a task of scores has no classes.*mse_logits"):
         LOSSES[name]().fit(Widths(SCORED, 2, 8, 2, 8))
+
+
+@pytest.mark.parametrize("name", CLASSES_ONLY)
+def test_a_loss_of_classes_refuses_several_labels_before_training(name: str) -> None:
+    """Bug: labels of one text are compared as if they took each other's probability."""
+    task = replace(CLASSES, kind="multi-label", metric="micro_f1")
+    with pytest.raises(KdcError, match=f"{name}: it compares classes of which.*use soft_labels"):
+        LOSSES[name]().fit(Widths(task, 2, 8, 2, 8))
 
 
 @pytest.mark.parametrize("name", ["soft_labels", "mse_logits", "hard_labels", *CLASSES_ONLY])
