@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 
 from kdc.compress.data.dataset import Split
 from kdc.compress.encode import encode
+from kdc.compress.judge import refuse_sets
 from kdc.compress.progress import Progress
 from kdc.export.phone_model import find_phone
 from kdc.export.session import answer, open_session
@@ -22,9 +23,12 @@ def phone_answers(
         The class names (empty for regression) and (N, C) logits.
 
     Raises:
-        KdcError: the phone folder cannot be found, is corrupted, or its model does not run.
+        KdcError: the phone folder cannot be found, is corrupted, its model does not run, or it
+            gives a text one label where the rows may have several.
     """
     phone = find_phone(path)
+    if phone.task.kind == "classification":
+        refuse_sets(str(path), rows)
     tokenizer = Tokenizer.from_file(str(phone.folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(phone.max_length)

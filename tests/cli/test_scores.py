@@ -101,6 +101,14 @@ def test_flips_are_a_short_table_that_a_terminal_does_not_obey(
     assert len(rows) == 5 and all(len(row) < 120 and "\x1b" not in row for row in rows)
 
 
+def test_sets_of_labels_are_shown_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    flip = Flip(0, "wake me", None, ("alarm", "music"), (), ("stop",))
+    flips = Flips("dev", 10, 1, 0, 0, (flip,))
+    show_report(Terminal(), "it", report(flips=flips))
+    shown = capsys.readouterr().out
+    assert "alarm, music" in shown and "(none)" in shown and "stop" in shown and "('" not in shown
+
+
 def test_pairs_and_scores(capsys: pytest.CaptureFixture[str]) -> None:
     flip = Flip(0, "one", "two", 1.0, 1.5, 4.25)
     scored = {name: Score("pearson", 0.9, 7, 0.8, 0.95) for name in SCORES}

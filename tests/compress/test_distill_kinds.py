@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdc.compress import ready_teacher
 from kdc.compress.artifact import read_student
+from kdc.compress.augment import Augmentation
+from kdc.compress.data.dataset import Split
+from kdc.compress.data.unlabelled import no_labels
 from kdc.compress.distill import distill
 from kdc.compress.objectives import needs
 from kdc.compress.progress import Silent
@@ -107,3 +111,18 @@ def test_it_is_fine_tuned_once_and_used_again(
     assert any("fine-tuned before" in line for line in second.said)
     parents = [read_student(tmp_path / name).manifest["parent"] for name in "ab"]
     assert parents[0] == parents[1]
+
+
+def test_new_texts_of_several_labels_teach_by_the_teacher_alone(tmp_path: Path) -> None:
+    """Bug: an unlabelled row of another shape than the labelled ones, or one of zeros."""
+    data = tiny_data("multi-label")
+    teacher = tiny_teacher(tmp_path / "teacher", data)
+    extra = Split(["wake me up now", "play it"], None, no_labels(data.task, 2))
+    recipe = replace(tiny_recipe("turc", learning_rate=2e-3), augment=Augmentation(copies=1))
+    out = tmp_path / "s"
+    job = tiny_job(teacher, out, data=data, recipe=recipe, unlabelled=extra, student="2x32")
+    progress = Recorder()
+    report = distill(job, progress)
+    assert any("new texts of" in line for line in progress.said)
+    assert report.history[-1]["hard_labels"] > 0
+    assert read_student(out).task.kind == "multi-label"

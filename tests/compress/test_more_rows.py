@@ -120,6 +120,9 @@ def test_agreement_by_hand() -> None:
     every = np.array([[0.0], [2.0]])  # a standard deviation of 1
     near = agree(np.zeros((3, 1)), np.array([[0.4], [0.6], [-0.5]]), every, scores)
     assert near.tolist() == [True, False, True]
+    sets = tiny_data("multi-label").task
+    one, other = np.array([[1.0, -1.0], [1.0, 2.0]]), np.array([[3.0, -2.0], [3.0, -1.0]])
+    assert agree(one, other, one, sets).tolist() == [True, False]
 
 
 def test_unlabelled_texts_follow_and_are_not_made_twice(tmp_path: Path) -> None:

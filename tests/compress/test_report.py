@@ -24,6 +24,13 @@ def report_of(teacher: float, student: float) -> Report:
     return Report({name: scored(value) for name, value in rows.items()}, {}, 0.7, [{"step": 1}])
 
 
+def _truth(labels: Any, kind: str) -> Any:  # noqa: ANN401 - arrays
+    """Return the (N, C) logits that are right."""
+    if kind == "multi-label":
+        return labels - 0.5
+    return np.eye(4)[labels] if kind == "classification" else labels[:, None]
+
+
 def answers(
     kind: str, noise: dict[str, float], test: bool = True
 ) -> tuple[Dataset, dict[str, Any]]:
@@ -36,7 +43,7 @@ def answers(
         rng = np.random.default_rng(seed)
         found[who] = {
             name: (
-                (np.eye(4)[rows.labels] if data.task.labels else rows.labels[:, None])
+                _truth(rows.labels, data.task.kind)
                 + size * rng.normal(size=(len(rows), data.task.outputs))
             ).astype(np.float32)
             for name, rows in splits.items()
@@ -62,7 +69,7 @@ def test_a_teacher_that_scores_nothing_has_nothing_to_keep() -> None:
     assert report_of(0.0, 0.3).retained == 0.0
 
 
-@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("kind", ["classification", "multi-label", "regression"])
 def test_every_figure_is_that_of_the_answers(kind: str) -> None:
     """Bug: dev's labels for test's answers, or a control compared the wrong way round."""
     data, found = answers(kind, MODELS)
@@ -81,10 +88,13 @@ def test_every_figure_is_that_of_the_answers(kind: str) -> None:
     scratch = found["scratch"]["test"]
     expected = compare("test", found["student"]["test"], scratch, data.test.labels, data.task)
     assert report.comparisons["scratch"] == expected
-    if kind == "classification":
+    if kind != "regression":
         expected = calibration(found["student"]["dev"], data.dev.labels)
         assert report.calibration["student"] == expected
-        same = found["student"]["dev"].argmax(1) == found["teacher"]["dev"].argmax(1)
+        student, teacher = (found[who]["dev"] for who in ("student", "teacher"))
+        same = student.argmax(1) == teacher.argmax(1)
+        if kind == "multi-label":
+            same = np.all((student > 0) == (teacher > 0), axis=1)
         assert report.agreement == same.mean()
         assert report.flips is not None and report.flips.count == (~same).sum()
     else:
@@ -103,9 +113,10 @@ def test_without_a_test_split_dev_decides_and_what_is_left_out_is_said() -> None
     assert report.as_dict()["left_out"] == ["scratch"]
 
 
-def test_one_dev_row() -> None:
+@pytest.mark.parametrize("kind", ["classification", "multi-label", "regression"])
+def test_one_dev_row(kind: str) -> None:
     """Bug: a user's --dev of one row ends in a traceback after the training."""
-    data, found = answers("classification", {"teacher": 0.2, "student": 0.4}, test=False)
+    data, found = answers(kind, {"teacher": 0.2, "student": 0.4}, test=False)
     one = replace(data.dev, texts=data.dev.texts[:1], labels=data.dev.labels[:1])
     first = {who: {"dev": logits["dev"][:1]} for who, logits in found.items()}
     report = make_report(replace(data, dev=one), first, [])
