@@ -101,8 +101,8 @@ def test_the_table_says_mean_spread_and_seeds(benchmark_module: Load, tmp_path: 
 @pytest.mark.slow
 def test_a_cell_is_run_once_and_keeps_the_students_scores(
     benchmark_module: Load,
-    places: Any,
-    tmp_path: Path,  # noqa: ANN401
+    places: Any,  # noqa: ANN401
+    tmp_path: Path,
 ) -> None:
     """A grid of days must go on where it was, and its scores must be those that kdc wrote."""
     grid, objectives = benchmark_module("grid"), benchmark_module("objectives")
@@ -126,8 +126,8 @@ def test_a_cell_is_run_once_and_keeps_the_students_scores(
 @pytest.mark.slow
 def test_a_cell_that_fails_is_told_and_tried_again(
     benchmark_module: Load,
-    places: Any,
-    tmp_path: Path,  # noqa: ANN401
+    places: Any,  # noqa: ANN401
+    tmp_path: Path,
 ) -> None:
     """A student that a recipe refuses must neither end the grid nor count as finished."""
     grid, objectives = benchmark_module("grid"), benchmark_module("objectives")
