@@ -136,8 +136,8 @@ def _run(command: list[str], log: Path, spent: Spent, clock: Path) -> None:
         spent.cpu += _children_cpu() - before
         write_json(clock, vars(spent))
     if code:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-        raise Refused(" ".join(line.strip() for line in lines if line.strip())[-400:])
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
+        raise Refused(f"{lines[-1] or f'it ended with {code}'} ({log})")
 
 
 def _children_cpu() -> float:
