@@ -49,10 +49,10 @@ def calibration(logits: Array, gold: Array) -> Calibration:
     wide = logits.astype(np.float64)
     scaled, halves = wide.copy(), np.random.default_rng(0).permutation(len(gold)) % 2 == 0
     for half in (halves, ~halves):
-        scaled[half] = wide[half] / best_temperature(*_together(wide[~half], gold[~half]))
+        scaled[half] = wide[half] / best_temperature(wide[~half], gold[~half])
     ece, nll = _measured(wide, gold)
     scaled_ece, scaled_nll = _measured(scaled, gold)
-    return Calibration(ece, nll, best_temperature(*_together(wide, gold)), scaled_ece, scaled_nll)
+    return Calibration(ece, nll, best_temperature(wide, gold), scaled_ece, scaled_nll)
 
 
 def _measured(logits: Floats, gold: Array) -> tuple[float, float]:
@@ -74,16 +74,15 @@ def _decisions(logits: Floats, gold: Array) -> list[tuple[Floats, Array]]:
     ]
 
 
-def _together(logits: Floats, gold: Array) -> tuple[Floats, Array]:
-    """Return all decisions as one table."""
-    parts = _decisions(logits, gold)
-    return np.concatenate([p for p, _ in parts]), np.concatenate([truth for _, truth in parts])
-
-
 def softmax(logits: Array) -> Floats:
     """Turn (N, C) logits into probabilities."""
     grown = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+
+
+def sigmoid(logits: Array) -> Floats:
+    """Turn logits into probabilities, each of its own."""
+    return np.asarray(0.5 + 0.5 * np.tanh(logits.astype(np.float64) / 2))
 
 
 def expected_error(probabilities: Floats, gold: Array, bins: int = BINS) -> float:
@@ -110,19 +109,20 @@ def negative_log_likelihood(probabilities: Floats, gold: Array) -> float:
 
 
 def best_temperature(logits: Array, gold: Array) -> float:
-    """Return the temperature whose softmax gives (N,) classes the highest likelihood.
+    """Return the temperature that gives (N,) classes, or (N, C) labels, the highest likelihood.
 
     The likelihood of (N, C) logits times b is concave in b = 1 / temperature: where its slope, the
-    right logit less the expected one, changes its sign is the best; found by halving. Without
-    rows it is 1.
+    right logit less the expected one (each label's its own), changes its sign is the best; found by
+    halving. Without rows it is 1.
     """
     if not len(gold):
         return 1.0
-    wide, rows = logits.astype(np.float64), np.arange(len(gold))
-    right = wide[rows, gold.astype(np.int64)]
+    wide, several = logits.astype(np.float64), gold.ndim == 2
+    right = wide * gold if several else wide[np.arange(len(gold)), gold.astype(np.int64)]
     low, high = (float(np.log(1 / end)) for end in reversed(_RANGE))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        expected = (softmax(wide * np.exp(middle)) * wide).sum(axis=1)
+        scaled = wide * np.exp(middle)
+        expected = sigmoid(scaled) * wide if several else (softmax(scaled) * wide).sum(axis=1)
         low, high = (middle, high) if (right - expected).mean() > 0 else (low, middle)
     return float(np.exp(-(low + high) / 2))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kdc.compress.metrics import METRICS, predictions
+from kdc.compress.metrics import scorer
 from kdc.compress.task import Task
 
 _RESAMPLES = 1000
@@ -54,10 +54,10 @@ def compare(split: str, ours: Array, theirs: Array, gold: Array, task: Task) -> 
         gold: (N,), or (N, C) of several labels, the truth.
         task: what is measured.
     """
-    metric, n = METRICS[task.metric].function, len(gold)
-    a, b = predictions(ours, task.kind), predictions(theirs, task.kind)
-    rng = np.random.default_rng(0)
+    n = len(gold)
+    a, b = (scorer(task.metric, logits, gold) for logits in (ours, theirs))
+    every, rng = np.arange(n), np.random.default_rng(0)
     picks = (rng.integers(0, n, n) for _ in range(_RESAMPLES))
-    lost = [metric(a[pick], gold[pick]) - metric(b[pick], gold[pick]) for pick in picks]
+    lost = [a(pick) - b(pick) for pick in picks]
     low, high = (float(end) for end in np.percentile(lost, [2.5, 97.5]))
-    return Comparison(split, metric(a, gold) - metric(b, gold), low, high)
+    return Comparison(split, a(every) - b(every), low, high)

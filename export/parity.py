@@ -7,7 +7,7 @@ import numpy as np
 
 from kdc.compress.errors import GateFailed
 from kdc.compress.examples import Array, Examples
-from kdc.compress.metrics import METRICS, alike, predictions
+from kdc.compress.metrics import METRICS, alike, predictions, scorer
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind
 from kdc.export.paired import bootstrap_p, mcnemar
@@ -88,14 +88,15 @@ def metric_drop(metric: str, logits: Array, reference: Array, gold: Array) -> Dr
     scored on the same rows each time, so that what they share cancels. The p value is that of
     McNemar's exact test for accuracy, and the bootstrap's for every other metric.
     """
-    row, n = METRICS[metric], len(gold)
-    ours, theirs = predictions(logits, row.kind), predictions(reference, row.kind)
+    kind, n = METRICS[metric].kind, len(gold)
+    ours, theirs = predictions(logits, kind), predictions(reference, kind)
     if np.array_equal(ours, theirs):
         return Drop(0.0, 0.0, 0.0, 1.0)
 
+    measure, better = (scorer(metric, x, gold) for x in (logits, reference))
+
     def points(rows: Array) -> float:
-        better = row.function(theirs[rows], gold[rows])
-        return 100 * (better - row.function(ours[rows], gold[rows]))
+        return 100 * (better(rows) - measure(rows))
 
     rng = np.random.default_rng(0)
     samples = np.array([points(rng.integers(0, n, n)) for _ in range(_RESAMPLES)])
