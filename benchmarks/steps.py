@@ -12,22 +12,26 @@ import time
 import numpy as np
 import torch
 from record import record
+from training import (
+    full_batches,
+    hold_used_tokens,
+    load_teacher,
+    make_learner,
+    make_student,
+    read_shape,
+)
+from transformers import PreTrainedModel
 
-from kdc.compress.compact import compact
 from kdc.compress.data.load import load_data
-from kdc.compress.encode import Batches, epoch_order
+from kdc.compress.encode import Batches
 from kdc.compress.families import max_length
-from kdc.compress.learner import Learner
-from kdc.compress.losses.objective import Widths
-from kdc.compress.models import Model, Source, find_model, load_classifier
-from kdc.compress.objectives import build_objectives
+from kdc.compress.models import Source, find_model
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.rows import tokenise
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import KeptTeacher, OnlineTeacher, Teacher
-from kdc.compress.start import start_from_teacher
-from kdc.compress.students import Shape, build_student, choose_shape, shape_of
+from kdc.compress.students import build_student
 from kdc.compress.task import Task
 
 SIZE = 32
@@ -65,14 +69,12 @@ def main() -> None:
     record("A step from kept logits and with the teacher online", [*lines, "", note])
 
 
-def make_teacher(name: str, source: Source, task: Task) -> Model:
+def make_teacher(name: str, source: Source, task: Task) -> PreTrainedModel:
     """Load minilm, or build a BERT of random weights: for speed, the values do not matter."""
-    teacher = load_classifier(source, task)
+    teacher = load_teacher(source, task)
     if name == "minilm":
         return teacher
-    layers, hidden = (int(size) for size in name.split("x"))
-    shape = Shape(layers, hidden, hidden // 64, 4 * hidden)
-    return build_student(teacher.config, shape, dropout=0.0)
+    return build_student(teacher.config, read_shape(name), dropout=0.0)
 
 
 def measure(
@@ -83,17 +85,13 @@ def measure(
     data, source = load_data(data_name), find_model("minilm", Silent())
     teacher = make_teacher(teacher_name, source, data.task)
     rows = tokenise(source, data, max_length(teacher), None, Silent())
-    ours, theirs = choose_shape(name, shape_of(teacher.config)), shape_of(teacher.config)
-    torch.manual_seed(0)
-    student = build_student(teacher.config, ours, recipe.train.dropout)
-    start_from_teacher(student, teacher, "every-other")
-    compact(student, torch.from_numpy(np.unique(np.append(rows.train.tokens, rows.padding))).long())
-    widths = Widths(data.task, ours.layers, ours.hidden, theirs.layers, theirs.hidden)
-    learner = Learner(student, build_objectives(recipe, widths), recipe.train, device)
+    student = make_student(teacher, name, recipe, seed=0)
+    hold_used_tokens(student, rows)
+    learner = make_learner(student, teacher, recipe.stages[0], data.task, device)
     kept = KeptTeacher(torch.randn(len(rows.train), data.task.outputs, device=device))
-    sides: list[Teacher] = [kept, OnlineTeacher(teacher.to(device), hidden=False), kept]
+    sides: list[Teacher] = [kept, OnlineTeacher(teacher.to(device)), kept]
     batches = Batches(rows.train, rows.padding, device)
-    order = [batch for batch in epoch_order(rows.train.lengths, SIZE, 0, 0) if len(batch) == SIZE]
+    order = full_batches(rows.train.lengths, SIZE, seed=0)
     rates = np.zeros((blocks + 1, len(sides)))
     for block in range(blocks + 1):
         steps = [order[(block * STEPS + step) % len(order)] for step in range(STEPS)]

@@ -1,24 +1,54 @@
 """`kdc distill`: teacher -> student."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdc.cli import options
+from kdc.cli.console import Terminal
+
+if TYPE_CHECKING:
+    from kdc.compress.job import StudentJob
+    from kdc.compress.recipe import Recipe
+
+
+_SAME = (
+    *("student", "out", "heads", "ffn", "activation", "vocab", "embedding_rank", "max_length"),
+    *("controls", "seed", "setup_seed", "device", "resume"),
+)
+"""Options that are a job's fields by the same names."""
 
 
 def distill(
+    context: typer.Context,
     teacher: Annotated[
-        str, typer.Option(metavar="MODEL", help="minilm, a model folder or a Hub id.")
-    ] = "minilm",
+        list[str],
+        typer.Option(metavar="MODEL", help="minilm, a model folder or a Hub id; several for one."),
+    ] = ["minilm"],  # noqa: B006 - typer copies it
+    teacher_weights: Annotated[
+        str | None,
+        typer.Option(metavar="N,...", help="What each teacher's logits weigh in their mean."),
+    ] = None,
     data: options.Data = "phone-commands",
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Further texts of the task, which the teacher labels."),
+    ] = None,
     student: Annotated[
         str, typer.Option(metavar="NAME", help="One of `kdc list students`, or LAYERSxHIDDEN.")
     ] = "3x384",
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="One of `kdc list recipes`, or a .toml file.")
-    ] = "hinton",
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="One of `kdc list recipes`, or a .toml file; of several, each is run.",
+        ),
+    ] = ["hinton"],  # noqa: B006 - typer copies it
+    seeds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Run each recipe with N seeds and compare: OUT/NAME-seed0."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The student folder.")] = Path("student"),
     heads: Annotated[int | None, typer.Option(help="Attention heads of the student.")] = None,
     ffn: Annotated[int | None, typer.Option(help="Feed-forward width of the student.")] = None,
@@ -33,6 +63,13 @@ def distill(
         int | None,
         typer.Option(metavar="R", help="Train the token embedding as two factors of this rank."),
     ] = None,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls/--no-controls",
+            help="Train the same student from scratch as well, to compare with.",
+        ),
+    ] = True,
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
@@ -40,6 +77,7 @@ def distill(
     text: options.Text = None,
     pair: options.Pair = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     metric: options.Metric = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -48,37 +86,96 @@ def distill(
     quiet: options.Quiet = False,
 ) -> None:
     """Distil a teacher into a small student."""
-    from kdc.cli.console import Terminal
-    from kdc.cli.scores import show_scores
-    from kdc.cli.table import load_table
     from kdc.compress.recipe import load_recipe
 
     terminal = Terminal(quiet, json)
-    chosen = load_recipe(recipe).with_options(epochs, learning_rate)
-    columns = {"text": text, "pair": pair, "label": label, "metric": metric}
-    rows = load_table(terminal, data, dev, seed, **columns)
+    recipes = [load_recipe(name).with_options(epochs, learning_rate) for name in recipe]
+    values = {**context.params, "setup_seed": None}
+    run = _repeat(context, terminal, recipe, values)
+    job = _job(terminal, recipes[0], values)
+    if len(recipes) > 1 or seeds is not None:
+        _compare(terminal, job, recipes, 1 if seeds is None else seeds)
+    else:
+        _one(terminal, job, recipe[0], run)
 
-    from kdc.compress.distill import StudentJob, distill
 
-    job = StudentJob(
-        teacher=teacher,
+def _repeat(
+    context: typer.Context, terminal: Terminal, recipes: list[str], values: dict[str, Any]
+) -> dict[str, Any]:
+    """Where the recipe is that of a student folder, put what its run had into `values`.
+
+    Returns:
+        The recipe's `[run]`, empty where it has none.
+    """
+    from kdc.compress.recipe import load_run
+    from kdc.compress.rerun import rerun_options
+
+    run = load_run(recipes[0]) if len(recipes) == 1 else {}
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source and source.name != "DEFAULT"}
+    found = rerun_options(run, given, recipes[0]) if run else {}
+    values.update(found)
+    if found:
+        told = ("teacher", "data", "student", "seed")
+        words = [f"{name} {_plain(found[name])}" for name in told if name in found]
+        terminal.say(f"{recipes[0]}: as in its run: {', '.join(words)}")
+    return run
+
+
+def _plain(value: object) -> str:
+    return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _job(terminal: Terminal, recipe: "Recipe", values: dict[str, Any]) -> "StudentJob":
+    """Read the data and say what is wanted of them."""
+    from kdc.cli.table import load_more, load_table
+    from kdc.compress.job import StudentJob, read_weights
+
+    columns = {name: values[name] for name in ("text", "pair", "label", "multi_label", "metric")}
+    dev, setup = values["dev"] and Path(values["dev"]), values["setup_seed"]
+    seed = values["seed"] if setup is None else setup
+    rows = load_table(terminal, values["data"], dev, seed, **columns)
+    given = {**columns, "dev": dev and str(dev)}
+    return StudentJob(
+        teachers=tuple(values["teacher"]),
+        teacher_weights=read_weights(values["teacher_weights"]),
         data=rows,
-        data_name=data,
-        student=student,
-        recipe=chosen,
-        out=out,
-        heads=heads,
-        ffn=ffn,
-        activation=activation,
-        seed=seed,
-        device=device,
-        max_length=max_length,
-        vocab=vocab,
-        embedding_rank=embedding_rank,
-        resume=resume,
+        data_name=values["data"],
+        unlabelled=load_more(terminal, values["unlabelled"], rows, values["text"], values["pair"]),
+        unlabelled_name=values["unlabelled"],
+        recipe=recipe,
+        options={name: value for name, value in given.items() if value is not None},
+        **{name: values[name] for name in _SAME},
     )
+
+
+def _one(terminal: Terminal, job: "StudentJob", name: str, run: dict[str, Any]) -> None:
+    from kdc.cli.scores import show_report
+    from kdc.compress.distill import distill
+    from kdc.compress.recipe import load_run
+    from kdc.compress.rerun import differences
+
     report = distill(job, terminal)
-    scores = {"dev": report.dev, **({"test": report.test} if report.test else {})}
-    show_scores(terminal, f"{data}: {student} by {recipe}", scores)
-    terminal.say(f"{out}: keeps {report.retained:.1%} of the teacher on dev; next: kdc export")
+    show_report(terminal, f"{job.data_name}: {job.student} by {name}", report)
+    changed = differences(run, load_run(str(job.out / "recipe.toml")))
+    if changed:
+        terminal.say(f"not the run of {name}: {' and '.join(changed)} changed since")
+    terminal.say(f"{job.out}: keeps {report.retained:.1%} of the teacher on dev; next: kdc export")
     terminal.result(report.as_dict())
+
+
+def _compare(terminal: Terminal, job: "StudentJob", recipes: "list[Recipe]", seeds: int) -> None:
+    from kdc.cli.failures import explain
+    from kdc.cli.sweep import show_sweep
+    from kdc.compress.errors import KdcError
+    from kdc.compress.sweep import run_sweep, sweep_jobs
+
+    results = run_sweep(sweep_jobs(job, recipes, seeds), terminal, explain)
+    show_sweep(terminal, f"{job.data_name}: {job.student}", results)
+    terminal.result(results.as_dict())
+    if results.failed:
+        first = results.failed[0]
+        raise KdcError(
+            f"{len(results.failed)} of {len(results.entries)} runs failed, {first.key} first: "
+            f"{first.failure}"
+        )

@@ -21,6 +21,7 @@ def evaluate(
     text: options.Text = None,
     pair: options.Pair = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     metric: options.Metric = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -37,6 +38,7 @@ def evaluate(
 
     terminal = Terminal(quiet, json)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
+    columns["multi_label"] = multi_label
     table = load_table(terminal, data, dev, seed, **columns)
     rows = chosen_rows(table, split)
     if is_phone(Path(model)):

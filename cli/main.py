@@ -4,6 +4,7 @@ import io
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -14,10 +15,12 @@ from kdc.cli.distill import distill
 from kdc.cli.doctor import doctor
 from kdc.cli.eval import evaluate
 from kdc.cli.export import export
-from kdc.cli.failures import guarded, report
+from kdc.cli.failures import explain, guarded, report
 from kdc.cli.list import list_names
 from kdc.cli.report import merge_reports
 from kdc.cli.teacher import teacher
+from kdc.compress.errors import KdcError
+from kdc.compress.parallel import World, leading, world
 from kdc.compress.quiet import quiet_libraries
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -50,16 +53,31 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; of several processes that torchrun started, the first one does."""
     # a supervisor's SIGTERM ends a run as Ctrl-C does: what is half-written is cleaned up
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     quiet_libraries()
+    here = world()
+    if here and here.rank:
+        sys.exit(_follow(here))
     try:
-        build()(prog_name="kdc")
+        with leading(here) if here else nullcontext():
+            build()(prog_name="kdc")
     except OSError as error:  # standard output is full or gone while help is printed
         sys.exit(report(error))
+
+
+def _follow(here: World) -> int:
+    """Work along with the first process; return the exit code."""
+    from kdc.compress.together import follow
+
+    try:
+        follow(here, explain)
+    except KdcError as error:
+        return report(error)
+    return 0
 
 
 def _version(wanted: bool) -> None:
@@ -76,3 +94,7 @@ def _kdc(
     ] = False,
 ) -> None:
     """BERT in, phone-ready model out."""
+
+
+if __name__ == "__main__":  # torchrun --nproc-per-node 2 -m kdc.cli.main distill ...
+    main()

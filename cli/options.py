@@ -45,7 +45,21 @@ Pair = Annotated[
 ]
 Label = Annotated[
     str | None,
-    typer.Option("--label", metavar="COLUMN", help="Column of the label, where it is not found."),
+    typer.Option(
+        "--label",
+        metavar="COLUMN",
+        help="Column of the label, where it is not found; or a,b,c: columns of 0 and 1, one a "
+        "label, of which a row may have several.",
+    ),
+]
+MultiLabel = Annotated[
+    str | None,
+    typer.Option(
+        "--multi-label",
+        metavar="SEP",
+        help="A row may have several labels, or none: what stands between them in its cell, one "
+        "of '|', ';' and ','.",
+    ),
 ]
 Metric = Annotated[
     str | None,

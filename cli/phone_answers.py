@@ -10,6 +10,7 @@ from kdc.compress.data.dataset import Split
 from kdc.compress.encode import encode
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
+from kdc.compress.judge import refuse_sets
 from kdc.compress.progress import Progress
 from kdc.export.phone_model import find_phone
 from kdc.export.session import answer, open_session
@@ -24,9 +25,12 @@ def phone_answers(
         The class names (empty for regression) and (N, C) logits.
 
     Raises:
-        KdcError: the phone folder cannot be found, is corrupted, or its model does not run.
+        KdcError: the phone folder cannot be found, is corrupted, its model does not run, or it
+            gives a text one label where the rows may have several.
     """
     phone = find_phone(path)
+    if phone.task.kind == "classification":
+        refuse_sets(str(path), rows)
     examples = tokenised(phone.folder / "tokenizer.json", phone.max_length, rows, progress)
     return phone.task.labels, answer(open_session(phone.model), examples, progress)
 

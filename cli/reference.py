@@ -48,8 +48,10 @@ def _names(parameter: Any) -> str:  # noqa: ANN401
 def _default(parameter: Any) -> str:  # noqa: ANN401
     if parameter.required:
         return "required"
-    empty = parameter.default is None or parameter.default is False
-    return "" if empty else f"`{parameter.default}`"
+    default = parameter.default
+    if isinstance(default, list | tuple):  # of an option that may be given several times
+        return " ".join(f"`{value}`" for value in default)
+    return "" if default is None or default is False else f"`{default}`"
 
 
 def _escaped(cell: str) -> str:

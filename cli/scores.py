@@ -1,17 +1,29 @@
-"""The table of scores that `teacher`, `distill` and `eval` print."""
+"""What `teacher`, `distill` and `eval` print about how good a model is."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from kdc.cli.console import Terminal
-from kdc.compress.metrics import Score
+from kdc.compress.metrics import METRICS, Score
 
-_NAMES = {"bag_of_words": "bag of words", "majority": "most frequent"}
+if TYPE_CHECKING:
+    from kdc.compress.flips import Answer, Flips
+    from kdc.compress.report import Report
+
+NAMES = {
+    "scratch": "from scratch",
+    "static_embeddings": "averaged embeddings",
+    "bag_of_words": "bag of words",
+    "majority": "most frequent",
+}
+_FLIPS = 5  # rows; metrics.json has up to 50
+_TEXT = 70  # characters of each
 
 
 def show_scores(terminal: Terminal, title: str, scores: Mapping[str, Mapping[str, Score]]) -> None:
     """Print who scores what: split -> model -> score, each split in columns of its own."""
     columns, models = ["model"], list(next(iter(scores.values())))
-    rows = {model: [_NAMES.get(model, model)] for model in models}
+    rows = {model: [NAMES.get(model, model)] for model in models}
     for split, found in scores.items():
         one = found[models[0]]
         columns += [f"{split} {one.metric} % (n = {one.n:,})", "95 % interval"]
@@ -22,3 +34,89 @@ def show_scores(terminal: Terminal, title: str, scores: Mapping[str, Mapping[str
                 f"{100 * score.low:.1f} to {100 * score.high:.1f}",
             ]
     terminal.table(title, columns, list(rows.values()))
+
+
+def show_report(terminal: Terminal, title: str, report: "Report") -> None:
+    """Print a student's report: scores, some rows that flipped, and what to make of it all."""
+    scores = {"dev": report.dev, **({"test": report.test} if report.test else {})}
+    show_scores(terminal, title, scores)
+    if report.flips is not None and report.flips.shown:
+        kind = METRICS[report.dev["student"].metric].kind
+        _show_flips(terminal, report.flips, regression=kind == "regression")
+    for line in findings(report):
+        terminal.say(line)
+
+
+def findings(report: "Report") -> list[str]:
+    """Return what the figures mean, a sentence each."""
+    floor = report.dev.get("majority")
+    if floor is not None and report.dev["student"].value <= floor.value:
+        lines = ["the student is no better than the most frequent answer: train it for longer"]
+    else:
+        lines = [
+            _unbeaten(report, name) for name in report.comparisons if not _beaten(report, name)
+        ]
+    if "scratch" in report.left_out:
+        lines.append("the control from scratch was left out: what distillation gained is not known")
+    if report.calibration:
+        lines.append(_calibrated(report))
+    return lines
+
+
+def _beaten(report: "Report", control: str) -> bool:
+    return report.comparisons[control].low > 0
+
+
+def _unbeaten(report: "Report", name: str) -> str:
+    from kdc.compress.controls import NAMES
+
+    found = report.comparisons[name]
+    says = "is within noise of" if found.within_noise else "beats"
+    low, high = f"{100 * found.low:.2f}", f"{100 * found.high:.2f}"
+    figures = f"{100 * found.difference:+.2f} points, {low} to {high} on {found.split}"
+    return f"{NAMES[name]} {says} the student ({figures}): {_advice(report, name)}"
+
+
+def _advice(report: "Report", control: str) -> str:
+    if control == "scratch":
+        return "these rows do not show that the teacher helped"
+    scores = report.test if report.comparisons[control].split == "test" else report.dev
+    if scores["teacher"].low > scores[control].high:
+        return "the teacher is better than both: train for longer, or take a larger student"
+    return "these rows do not show that this task needs a transformer"
+
+
+def _calibrated(report: "Report") -> str:
+    student, teacher = report.calibration["student"], report.calibration["teacher"]
+    return (
+        f"confidence on dev is off by {100 * student.ece:.1f} % (the teacher's by "
+        f"{100 * teacher.ece:.1f} %); logits divided by {student.temperature:.2f}: "
+        f"{100 * student.scaled_ece:.1f} %"
+    )
+
+
+def _show_flips(terminal: Terminal, flips: "Flips", *, regression: bool) -> None:
+    both = f"student and teacher {'differ most' if regression else 'differ'} on"
+    right = "nearer" if regression else "right"
+    count = "" if regression else f"{flips.count:,} of "
+    title = (
+        f"{both} {count}{flips.n:,} {flips.split} rows "
+        f"(only the teacher {right}: {flips.teacher_right:,}, only the student: "
+        f"{flips.student_right:,}), such as"
+    )
+    rows = [
+        (*map(_told, (flip.label, flip.teacher, flip.student)), _short(flip.text, flip.pair))
+        for flip in flips.shown[:_FLIPS]
+    ]
+    terminal.table(title, ["label", "teacher", "student", "text"], rows)
+
+
+def _told(answer: "Answer") -> str | float:
+    if not isinstance(answer, tuple):
+        return answer
+    return ", ".join(answer) or "(none)"
+
+
+def _short(text: str, pair: str | None) -> str:
+    line = " ".join((text if pair is None else f"{text} | {pair}").split())
+    return line if len(line) <= _TEXT else line[: _TEXT - 1] + "…"

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from kdc.cli.console import Terminal
-from kdc.compress.data.dataset import Dataset
+from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.data.load import load_data
+from kdc.compress.data.unlabelled import load_unlabelled
 
 
 def load_table(
@@ -17,7 +18,8 @@ def load_table(
         data: the value of `--data`.
         dev: the value of `--dev`.
         seed: chooses the rows that are set aside where there is no dev.
-        columns: the values of `--text`, `--pair`, `--label` and `--metric`.
+        columns: the values of `--text`, `--pair`, `--label`, `--multi-label` and
+            `--metric`.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.
@@ -26,3 +28,19 @@ def load_table(
     for note in rows.notes:
         terminal.say(note)
     return rows
+
+
+def load_more(
+    terminal: Terminal, unlabelled: str | None, data: Dataset, text: str | None, pair: str | None
+) -> Split | None:
+    """Load the texts of `--unlabelled`, and say how many they are; None where it is not given.
+
+    Raises:
+        KdcError: the file cannot be used.
+    """
+    if unlabelled is None:
+        return None
+    found = load_unlabelled(Path(unlabelled), data, text, pair)
+    for note in found.notes:
+        terminal.say(note)
+    return found.rows

@@ -24,6 +24,7 @@ def teacher(
     text: options.Text = None,
     pair: options.Pair = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     metric: options.Metric = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -40,6 +41,7 @@ def teacher(
     terminal = Terminal(quiet, json)
     chosen = load_recipe(recipe).with_options(epochs, learning_rate)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
+    columns["multi_label"] = multi_label
     rows = load_table(terminal, data, dev, seed, **columns)
 
     from kdc.compress.finetune import TeacherJob, finetune

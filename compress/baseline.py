@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,64 +10,41 @@ import numpy as np
 import numpy.typing as npt
 
 from kdc.compress.data.dataset import Split
+from kdc.compress.linear import fit_linear
 from kdc.compress.task import Task
 
 if TYPE_CHECKING:
     import torch
 
 Array = npt.NDArray[np.float32]
+Answers = Callable[[Split], Array]
+"""Answers rows with (N, C) scores."""
 Bag = Counter[str]
 _WORD = re.compile(r"\w+")
-_PENALTY = 0.05  # L2 on the weights, over the number of rows: about scikit-learn's C = 10
-_ROUNDS = 60
+_PENALTY = 0.05  # about scikit-learn's C = 10
 
 
-def bag_of_words(train: Split, rows: Split, task: Task) -> Array:
-    """Fit TF-IDF features and a linear model on `train` and answer `rows`.
+def fit_bag_of_words(train: Split, task: Task) -> Answers:
+    """Fit TF-IDF features and a linear model.
 
     Words and pairs of neighbouring words, sublinear counts, idf = ln((1 + N) / (1 + df)) + 1, rows
-    of length 1 (Salton and Buckley 1988); then multinomial logistic regression, or least squares
-    for regression, with an L2 penalty, by L-BFGS. Deterministic.
+    of length 1 (Salton and Buckley 1988); then the linear model of `fit_linear`. Deterministic.
 
     Args:
         train: the rows to learn from.
-        rows: the rows to answer.
         task: their task; the second texts of pairs have features of their own.
 
     Returns:
-        (N, C) scores, one a class, or (N, 1) for regression.
+        What answers other rows: (N, C) scores, one a class, or (N, 1) for regression.
     """
-    import torch
-    import torch.nn.functional as F
-
     bags = [_bag(text, pair) for text, pair in _texts(train)]
     columns, idf = _vocabulary(bags)
-    seen = _matrix(bags, columns, idf)
-    asked = _matrix((_bag(text, pair) for text, pair in _texts(rows)), columns, idf)
-    labels = torch.from_numpy(np.ascontiguousarray(train.labels))
-    classes = task.kind == "classification"
-    seen_columns = seen.t().to_sparse_csr()
-    weight = torch.zeros((len(columns), task.outputs))
-    bias = torch.zeros(task.outputs) if classes else labels.mean().reshape(1)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=_ROUNDS, history_size=6, line_search_fn="strong_wolfe"
-    )
-    truth = F.one_hot(labels, task.outputs).float() if classes else labels[:, None]
+    model = fit_linear(_matrix(bags, columns, idf), train.labels, task, _PENALTY)
 
-    def loss() -> torch.Tensor:
-        # the gradients by hand: autograd would transpose the sparse matrix again in every round
-        said = seen @ weight + bias
-        if classes:
-            fit, error = F.cross_entropy(said, labels), said.softmax(dim=1) - truth
-        else:
-            fit, error = F.mse_loss(said, truth), 2 * (said - truth)
-        decay = _PENALTY / len(train)
-        weight.grad = seen_columns @ error / len(train) + 2 * decay * weight
-        bias.grad = error.mean(dim=0)
-        return fit + decay * weight.square().sum()
+    def answers(rows: Split) -> Array:
+        asked = (_bag(text, pair) for text, pair in _texts(rows))
+        return model(_matrix(asked, columns, idf))
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    answers: Array = (asked @ weight + bias).numpy()
     return answers
 
 

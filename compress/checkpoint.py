@@ -13,7 +13,7 @@ from torch import Tensor
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json, sha256, whole_file, write_json
 
-_FORMAT = "kdc.state/1"
+_FORMAT = "kdc.state/2"
 _STATE = "state.json"
 Tensors = dict[str, Tensor]
 
@@ -22,11 +22,29 @@ Tensors = dict[str, Tensor]
 class State:
     """How far a run is; the tensors lie beside it in safetensors files."""
 
+    stage: int = 0
+    """Which stage of the run, from 0."""
     step: int = 0
+    """Steps done in that stage."""
     best_step: int = -1
     best_value: float = float("-inf")
     history: list[dict[str, float]] = field(default_factory=list)
-    """A row an evaluation: step, training loss, dev score."""
+    """A row an evaluation: stage (from 1), step, training losses, dev score where it counts."""
+
+    def next_stage(self) -> None:
+        """Count the stage as done."""
+        self.stage, self.step = self.stage + 1, 0
+        self.best_step, self.best_value = -1, float("-inf")
+
+    @property
+    def last_file(self) -> str:
+        """Name of the file with the tensors of the run as it stands."""
+        return f"stage-{self.stage}-step-{self.step}.safetensors"
+
+    @property
+    def best_file(self) -> str:
+        """Name of the file with the stage's best model; of no file where there is none yet."""
+        return f"stage-{self.stage}-best-{self.best_step}.safetensors"
 
 
 class Checkpoints:
@@ -67,15 +85,15 @@ class Checkpoints:
             raise KdcError(f"{error}{kept}") from error
 
     def _save(self, state: State, tensors: Tensors, best: Tensors | None) -> None:
-        last = f"step-{state.step}.safetensors"
-        names = {last, f"best-{state.best_step}.safetensors"}
+        names = {state.last_file, state.best_file}
         if best is not None:
-            self._write(f"best-{state.best_step}.safetensors", best)
-        self._write(last, tensors)
+            self._write(state.best_file, best)
+        self._write(state.last_file, tensors)
         self._files = {name: digest for name, digest in self._files.items() if name in names}
         value = state.best_value if state.best_step >= 0 else None
         note: dict[str, Any] = {"format": _FORMAT, "fingerprint": self.fingerprint}
-        note |= {"files": self._files, "step": state.step, "history": state.history}
+        note |= {"files": self._files, "history": state.history}
+        note |= {"stage": state.stage, "step": state.step}
         note |= {"best_step": state.best_step, "best_value": value}
         write_json(self.folder / _STATE, {**note, "sha256": _digest(note)})
         for path in self.folder.glob("*.safetensors"):
@@ -109,11 +127,17 @@ class Checkpoints:
                 raise KdcError(f"{path} is missing or corrupted: start over without --resume")
         value = note["best_value"]
         best = float("-inf") if value is None else float(value)
-        state = State(int(note["step"]), int(note["best_step"]), best, list(note["history"]))
-        last = load_file(self.folder / f"step-{state.step}.safetensors")
+        state = State(
+            stage=int(note["stage"]),
+            step=int(note["step"]),
+            best_step=int(note["best_step"]),
+            best_value=best,
+            history=list(note["history"]),
+        )
+        last = load_file(self.folder / state.last_file)
         if state.best_step < 0:
             return state, last, {}
-        return state, last, load_file(self.folder / f"best-{state.best_step}.safetensors")
+        return state, last, load_file(self.folder / state.best_file)
 
 
 def _digest(fingerprint: dict[str, Any]) -> str:

@@ -82,6 +82,16 @@ def same_tokenizer(one: Tokenizer, other: Tokenizer) -> bool:
 
 
 @dataclass(frozen=True)
+class Masked:
+    """Which of a batch's tokens are masked, counted beforehand: no look at the device is needed."""
+
+    places: Tensor
+    """(M,) int64: b * T + t of every masked token."""
+    targets: Tensor
+    """(M,) int64: the tokens that stood there."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """B rows padded to the longest of them, T."""
 
@@ -92,9 +102,14 @@ class Batch:
     types: Tensor
     """(B, T) int64, 1 in the second text of a pair."""
     labels: Tensor
-    """(B,) int64 classes or float32 scores."""
+    """(B,) int64 classes, (B, C) float32 of several labels, or (B,) float32 scores."""
     index: Tensor
     """(B,) int64: which rows these are."""
+    masked: Masked | None = None
+    """None where no token is masked."""
+    shares: dict[str, float] | None = None
+    """Unit of an objective -> what these rows count in its mean over the batch that they are a
+    slice of; None where they are all of it."""
 
 
 class Batches:
@@ -114,8 +129,9 @@ class Batches:
         where = np.where(mask, self._starts[index][:, None] + place, 0)
         ids = np.where(mask, self.examples.tokens[where], self.padding)
         types = np.where(mask, self.examples.types[where], 0)
-        arrays = (ids, mask, types, self.examples.labels[index], index)
-        return Batch(*(self._send(array) for array in arrays))
+        labels = self.examples.labels[index]
+        send = self._send
+        return Batch(send(ids), send(mask), send(types), send(labels), send(index))
 
     def _send(self, array: npt.NDArray[Any]) -> Tensor:
         wide = array if array.dtype == np.float32 else array.astype(np.int64)

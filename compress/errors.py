@@ -16,6 +16,10 @@ class GateFailed(KdcError):
     exit_code = 3
 
 
+class Stopped(KdcError):
+    """Ctrl-C at a good moment: the state is kept, and the sentence says how to go on."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> KdcError:
     """Build the error for a name that a table does not have, with the nearest names it has."""
     names = sorted(known)

@@ -23,7 +23,8 @@ class Examples:
     lengths: Array
     """(N,) int32 number of tokens of each row."""
     labels: Array
-    """(N,) int64 classes or float32 scores."""
+    """(N,) int64 classes; (N, C) float32 of several labels, 1 where one holds; or (N,) float32
+    scores."""
     texts: list[str]
     """The first text of each row."""
     pairs: list[str] | None
@@ -44,6 +45,43 @@ class Examples:
         start = int(self.starts[index])
         end = start + int(self.lengths[index])
         return self.tokens[start:end].astype(np.int64), self.types[start:end].astype(np.int64)
+
+
+def concatenate(first: Examples, *others: Examples) -> Examples:
+    """Put rows after each other; the answers of a student are left out.
+
+    Raises:
+        ValueError: some hold pairs and some single texts, or labels of another type.
+    """
+    parts = (first, *others)
+    kinds = {(part.pairs is None, part.labels.dtype) for part in parts}
+    if len(kinds) > 1:
+        raise ValueError(f"rows of different tasks: {kinds}")
+    pairs = [text for part in parts for text in part.pairs or ()]
+    return Examples(
+        tokens=np.concatenate([part.tokens for part in parts]),
+        types=np.concatenate([part.types for part in parts]),
+        lengths=np.concatenate([part.lengths for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        texts=[text for part in parts for text in part.texts],
+        pairs=None if first.pairs is None else pairs,
+    )
+
+
+def pick(examples: Examples, rows: Array) -> Examples:
+    """Return the rows at the (M,) places `rows`, in this order."""
+    lengths = examples.lengths[rows].astype(np.int64)
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    places = np.repeat(examples.starts[rows], lengths) + within
+    return Examples(
+        tokens=examples.tokens[places],
+        types=examples.types[places],
+        lengths=examples.lengths[rows],
+        labels=examples.labels[rows],
+        texts=[examples.texts[row] for row in rows],
+        pairs=None if examples.pairs is None else [examples.pairs[row] for row in rows],
+        logits=None if examples.logits is None else examples.logits[rows],
+    )
 
 
 def save_examples(path: Path, examples: Examples) -> None:

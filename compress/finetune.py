@@ -21,17 +21,15 @@ from kdc.compress.files import (
     write_manifest,
     write_text,
 )
-from kdc.compress.loop import Run, train
-from kdc.compress.losses.objective import Widths
+from kdc.compress.loop import Leg, Run, train
 from kdc.compress.metrics import Score, score
 from kdc.compress.models import Source, find_model, load_classifier
-from kdc.compress.objectives import build_objectives, needs
+from kdc.compress.objectives import build_objectives, needs, widths_between
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import Recipe
 from kdc.compress.rows import Rows, tokenise
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import NoTeacher
-from kdc.compress.students import shape_of
 from kdc.compress.toml import to_toml
 from kdc.compress.workspace import Workspace, made_with
 
@@ -71,7 +69,7 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
         sweep(job.out)
         source = find_model(job.model, progress)
         torch.manual_seed(job.seed)  # the new head is drawn
-        model = load_classifier(source, job.data.task, job.recipe.train.dropout)
+        model = load_classifier(source, job.data.task, job.recipe.dropout)
         rows = tokenise(source, job.data, max_length(model), job.max_length, progress)
         run = _run(job, source, model, rows, place)
         history = train(run, progress, "fine-tuning the teacher", resume=job.resume)
@@ -83,8 +81,8 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
 
 
 def _run(job: TeacherJob, source: Source, model: Model, rows: Rows, place: Workspace) -> Run:
-    device, shape = choose_device(job.device), shape_of(model.config)
-    widths = Widths(job.data.task, shape.layers, shape.hidden, shape.layers, shape.hidden)
+    device = choose_device(job.device)
+    widths = widths_between(job.data.task, model.config, model.config)
     identity = {
         "model": job.model,
         "model_sha256": source.digest,
@@ -94,15 +92,16 @@ def _run(job: TeacherJob, source: Source, model: Model, rows: Rows, place: Works
         "max_length": rows.max_length,
         "precision": precision(device),
     }
+    legs = [
+        Leg(stage.name, build_objectives(stage, widths), NoTeacher(), rows.train, stage.train)
+        for stage in job.recipe.stages
+    ]
     return Run(
         model=model,
-        objectives=build_objectives(job.recipe, widths),
-        teacher=NoTeacher(),
+        legs=tuple(legs),
         task=job.data.task,
-        train=rows.train,
         dev=rows.dev,
         padding=rows.padding,
-        training=job.recipe.train,
         seed=job.seed,
         device=device,
         state=place.state,

@@ -11,8 +11,15 @@ class Interrupts:
     nothing is noted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        """Choose what a second signal does.
+
+        Args:
+            patient: under torchrun, which sends signals on, so that they come twice: a second one
+                does nothing, and who had the signals before is told of the first afterwards.
+        """
         self.asked = False
+        self._patient = patient
         self._old: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -33,8 +40,10 @@ class Interrupts:
         """Give the signals back."""
         for number, handler in self._old.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self._patient and self.asked:
+            signal.raise_signal(signal.SIGTERM)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and not self._patient:
             raise KeyboardInterrupt
         self.asked = True

@@ -9,6 +9,7 @@ from kdc.compress.errors import KdcError, unknown
 from kdc.compress.evaluate import predict
 from kdc.compress.families import max_length
 from kdc.compress.models import (
+    PROBLEM_TYPES,
     find_model,
     is_classifier,
     load_classifier,
@@ -65,7 +66,19 @@ def truth(task: Task, labels: tuple[str, ...], rows: Split) -> Labels:
     if None in places:
         missing = task.labels[places.index(None)]
         raise KdcError(f"the data's class {missing!r} is none of the model's: another task?")
+    if task.kind == "multi-label":
+        holds = np.zeros((len(rows), len(labels)), dtype=np.float32)
+        holds[:, np.array(places, dtype=np.int64)] = rows.labels
+        return holds
     return np.asarray(np.array(places, dtype=np.int64)[rows.labels.astype(np.int64)])
+
+
+def refuse_sets(name: str, rows: Split) -> None:
+    """Raise KdcError for rows of several labels, given to a model that gives a text one."""
+    if rows.labels.ndim == 2:
+        raise KdcError(
+            f"{name} gives a text one label, and the data's rows may have several: another task?"
+        )
 
 
 def folder_answers(
@@ -77,12 +90,15 @@ def folder_answers(
         The model's class names (empty for regression), and its (N, C) logits in fp32.
 
     Raises:
-        KdcError: the model cannot be found or loaded, or has no head.
+        KdcError: the model cannot be found or loaded, has no head, or gives a text one label where
+            the rows may have several.
     """
     source = find_model(name, progress)
     if not is_classifier(read_config(source.folder)):
         raise KdcError(f"{name} has no head for classification: fine-tune it with kdc teacher")
     model = load_classifier(source)
+    if model.config.problem_type == PROBLEM_TYPES["classification"]:
+        refuse_sets(name, rows)
     length = min(source.max_length or DEFAULT_MAX_LENGTH, max_length(model))
     tokenizer = load_tokenizer(source)
     examples = encode(plain_tokenizer(tokenizer, length), rows, progress, "rows")

@@ -1,5 +1,6 @@
-"""The teacher's logits on the training rows: computed once, kept, and checked before use."""
+"""Answers that took long: computed once, kept, and checked before use."""
 
+from collections.abc import Callable
 from hashlib import sha256 as digest_of
 from pathlib import Path
 
@@ -13,48 +14,99 @@ from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.files import read_json, sha256, whole_file, write_json
+from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Progress
+from kdc.compress.slices import without_texts
 
 Logits = npt.NDArray[np.float32]
+Answers = dict[str, Logits]
 
 
 def kept_logits(
     folder: Path, identity: str, model: Model, rows: Examples, padding: int, progress: Progress
 ) -> Logits:
-    """Return the teacher's (N, C) logits on `rows`, from `folder` where they are kept already.
+    """Return a teacher's (N, C) logits on `rows`, from `folder` where they are kept already.
 
     Args:
         folder: where logits are kept, shared by every run beside it.
-        identity: names teacher, rows, length and precision; another identity is another file.
+        identity: names teacher, classes and precision; with the rows' tokens it is the key.
         model: the teacher.
-        rows: the training rows.
+        rows: the rows in its own tokens.
         padding: the padding token's id.
         progress: shows how far it is.
+
+    Raises:
+        KdcError: the teacher answers NaN or infinity.
+    """
+
+    def ask() -> Answers:
+        what = "asking the teacher"
+        with crew(model.device) as team:
+            team.call(_answer_along, model, without_texts(rows), padding)
+            logits = predict(
+                model, rows, padding, fast=True, progress=progress, what=what, crew=team
+            )
+        if not np.isfinite(logits).all():
+            raise KdcError("the teacher answers NaN or infinity on the training rows: it is broken")
+        return {"logits": logits}
+
+    identity = f"{identity} {tokens_digest(rows)}"
+    return kept_answers(folder, identity, "teacher", len(rows), ask, progress)["logits"]
+
+
+def _answer_along(team: Crew, model: Model, rows: Examples, padding: int) -> None:
+    """Take this process's turns at asking a model."""
+    predict(model, rows, padding, fast=True, crew=team)
+
+
+def kept_answers(
+    folder: Path,
+    identity: str,
+    who: str,
+    rows: int,
+    ask: Callable[[], Answers],
+    progress: Progress,
+) -> Answers:
+    """Return what `ask` answers, from `folder` where it was asked before.
+
+    Args:
+        folder: where answers are kept.
+        identity: everything that decides the answers; another identity is another file.
+        who: whose answers they are, to the user.
+        rows: how many rows they have, all names together.
+        ask: computes the (N, C) answers by name.
+        progress: is told where they come from.
     """
     key = digest_of(identity.encode()).hexdigest()[:16]
     weights, note = folder / f"{key}.safetensors", folder / f"{key}.json"
     if note.is_file():
-        logits = _read(weights, note, identity, len(rows))
-        if logits is not None:
-            progress.say(f"teacher's answers: kept from before ({len(rows):,} rows)")
-            return logits
-        progress.say(f"teacher's answers: {weights} does not match its sha256; asking again")
-    logits = predict(model, rows, padding, fast=True, progress=progress, what="asking the teacher")
-    if not np.isfinite(logits).all():
-        raise KdcError("the teacher answers NaN or infinity on the training rows: it is broken")
+        kept = _read(weights, note, identity, rows)
+        if kept is not None:
+            progress.say(f"{who}'s answers: kept from before ({rows:,} rows)")
+            return kept
+        progress.say(f"{who}'s answers: {weights} does not match its sha256; asking again")
+    answers = ask()
     with whole_file(weights) as path:
-        save_file({"logits": logits}, path)
-    write_json(note, {"identity": identity, "rows": len(rows), "sha256": sha256(weights)})
-    return logits
+        save_file(answers, path)
+    write_json(note, {"identity": identity, "rows": rows, "sha256": sha256(weights)})
+    return answers
 
 
-def _read(weights: Path, note: Path, identity: str, rows: int) -> Logits | None:
-    """Return kept logits, or None where they are damaged or of something else."""
+def tokens_digest(rows: Examples) -> str:
+    """Return a sha256 over the tokens of some rows: what a model's answers depend on."""
+    digest = digest_of()
+    for array in (rows.lengths, rows.tokens, rows.types):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _read(weights: Path, note: Path, identity: str, rows: int) -> Answers | None:
+    """Return kept answers, or None where they are damaged or of something else."""
     try:
         fields = read_json(note)
         if fields.get("identity") != identity or fields.get("sha256") != sha256(weights):
             return None
-        logits: Logits = load_file(weights)["logits"]
-    except (KdcError, OSError, KeyError, SafetensorError):
+        answers: Answers = load_file(weights)
+    except (KdcError, OSError, SafetensorError):
         return None
-    return logits if logits.shape[0] == rows else None
+    return answers if sum(map(len, answers.values())) == rows else None

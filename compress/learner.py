@@ -1,6 +1,7 @@
 """What a step changes: the model, the objectives' own parameters, the optimizer, the dice."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -8,29 +9,48 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.checkpoint import Tensors
+from kdc.compress.ema import Average
 from kdc.compress.encode import Batch
+from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective
-from kdc.compress.recipe import Training
+from kdc.compress.parallel import ALONE, Crew
 from kdc.compress.runtime import autocast
-from kdc.compress.signals import HIDDEN, Teacher, observe
+from kdc.compress.signals import Teacher, observe
+from kdc.compress.stages import Training
 
 Objectives = dict[str, tuple[float, Objective]]
 _DICE, _CUDA_DICE = "dice.cpu", "dice.cuda"
+_AVERAGE = "average."
 
 
 class Learner:
     """A model with its objectives and its optimizer, on one device."""
 
     def __init__(
-        self, model: Model, objectives: Objectives, training: Training, device: torch.device
+        self,
+        model: Model,
+        objectives: Objectives,
+        training: Training,
+        device: torch.device,
+        crew: Crew = ALONE,
     ) -> None:
+        """Put everything on the device.
+
+        Raises:
+            KdcError: an objective that several processes cannot share.
+        """
         self.model = model.to(device)
         self.objectives = {name: loss.to(device) for name, (_, loss) in objectives.items()}
         self.weights = torch.tensor([weight for weight, _ in objectives.values()], device=device)
         self.device = device
+        self.crew = crew
+        self._units = [loss.unit for loss in self.objectives.values()]
+        if crew.size > 1 and "masked" in self._units:
+            raise KdcError("masked_lm is trained by one process: leave torchrun out")
         self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
         self._clip = training.clip
-        self._hidden = any(HIDDEN in loss.needs for loss in self.objectives.values())
+        self._average = Average(self.model.parameters(), training.ema) if training.ema else None
+        self._wants = frozenset[str]().union(*(loss.needs for loss in self.objectives.values()))
         self.optimizer = torch.optim.AdamW(
             self._groups(training.weight_decay),
             lr=training.learning_rate,
@@ -51,23 +71,41 @@ class Learner:
         ]
 
     def step(self, batch: Batch, teacher: Teacher, rate: float) -> Tensor:
-        """Learn from one batch at a learning rate.
+        """Learn from one batch at a learning rate; several processes each bring a slice of it.
 
         Returns:
-            (K,) the unweighted losses, one an objective, still on the device.
+            (K,) the unweighted losses of the whole batch, one an objective, still on the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self._all.train()
         with autocast(self.device):
             theirs = teacher(batch)
-            ours = observe(self.model, batch, hidden=self._hidden)
+            ours = observe(self.model, batch, wants=self._wants)
         losses = torch.stack([f(ours, theirs, batch.labels) for f in self.objectives.values()])
+        if batch.shares is not None:  # the means over slices add up to the mean over the batch
+            parts = zip(losses, self._units, strict=True)
+            losses = torch.stack([loss * batch.shares[unit] for loss, unit in parts])
         (losses * self.weights).sum().backward()  # type: ignore[no-untyped-call]
+        losses = losses.detach()
+        if self.crew.size > 1:
+            every = self._all.parameters()
+            self.crew.add([*(p.grad for p in every if p.grad is not None), losses])
         nn.utils.clip_grad_norm_(self._all.parameters(), self._clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return losses.detach()
+        if self._average:
+            self._average.update()
+        return losses
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a block in which the model has its averaged weights, where they are averaged."""
+        return self._average.in_place() if self._average else nullcontext()
+
+    def keep_average(self) -> None:
+        """Leave the model with its averaged weights, where they are averaged."""
+        if self._average:
+            self._average.keep()
 
     def model_tensors(self) -> Tensors:
         """Return copies of the model's parameters and buffers."""
@@ -78,9 +116,14 @@ class Learner:
         tensors = {f"all.{key}": value for key, value in self._all.state_dict().items()}
         for index, key, value in self._moments():
             tensors[f"optimizer.{index}.{key}"] = value
-        tensors[_DICE] = torch.get_rng_state()
+        if self._average:
+            found = self._average.tensors()
+            tensors |= {f"{_AVERAGE}{key}": value for key, value in found.items()}
+        for rank, dice in enumerate(self.crew.gather(torch.get_rng_state())):
+            tensors[_of(rank, _DICE)] = dice
         if self.device.type == "cuda":
-            tensors[_CUDA_DICE] = torch.cuda.get_rng_state(self.device)
+            for rank, dice in enumerate(self.crew.gather(torch.cuda.get_rng_state(self.device))):
+                tensors[_of(rank, _CUDA_DICE)] = dice
         return tensors
 
     def _moments(self) -> Iterator[tuple[int, str, Tensor]]:
@@ -88,8 +131,12 @@ class Learner:
             for key, value in moments.items():
                 yield index, key, value
 
-    def restore(self, tensors: Tensors) -> None:
-        """Take back what `tensors` gave."""
+    def restore(self, tensors: Tensors) -> int:
+        """Take back what `tensors` gave; the dice only where as many processes threw them.
+
+        Returns:
+            How many processes that were.
+        """
         self._all.load_state_dict(_under("all.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer.", tensors).items():
@@ -97,9 +144,19 @@ class Learner:
             moments.setdefault(int(index), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        torch.set_rng_state(tensors[_DICE])
-        if _CUDA_DICE in tensors:
-            torch.cuda.set_rng_state(tensors[_CUDA_DICE], self.device)
+        if self._average:
+            self._average.restore(_under(_AVERAGE, tensors))
+        count = sum(name.startswith(_DICE) for name in tensors)
+        if count == self.crew.size:
+            torch.set_rng_state(tensors[_of(self.crew.rank, _DICE)])
+            if _CUDA_DICE in tensors:
+                torch.cuda.set_rng_state(tensors[_of(self.crew.rank, _CUDA_DICE)], self.device)
+        return count
+
+
+def _of(rank: int, name: str) -> str:
+    """Name a process's own tensor; that of a lone one has no number."""
+    return f"{name}.{rank}" if rank else name
 
 
 def _under(prefix: str, tensors: Tensors) -> Tensors:

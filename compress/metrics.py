@@ -74,6 +74,51 @@ def macro_f1(predicted: Array, gold: Array) -> float:
     return float(np.mean([f1(predicted == c, gold == c) for c in classes]))
 
 
+@dataclass(frozen=True)
+class Sums:
+    """A metric of several labels a row: a function of what each row counts, summed over the rows.
+
+    Resamples of the rows then weigh these counts, and need not look at the labels again.
+    """
+
+    counts: Callable[[Array, Array], Array]
+    """From (N, C) predictions and (N, C) labels, 1 where one holds, to (N, K) counts."""
+    value: Callable[[Array], float]
+    """From their (K,) sums to the metric."""
+
+    def __call__(self, predicted: Array, gold: Array) -> float:
+        """Measure (N, C) predictions against (N, C) labels."""
+        return self.value(self.counts(predicted > 0, gold > 0).sum(axis=0))
+
+
+def _mean_f1(sums: Array) -> float:
+    """Return the mean F1 over the labels that occur, of (2 K,): K of hits, then K of marks."""
+    hits, marked = np.split(sums, 2)
+    some = marked > 0
+    return float(np.mean(2 * hits[some] / marked[some])) if some.any() else 0.0
+
+
+def _hits_and_marks(said: Array, true: Array) -> Array:
+    return np.concatenate([said & true, np.add(said, true, dtype=np.int8)], axis=1)
+
+
+def _in_all(said: Array, true: Array) -> Array:
+    hits = np.count_nonzero(said & true, axis=1)
+    return np.stack([hits, np.count_nonzero(said, 1) + np.count_nonzero(true, 1)], axis=1)
+
+
+def _right(said: Array, true: Array) -> Array:
+    return np.stack([alike(said, true), np.ones(len(said))], axis=1)
+
+
+micro_f1 = Sums(_in_all, _mean_f1)
+"""F1 of all labels of all rows as one heap of decisions."""
+label_f1 = Sums(_hits_and_marks, _mean_f1)
+"""Mean of every label's F1 over the labels that occur."""
+subset_accuracy = Sums(_right, lambda sums: float(sums[0] / sums[1]))
+"""Share of rows with every label right."""
+
+
 def matthews(predicted: Array, gold: Array) -> float:
     """Matthews correlation for any number of classes (Gorodkin 2004); both (N,) int."""
     classes = np.union1d(predicted, gold)
@@ -125,6 +170,9 @@ METRICS = {
     "f1": Metric(f1, "classification", "F1 of the second of two classes (MRPC)"),
     "macro_f1": Metric(macro_f1, "classification", "mean of the classes' F1"),
     "matthews": Metric(matthews, "classification", "Matthews correlation (CoLA)"),
+    "micro_f1": Metric(micro_f1, "multi-label", "F1 of all labels together"),
+    "label_f1": Metric(label_f1, "multi-label", "mean of the labels' F1"),
+    "subset_accuracy": Metric(subset_accuracy, "multi-label", "share of rows all right"),
     "pearson": Metric(pearson, "regression", "linear correlation"),
     "spearman": Metric(spearman, "regression", "rank correlation"),
     "pearson_spearman": Metric(pearson_spearman, "regression", "mean of both (STS-B)"),
@@ -132,12 +180,36 @@ METRICS = {
 
 
 def predictions(logits: Array, kind: Kind) -> Array:
-    """Turn (N, C) logits into (N,) classes, or (N, 1) into (N,) scores."""
+    """Turn (N, C) logits into what they say.
+
+    Returns:
+        (N,) classes; of multi-label (N, C) bool, True where a label's probability is above 0.5;
+        of regression (N,) scores.
+    """
+    if kind == "multi-label":
+        return np.asarray(logits > 0)
     return logits.argmax(axis=1) if kind == "classification" else logits[:, 0]
 
 
+def alike(ours: Array, theirs: Array) -> Array:
+    """Return (N,) bool: where two models' predictions, or a model's and the truth, are the same."""
+    same = np.asarray(ours == theirs)
+    return np.asarray(same.reshape(len(same), -1).all(axis=1))
+
+
+def scorer(metric: str, logits: Array, gold: Array) -> Callable[[Array], float]:
+    """Return what scores a choice of the rows, given as (M,) places: resamples ask it often."""
+    row = METRICS[metric]
+    predicted = predictions(logits, row.kind)
+    if not isinstance(row.function, Sums):
+        return lambda rows: row.function(predicted[rows], gold[rows])
+    sums, n = row.function, len(gold)
+    counts = sums.counts(predicted, gold > 0).astype(np.float64)
+    return lambda rows: sums.value(np.bincount(rows, minlength=n) @ counts)
+
+
 def score(metric: str, logits: Array, gold: Array) -> Score:
-    """Measure (N, C) logits against (N,) labels.
+    """Measure (N, C) logits against (N,) labels, or (N, C) of multi-label.
 
     The interval is Wilson's for accuracy and a percentile bootstrap (1,000 seeded resamples) else.
 
@@ -150,15 +222,14 @@ def score(metric: str, logits: Array, gold: Array) -> Score:
         raise KdcError(f"cannot score {len(logits)} answers against {len(gold)} labels")
     if not np.isfinite(logits).all():
         raise KdcError("the model answers NaN or infinity: its weights are broken")
-    row = METRICS[metric]
-    predicted = predictions(logits, row.kind)
-    value, n = row.function(predicted, gold), len(gold)
+    measure, n = scorer(metric, logits, gold), len(gold)
+    value = measure(np.arange(n))
     if metric == "accuracy":
         low, high = _wilson(value, n)
     else:
         rng = np.random.default_rng(0)
         picks = (rng.integers(0, n, n) for _ in range(_RESAMPLES))
-        samples = [row.function(predicted[pick], gold[pick]) for pick in picks]
+        samples = [measure(pick) for pick in picks]
         low, high = (float(end) for end in np.percentile(samples, [2.5, 97.5]))
     return Score(metric, value, n, low, high)
 

@@ -18,7 +18,7 @@ from kdc.compress.families import ACTIVATIONS, layer_of, least_bytes, set_dropou
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.minilm import minilm_folder
 from kdc.compress.progress import Progress
-from kdc.compress.task import Task
+from kdc.compress.task import Kind, Task
 
 _HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
 _HUB_FILES += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model"]
@@ -27,6 +27,12 @@ _HUB_FILES += ["added_tokens.json"]
 _DROPPED = ["auto_map", "attn_implementation", "experts_implementation", "attribute_map"]
 _DROPPED += ["transformers_weights", "per_layer_config", "quantization_config"]
 _DROPPED += ["torch_dtype", "dtype"]
+PROBLEM_TYPES: dict[Kind, str] = {
+    "classification": "single_label_classification",
+    "multi-label": "multi_label_classification",
+    "regression": "regression",
+}
+"""What transformers calls the kinds of tasks."""
 _LARGEST = 10_000_000  # of any whole number in a config.json
 _EVERY = sys.maxsize
 
@@ -168,8 +174,7 @@ def set_task(config: Config, task: Task) -> None:
     names = task.labels or ("score",)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: index for index, name in enumerate(names)}
-    single = "single_label_classification"
-    config.problem_type = "regression" if task.kind == "regression" else single
+    config.problem_type = PROBLEM_TYPES[task.kind]
 
 
 def load_classifier(source: Source, task: Task | None = None, dropout: float = 0.0) -> Model:

@@ -3,32 +3,68 @@
 from collections.abc import Iterable
 from inspect import signature
 
+from transformers import PretrainedConfig as Config
+
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.families import Sizes
 from kdc.compress.learner import Objectives
 from kdc.compress.losses import LOSSES
 from kdc.compress.losses.objective import Widths
-from kdc.compress.recipe import Recipe
+from kdc.compress.signals import gives, refusal
+from kdc.compress.stages import Stage
+from kdc.compress.task import Task
 
 
-def build_objectives(recipe: Recipe, widths: Widths) -> Objectives:
-    """Build a recipe's objectives, each with its weight, fitted to a student and a teacher.
+def widths_between(
+    task: Task, student: Config, teacher: Config, *, masked_lm: bool = False
+) -> Widths:
+    """Read from two configurations what objectives have to know of the two models.
+
+    Args:
+        task: what both answer.
+        student: the student's configuration.
+        teacher: the teacher's.
+        masked_lm: whether both have heads for masked words, and none for classification.
+    """
+    ours, theirs = Sizes(student), Sizes(teacher)
+    return Widths(
+        task,
+        student_layers=ours.layers,
+        student_hidden=ours.hidden,
+        teacher_layers=theirs.layers,
+        teacher_hidden=theirs.hidden,
+        student_heads=ours.heads,
+        teacher_heads=theirs.heads,
+        student_tokens=int(student.vocab_size),
+        teacher_tokens=int(teacher.vocab_size),
+        gives=gives(student, masked_lm=masked_lm) & gives(teacher, masked_lm=masked_lm),
+        family=teacher.model_type,
+    )
+
+
+def build_objectives(stage: Stage, widths: Widths) -> Objectives:
+    """Build a stage's objectives, each with its weight, fitted to a student and a teacher.
 
     Raises:
-        KdcError: an unknown loss or option (with the nearest names), or one that does not fit.
+        KdcError: an unknown loss or option (with the nearest names), one that does not fit, or
+            one that asks for what the two models cannot give.
     """
     objectives: Objectives = {}
-    for name, options in recipe.losses.items():
+    for name, options in stage.losses.items():
         if name not in LOSSES:
-            raise unknown(f"loss in recipe {recipe.name}", name, LOSSES)
+            raise unknown(f"loss in {stage.name}", name, LOSSES)
         own = {key: value for key, value in options.items() if key != "weight"}
         known = [key for key in signature(LOSSES[name]).parameters]
         for key in own:
             if key not in known:
-                raise unknown(f"option of {name} in recipe {recipe.name}", key, [*known, "weight"])
+                raise unknown(f"option of {name} in {stage.name}", key, [*known, "weight"])
         try:
             loss = LOSSES[name](**own)
         except (TypeError, ValueError) as error:
-            raise KdcError(f"recipe {recipe.name}: {name} has a bad option: {error}") from error
+            raise KdcError(f"{stage.name}: {name} has a bad option: {error}") from error
+        lacking = loss.needs - widths.gives
+        if lacking:
+            raise KdcError(f"{stage.name}: {name}: {refusal(widths.family, lacking)}")
         loss.fit(widths)
         objectives[name] = (float(options.get("weight", 1.0)), loss)
     return objectives

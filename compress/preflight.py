@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,8 @@ from torch import nn
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.errors import KdcError
-from kdc.compress.metrics import METRICS, Score, accuracy, score
-from kdc.compress.models import set_task
+from kdc.compress.metrics import Score, accuracy, micro_f1, predictions, score
+from kdc.compress.models import PROBLEM_TYPES, set_task
 from kdc.compress.task import Task
 
 _MAX_ORDERED = 6  # classes whose every order is tried when a teacher seems to use another one
@@ -33,7 +34,8 @@ def align_labels(model: Model, task: Task) -> bool:
         Whether the order was another one.
 
     Raises:
-        KdcError: another number of classes, or other names.
+        KdcError: another number of classes, other names, or one of the classes where the data's
+            rows may have several.
     """
     theirs = [str(name) for _, name in sorted(model.config.id2label.items())]
     if task.kind == "regression":
@@ -44,6 +46,11 @@ def align_labels(model: Model, task: Task) -> bool:
         raise KdcError(
             f"the teacher has {len(theirs)} classes, the data {task.outputs} "
             f"({_some(task.labels)}): it was fine-tuned on another task"
+        )
+    if task.kind == "multi-label" and model.config.problem_type == PROBLEM_TYPES["classification"]:
+        raise KdcError(
+            "the teacher chooses one of its classes, but a row of the data may have several: it "
+            "was fine-tuned on another task"
         )
     places = class_places(task.labels, theirs)
     own_order = list(range(len(theirs)))
@@ -91,13 +98,36 @@ def _reorder(model: Model, order: list[int]) -> None:
 
 
 def majority(task: Task, train: Labels, rows: Labels) -> Score:
-    """Score the answer that needs no text: the most frequent class, or the mean score."""
-    logits = np.zeros((len(rows), task.outputs), dtype=np.float32)
+    """Score the answer that needs no text.
+
+    It is the most frequent class, the mean score or, of several labels, those most frequent ones
+    that together do best on train (by micro-F1; by the share of rows all right, the most frequent
+    set).
+    """
+    return score(task.metric, _constant(task, train, len(rows)), rows)
+
+
+def _constant(task: Task, train: Labels, rows: int) -> Logits:
+    """Return the same (rows, C) logits for every text."""
+    logits = np.zeros((rows, task.outputs), dtype=np.float32)
     if task.kind == "classification":
         logits[:, np.bincount(train.astype(np.int64)).argmax()] = 1.0
+    elif task.kind == "multi-label":
+        logits[:] = np.where(_usual_set(task, train), 1.0, -1.0)
     else:
         logits[:, 0] = train.mean()
-    return score(task.metric, logits, rows)
+    return logits
+
+
+def _usual_set(task: Task, train: Labels) -> npt.NDArray[np.bool_]:
+    if task.metric == "subset_accuracy":
+        sets, counts = np.unique(train, axis=0, return_counts=True)
+        return np.asarray(sets[counts.argmax()] > 0)
+    counts = train.sum(axis=0, dtype=np.float64)
+    order = np.argsort(-counts, kind="stable")
+    given = len(train) * np.arange(1, len(counts) + 1)
+    scores = 2 * np.cumsum(counts[order]) / (given + counts.sum())
+    return np.isin(np.arange(len(counts)), order[: scores.argmax() + 1])
 
 
 def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> Score:
@@ -106,7 +136,7 @@ def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> S
     Args:
         task: the task.
         logits: (N, C) the teacher's answers on dev.
-        labels: (N,) the truth.
+        labels: (N,), or (N, C) of several labels, the truth.
         floor: the score of the most frequent class.
 
     Raises:
@@ -114,7 +144,7 @@ def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> S
             (which is named).
     """
     found = score(task.metric, logits, labels)
-    least = floor.value if METRICS[task.metric].kind == "classification" else _NO_CORRELATION
+    least = _NO_CORRELATION if task.kind == "regression" else floor.value
     said = f"the teacher scores {found.metric} {100 * found.value:.1f} % on dev"
     order = _other_order(task, logits, labels)
     if order:
@@ -133,12 +163,22 @@ def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> S
 def _other_order(task: Task, logits: Logits, labels: Labels) -> str:
     if task.kind == "regression" or task.outputs > _MAX_ORDERED:
         return ""
-    answers = logits.argmax(axis=1)
-    orders = permutations(range(task.outputs))
-    best = max(orders, key=lambda order: accuracy(np.array(order)[answers], labels))
-    value = accuracy(np.array(best)[answers], labels)
-    plain = max(accuracy(answers, labels), np.bincount(labels.astype(np.int64)).max() / len(labels))
+    said, orders = predictions(logits, task.kind), list(permutations(range(task.outputs)))
+    values = [_right(said, labels, order) for order in orders]
+    best, value = orders[int(np.argmax(values))], max(values)
+    constant = predictions(_constant(task, labels, len(labels)), task.kind)
+    plain = max(values[0], _right(constant, labels, orders[0]))
     if value < plain + max(_CLEARLY, 2 / math.sqrt(len(labels))):  # few rows prove little
         return ""
     names = ", ".join(task.labels[index] for index in best)
-    return f"{names} ({100 * value:.1f} % right)"
+    percent = f"{100 * value:.1f} %"
+    return f"{names} ({percent} right)" if said.ndim == 1 else f"{names} (micro-F1 {percent})"
+
+
+def _right(said: npt.NDArray[Any], labels: Labels, order: tuple[int, ...]) -> float:
+    """Score what a model says, its classes renumbered: accuracy, or micro-F1 of several labels."""
+    if said.ndim == 1:
+        return accuracy(np.array(order)[said], labels)
+    moved = np.empty_like(said)
+    moved[:, order] = said
+    return micro_f1(moved, labels)

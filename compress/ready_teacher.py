@@ -9,6 +9,7 @@ from kdc.compress.finetune import TeacherJob, finetune
 from kdc.compress.models import Source, find_model, is_classifier, read_config
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import FINETUNE, load_recipe
+from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.workspace import Workspace
 
 
@@ -35,7 +36,8 @@ def ready_teacher(
     if is_classifier(read_config(encoder.folder)):
         return encoder
     recipe = load_recipe(FINETUNE)
-    parts = (encoder.digest, data.digest(), repr(recipe), seed, max_length)
+    length = max_length or DEFAULT_MAX_LENGTH
+    parts = (encoder.digest, data.digest(), repr(recipe), seed, length)
     key = digest_of(repr(parts).encode()).hexdigest()[:8]
     out = place.teachers / f"{Path(encoder.name).name}-{data.task.name}-{key}"
     if (out / MANIFEST).is_file():

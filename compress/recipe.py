@@ -1,86 +1,24 @@
 """Recipes: how a student is trained, as frozen dataclasses and as TOML files that ship."""
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kdc.compress.augment import Augmentation
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.stages import ALL, Stage, Start, Training
 
 DEFAULT = "hinton"
 FINETUNE = "finetune"
-_HEAVIEST = 1e6  # of a loss
+SCRATCH = "scratch"
 _PACKAGE = "kdc.compress.recipes"
-_Section = TypeVar("_Section", "Training", "Start")
-
-
-@dataclass(frozen=True)
-class Training:
-    """How long and how fast."""
-
-    epochs: float = 3.0
-    """Passes over the training rows."""
-    min_steps: int = 0
-    """A small table is passed over more often, until at least this many steps are done."""
-    batch: int = 32
-    """Rows in a step."""
-    learning_rate: float = 1e-4
-    """AdamW's peak rate, after the warm-up; it falls linearly to 0."""
-    warmup: float = 0.1
-    """Share of the steps in which the rate rises linearly."""
-    weight_decay: float = 0.01
-    """AdamW's decay of matrices; vectors and embeddings are never decayed."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    dropout: float = 0.1
-    """Probability in the model that is trained."""
-    evaluations: int = 8
-    """How often dev is measured; the best of these models is kept."""
-
-    def __post_init__(self) -> None:
-        """Check every value.
-
-        Raises:
-            KdcError: one is out of its range.
-        """
-        for name, low, high in (
-            ("epochs", 0.01, 10_000),
-            ("min_steps", 0, 10_000_000),
-            ("batch", 1, 65_536),
-            ("learning_rate", 1e-9, 1.0),
-            ("warmup", 0.0, 1.0),
-            ("weight_decay", 0.0, 10.0),
-            ("clip", 1e-6, 1e6),
-            ("dropout", 0.0, 0.9),
-            ("evaluations", 1, 10_000),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:  # NaN is neither
-                raise KdcError(f"{name} must be from {low} to {high}, not {value}")
-            if isinstance(low, int) and type(value) is not int:
-                raise KdcError(f"{name} must be a whole number, not {value}")
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the weights start."""
-
-    weights: str = "teacher"
-    """`teacher` or `random`."""
-    layers: str | tuple[int, ...] = "every-other"
-    """Which teacher layers: `every-other`, `first`, `last` or a list of 0-based numbers."""
-
-    def __post_init__(self) -> None:
-        """Check the names.
-
-        Raises:
-            KdcError: unknown weights.
-        """
-        if self.weights not in ("teacher", "random"):
-            raise unknown("start of the weights", self.weights, ("teacher", "random"))
-        if isinstance(self.layers, list):
-            object.__setattr__(self, "layers", tuple(self.layers))
+_KEYS = ("name", "about", "source", "rows", "losses", "train", "start", "augment", "stages")
+_STAGE_KEYS = ("name", "rows", "losses", "train")
+_Section = TypeVar("_Section", "Training", "Start", "Augmentation")
+Table = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,41 +28,59 @@ class Recipe:
     name: str
     about: str
     source: str
-    losses: dict[str, dict[str, Any]]
-    """Objective -> `weight` and the objective's own options."""
-    train: Training = field(default_factory=Training)
+    stages: tuple[Stage, ...]
+    """One after the other; each starts from the weights that the one before it kept."""
     start: Start = field(default_factory=Start)
+    augment: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        """Check the weights of the losses.
+        """Check what the stages must agree on.
 
         Raises:
-            KdcError: no loss, a weight that is not a number from 0 up, or weights that sum to 0.
+            KdcError: no stage, two of one name, or two dropouts.
         """
-        weights = [options.get("weight", 1.0) for options in self.losses.values()]
-        for weight in weights:
-            if not isinstance(weight, int | float) or not 0 <= weight <= _HEAVIEST:  # nor NaN
-                raise KdcError(
-                    f"recipe {self.name}: a loss's weight must be from 0 to {_HEAVIEST:g}: {weight}"
-                )
-        if sum(weights) <= 0:
-            raise KdcError(f"recipe {self.name}: its losses' weights sum to 0: nothing would train")
+        names = [stage.name for stage in self.stages]
+        if not names:
+            raise KdcError(f"recipe {self.name} has no stage: nothing would train")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise KdcError(f"recipe {self.name} has two stages called {twice}: rename one")
+        if len({stage.train.dropout for stage in self.stages}) > 1:
+            raise KdcError(
+                f"recipe {self.name} has stages of different dropout, which the model is built "
+                "with once: give it in the top-level [train]"
+            )
+
+    @property
+    def dropout(self) -> float:
+        """Probability in the model that is trained."""
+        return self.stages[0].train.dropout
+
+    @property
+    def losses(self) -> list[str]:
+        """Names of the objectives of all stages, each once."""
+        return list(dict.fromkeys(name for stage in self.stages for name in stage.losses))
 
     def with_options(self, epochs: float | None, learning_rate: float | None) -> "Recipe":
-        """Return the recipe with a user's own values in place of its own; None changes nothing.
+        """Return the recipe with a user's own values in every stage; None changes nothing.
 
         A number of epochs that a user gives is meant: the least number of steps then falls away.
         """
-        changes: dict[str, Any] = {}
+        changes: Table = {}
         if epochs is not None:
             changes |= {"epochs": epochs, "min_steps": 0}
         if learning_rate is not None:
             changes["learning_rate"] = learning_rate
-        return replace(self, train=replace(self.train, **changes))
+        stages = [replace(stage, train=replace(stage.train, **changes)) for stage in self.stages]
+        return replace(self, stages=tuple(stages))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for TOML and JSON."""
-        return asdict(self)
+    def as_dict(self) -> Table:
+        """Return plain values for TOML and JSON, as `read_recipe` takes them."""
+        values = asdict(self)
+        stages = values.pop("stages")
+        if len(stages) == 1 and stages[0].pop("name") == self.name:
+            return {**values, **stages[0]}
+        return {**values, "stages": [asdict(stage) for stage in self.stages]}
 
 
 def recipe_names() -> list[str]:
@@ -139,6 +95,28 @@ def load_recipe(name: str) -> Recipe:
     Raises:
         KdcError: no such recipe or file, broken TOML, an unknown key (with the nearest names).
     """
+    values, where = _read(name)
+    values.pop("run", None)  # a student folder's recipe.toml says there what it was run on
+    return read_recipe(values, where, Path(name).stem)
+
+
+def load_run(name: str) -> Table:
+    """Return the `[run]` of a student folder's `recipe.toml`: teacher, data, student, seed.
+
+    Returns:
+        An empty table for a recipe that was written by hand or ships.
+
+    Raises:
+        KdcError: as `load_recipe`, or `run` is no section.
+    """
+    if not name.endswith(".toml"):
+        return {}
+    values, where = _read(name)
+    return _table(values.get("run", {}), f"[run] of {where}")
+
+
+def _read(name: str) -> tuple[Table, str]:
+    """Return a recipe's plain values, and how to call it to the user."""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -150,48 +128,108 @@ def load_recipe(name: str) -> Recipe:
     else:
         raise unknown("recipe", name, recipe_names())
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text), where
     except (ValueError, RecursionError) as error:
         raise KdcError(f"{where} is not valid TOML: {error}") from error
-    return _recipe(values, where, Path(name).stem)
 
 
-def _recipe(values: dict[str, Any], where: str, stem: str) -> Recipe:
-    values.pop("run", None)  # a student folder's recipe.toml says there what it was run on
-    known = [entry.name for entry in fields(Recipe)]
-    for key in values:
-        if key not in known:
-            raise unknown(f"key in {where}", key, known)
-    losses = values.get("losses")
-    if not isinstance(losses, dict) or not all(isinstance(v, dict) for v in losses.values()):
-        raise KdcError(f"{where} names no loss: add a section such as [losses.soft_labels]")
+def read_recipe(values: Mapping[str, Any], where: str, stem: str) -> Recipe:
+    """Build a recipe from plain values.
+
+    Top-level `losses` and `train` are one stage of the recipe's name. Of `stages` each has its own;
+    what a stage's `train` does not name, and its `rows`, come from the top level.
+
+    Args:
+        values: what the TOML file holds.
+        where: how to call it to the user.
+        stem: the recipe's name where it has none.
+
+    Raises:
+        KdcError: an unknown key (with the nearest names and its section), a value of the wrong
+            type or out of its range, or nothing to train.
+    """
+    _refuse_unknown(values, _KEYS, where)
+    name = str(values.get("name", stem))
+    train, rows = values.get("train", {}), str(values.get("rows", ALL))
+    _section(Training, train, f"[train] of {where}")  # what is wrong with it is said of it
+    if "stages" in values:
+        stages = _stages(values, where, train, rows)
+    else:
+        one = _section(Training, train, f"[train] of {where}")
+        stages = (Stage(name, _losses(values, where, "losses"), one, rows),)
     return Recipe(
-        name=str(values.get("name", stem)),
+        name=name,
         about=str(values.get("about", "")),
         source=str(values.get("source", "")),
-        losses=losses,
-        train=_section(Training, values.get("train", {}), f"[train] of {where}"),
+        stages=stages,
         start=_section(Start, values.get("start", {}), f"[start] of {where}"),
+        augment=_section(Augmentation, values.get("augment", {}), f"[augment] of {where}"),
     )
 
 
+def _stages(values: Mapping[str, Any], where: str, train: Table, rows: str) -> tuple[Stage, ...]:
+    entries = values["stages"]
+    if "losses" in values:
+        raise KdcError(f"{where} has [losses] beside [[stages]]: put each loss into a stage")
+    if not isinstance(entries, list) or not entries:
+        raise KdcError(f"the stages of {where} must be sections: [[stages]]")
+    stages = []
+    for number, entry in enumerate(entries, start=1):
+        table = _table(entry, f"stage {number} of {where}")
+        name = str(table.get("name", f"stage-{number}"))
+        here = f"stage {name} of {where}"
+        _refuse_unknown(table, _STAGE_KEYS, here)
+        own = _table(table.get("train", {}), f"[stages.train] of {here}")
+        stages.append(
+            Stage(
+                name=name,
+                losses=_losses(table, here, "stages.losses"),
+                train=_section(Training, {**train, **own}, f"[stages.train] of {here}"),
+                rows=str(table.get("rows", rows)),
+            )
+        )
+    return tuple(stages)
+
+
+def _losses(values: Mapping[str, Any], where: str, section: str) -> dict[str, Table]:
+    losses = values.get("losses")
+    if not isinstance(losses, dict) or not all(isinstance(v, dict) for v in losses.values()):
+        raise KdcError(f"{where} names no loss: add a section such as [{section}.soft_labels]")
+    return losses
+
+
 def _section(section: type[_Section], values: Any, where: str) -> _Section:  # noqa: ANN401
+    table = _table(values, where)
+    _refuse_unknown(table, [entry.name for entry in fields(section)], where)
+    try:
+        return section(**table)
+    except TypeError as error:
+        raise KdcError(f"{where} has a value of the wrong type: {error}") from error
+    except KdcError as error:
+        raise KdcError(f"{where}: {error}") from error
+
+
+def _table(values: Any, where: str) -> Table:  # noqa: ANN401
     if not isinstance(values, dict):
         raise KdcError(f"{where} must be a section of its own")
-    known = [entry.name for entry in fields(section)]
+    return values
+
+
+def _refuse_unknown(values: Iterable[str], known: Iterable[str], where: str) -> None:
     for key in values:
         if key not in known:
             raise unknown(f"key in {where}", key, known)
-    try:
-        return section(**values)
-    except TypeError as error:
-        raise KdcError(f"{where} has a value of the wrong type: {error}") from error
 
 
 def describe_recipes() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the recipes that ship as columns and rows of text."""
     recipes = [load_recipe(name) for name in recipe_names()]
     rows: list[tuple[str, ...]] = [
-        (recipe.name, " + ".join(recipe.losses), recipe.about, recipe.source) for recipe in recipes
+        (recipe.name, _flow(recipe), recipe.about, recipe.source) for recipe in recipes
     ]
     return ("recipe", "losses", "what it does", "source"), rows
+
+
+def _flow(recipe: Recipe) -> str:
+    """Print the losses like `soft_labels + relations, then hard_labels`."""
+    return ", then ".join(" + ".join(stage.losses) for stage in recipe.stages)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.parallel import check_device
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -13,17 +14,20 @@ def choose_device(name: str) -> torch.device:
     """Return the device to train on; `auto` is CUDA, then MPS, then the CPU.
 
     Raises:
-        KdcError: an unknown name, or a device that this machine does not have.
+        KdcError: an unknown name, a device that this machine does not have, or one that several
+            processes cannot share.
     """
     kind, _, index = name.partition(":")
     if kind not in DEVICES or (index and not (kind == "cuda" and index.isdecimal())):
         raise unknown("device", name, DEVICES)
     have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next((kind for kind, there in have.items() if there), "cpu"))
-    if not have.get(kind, True) or int(index or 0) >= max(1, torch.cuda.device_count()):
+        name = next((kind for kind, there in have.items() if there), "cpu")
+    elif not have.get(kind, True) or int(index or 0) >= max(1, torch.cuda.device_count()):
         raise KdcError(f"--device {name}: this machine has none; use --device auto or cpu")
-    return torch.device(name)
+    device = torch.device(name)
+    check_device(device)
+    return device
 
 
 def has_bf16(device: torch.device) -> bool:

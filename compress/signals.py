@@ -1,17 +1,41 @@
 """What a model says about a batch, apart from how it is scored."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.encode import Batch
+from kdc.compress.errors import KdcError
+from kdc.compress.families import Sizes
 
 LOGITS = "logits"
 HIDDEN = "hidden states"
+HEADS = "queries, keys and values"
+SCORES = "attention scores"
+MASKED = "masked words"
+
+# what a family calls the matrices that make queries, keys and values, as modules of a layer
+_BERTS = ("query", "key", "value")
+_PROJECTIONS = {
+    "bert": _BERTS,
+    "roberta": _BERTS,
+    "xlm-roberta": _BERTS,
+    "camembert": _BERTS,
+    "electra": _BERTS,
+    "albert": _BERTS,
+    "distilbert": ("q_lin", "k_lin", "v_lin"),
+    "mpnet": ("q", "k", "v"),
+}
+_BIASED = ("mpnet",)  # scores that also hold a term of relative positions
+Heads = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -19,22 +43,152 @@ class Signals:
     """A model's answers to one batch."""
 
     logits: Tensor
-    """(B, C) float32."""
+    """(B, C) float32; (B, 0) of a model that was asked for masked words."""
     hidden: tuple[Tensor, ...]
     """L + 1 tensors (B, T, H): the embeddings, then every layer; empty unless asked for."""
     mask: Tensor
     """(B, T) int64, 1 where there is a token."""
+    queries: Heads = ()
+    """L tensors (B, T, A, d), before the scaling by sqrt(d); empty unless asked for."""
+    keys: Heads = ()
+    """L tensors (B, T, A, d); empty unless asked for."""
+    values: Heads = ()
+    """L tensors (B, T, A, d); empty unless asked for."""
+    masked: Tensor | None = None
+    """(M, V): the logits of every token at the batch's masked places; None unless asked for."""
+    targets: Tensor | None = None
+    """(M,) int64: the tokens that stood at the masked places; None unless asked for."""
 
 
-def observe(model: Model, batch: Batch, *, hidden: bool = False) -> Signals:
-    """Run a model over a batch and keep what it says."""
+def gives(config: Config, *, masked_lm: bool = False) -> frozenset[str]:
+    """Return what a model of this configuration can be asked for.
+
+    Args:
+        config: the encoder's configuration.
+        masked_lm: whether it has a head for masked words, and none for classification.
+    """
+    known = {HIDDEN, MASKED if masked_lm else LOGITS}
+    if config.model_type not in _PROJECTIONS:
+        return frozenset(known)
+    absolute = getattr(config, "position_embedding_type", None) in (None, "absolute")
+    plain = absolute and config.model_type not in _BIASED
+    return frozenset({*known, HEADS} | ({SCORES} if plain else set()))
+
+
+def check_wants(config: Config, wants: frozenset[str], *, masked_lm: bool = False) -> None:
+    """Refuse, before anything is trained, what a model cannot be asked for.
+
+    Raises:
+        KdcError: the family's attention is not known here, or the head is another one.
+    """
+    lacking = wants - gives(config, masked_lm=masked_lm)
+    if lacking:
+        raise KdcError(refusal(config.model_type, lacking))
+
+
+def refusal(family: str, lacking: frozenset[str]) -> str:
+    """Say in a sentence what a model of a family cannot be asked for, and why."""
+    if MASKED in lacking:
+        return (
+            "only a masked-LM head can be asked for masked words, and these models are "
+            "classifiers: it belongs to distillation on a corpus"
+        )
+    if LOGITS in lacking:
+        return "a model with a masked-LM head has no classes to be asked for"
+    known = [name for name in _PROJECTIONS if SCORES not in lacking or name not in _BIASED]
+    return f"{min(lacking)} cannot be had of the family {family}, only of {', '.join(known)}"
+
+
+def observe(model: Model, batch: Batch, *, wants: frozenset[str] = frozenset()) -> Signals:
+    """Run a model over a batch and keep what it says.
+
+    Args:
+        model: an encoder with a head for classification, or, for `MASKED`, for masked words.
+        batch: the batch; for `MASKED` one whose `masked` says where.
+        wants: what to keep beyond the logits: `HIDDEN`, `HEADS`, `SCORES`, `MASKED`.
+
+    Raises:
+        KdcError: masked words are asked of a model or a batch that has none.
+    """
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.mask}
     types = getattr(model.config, "type_vocab_size", 0)  # with one type there is nothing to tell
     if types > 1 and "token_type_ids" in signature(model.forward).parameters:
         inputs["token_type_ids"] = batch.types
-    out = model(**inputs, output_hidden_states=hidden, return_dict=True)
-    states = tuple(out.hidden_states) if hidden else ()
-    return Signals(out.logits.float(), states, batch.mask)
+    hidden = HIDDEN in wants
+    with _heads(model, wants) as heads, _at_masked_places(model, batch, wants):
+        out = model(**inputs, output_hidden_states=hidden, return_dict=True)
+    masked = MASKED in wants
+    return Signals(
+        logits=batch.mask.new_empty((len(batch.mask), 0)).float() if masked else out.logits.float(),
+        hidden=tuple(out.hidden_states) if hidden else (),
+        mask=batch.mask,
+        queries=tuple(heads[0]),
+        keys=tuple(heads[1]),
+        values=tuple(heads[2]),
+        masked=out.logits[0] if masked else None,
+        targets=batch.masked.targets if masked and batch.masked else None,
+    )
+
+
+@contextmanager
+def _heads(model: Model, wants: frozenset[str]) -> Iterator[dict[int, list[Tensor]]]:
+    """Catch what the projections of every layer give, whatever computes the attention from it.
+
+    ALBERT's one layer runs L times and so gives L tensors, as the layers of the others do.
+    """
+    caught: dict[int, list[Tensor]] = defaultdict(list)
+    which = range(3) if HEADS in wants else range(2) if SCORES in wants else range(0)
+    if not which:
+        yield caught
+        return
+    check_wants(model.config, wants & {HEADS, SCORES})
+    names = _PROJECTIONS[model.config.model_type]
+    count = Sizes(model.config).heads
+
+    def keep(index: int) -> Any:  # noqa: ANN401 - a hook
+        def hook(module: Any, args: Any, out: Tensor) -> None:  # noqa: ANN401
+            caught[index].append(out.view(*out.shape[:-1], count, -1))
+
+        return hook
+
+    hooks = [
+        module.register_forward_hook(keep(index))
+        for name, module in model.base_model.named_modules()
+        for index in which
+        if name.rpartition(".")[2] == names[index]
+    ]
+    try:
+        yield caught
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def _at_masked_places(model: Model, batch: Batch, wants: frozenset[str]) -> Iterator[None]:
+    """Hand only the masked places to the head, whose matrix over the vocabulary is the widest.
+
+    The encoder's last states (B, T, H) become (1, M, H) on their way into the head, whatever the
+    family's head is made of.
+    """
+    if MASKED not in wants:
+        yield
+        return
+    if batch.masked is None:
+        raise KdcError("masked words were asked for, but the batch has no masked tokens")
+    if model.get_output_embeddings() is None:
+        raise KdcError(refusal(model.config.model_type, frozenset({MASKED})))
+    places = batch.masked.places
+
+    def gather(module: Any, args: Any, out: Any) -> Any:  # noqa: ANN401
+        out.last_hidden_state = out.last_hidden_state.flatten(0, 1)[places].unsqueeze(0)
+        return out
+
+    hook = model.base_model.register_forward_hook(gather)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 class Teacher(Protocol):
@@ -47,14 +201,14 @@ class Teacher(Protocol):
 class OnlineTeacher:
     """Runs the teacher for every batch: needed when an objective asks for more than logits."""
 
-    def __init__(self, model: Model, *, hidden: bool) -> None:
+    def __init__(self, model: Model, *, wants: frozenset[str] = frozenset()) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.hidden = hidden
+        self.wants = wants
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Signals:
         """Run the teacher."""
-        return observe(self.model, batch, hidden=self.hidden)
+        return observe(self.model, batch, wants=self.wants)
 
 
 class KeptTeacher:

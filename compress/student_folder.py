@@ -1,6 +1,6 @@
 """Writing the student folder: the model, how it was made, how good it is, and what proves it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,10 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.artifact import FORM, FORMAT, save_token_counts
 from kdc.compress.encoder_folder import write_encoder
-from kdc.compress.examples import Examples, save_examples
+from kdc.compress.examples import Examples, pick, save_examples
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
-from kdc.compress.metrics import Score
 from kdc.compress.recipe import Recipe
+from kdc.compress.report import Report
 from kdc.compress.rows import Rows
 from kdc.compress.task import Task
 from kdc.compress.toml import to_toml
@@ -21,39 +21,6 @@ from kdc.compress.workspace import made_with
 
 _CALIBRATION_ROWS = 256
 Logits = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Report:
-    """How good everything is: rows (`teacher`, `student`, ...) of scores by split."""
-
-    dev: dict[str, Score]
-    test: dict[str, Score]
-    """Empty where the data has no labelled test split."""
-    agreement: float
-    """Share of dev rows that student and teacher answer alike; for regression, their
-    correlation."""
-    history: list[dict[str, float]]
-
-    @property
-    def retained(self) -> float:
-        """The student's dev score as a share of the teacher's."""
-        teacher = self.dev["teacher"].value
-        return self.dev["student"].value / teacher if teacher else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `metrics.json` holds."""
-        rows = {name: value.as_dict() for name, value in self.dev.items()}
-        test = {name: value.as_dict() for name, value in self.test.items()}
-        return {
-            "teacher": rows.pop("teacher"),
-            "student": rows.pop("student"),
-            "retained": round(self.retained, 6),
-            "agreement": round(self.agreement, 6),
-            "baselines": rows,
-            **({"test": test} if test else {}),
-            "history": self.history,
-        }
 
 
 def write_student(
@@ -102,12 +69,4 @@ def _some_rows(train: Examples) -> Examples:
     """Pick rows spread evenly over the training split."""
     count = min(_CALIBRATION_ROWS, len(train))
     picks = np.linspace(0, len(train) - 1, count).round().astype(int)
-    rows = [train.row(int(pick)) for pick in picks]
-    return Examples(
-        tokens=np.concatenate([tokens for tokens, _ in rows]),
-        types=np.concatenate([types for _, types in rows]),
-        lengths=train.lengths[picks],
-        labels=train.labels[picks],
-        texts=[train.texts[pick] for pick in picks],
-        pairs=[train.pairs[pick] for pick in picks] if train.pairs else None,
-    )
+    return pick(train, picks)

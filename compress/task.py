@@ -1,11 +1,11 @@
 """What a model is asked to do: the task's name, kind, labels and metric."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kdc.compress.errors import KdcError
 
-Kind = Literal["classification", "regression"]
+Kind = Literal["classification", "multi-label", "regression"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Task:
     name: str
     """A short name, such as `phone-commands`."""
     kind: Kind
-    """One class of several, or one number."""
+    """One class of several, any number of them (none too), or one number."""
     labels: tuple[str, ...]
     """Class names in the order of the model's outputs; empty for regression."""
     pair: bool
@@ -27,6 +27,12 @@ class Task:
     def outputs(self) -> int:
         """Number of columns of the logits: the classes, or 1 for regression."""
         return max(1, len(self.labels))
+
+    def names(self, said: Any) -> str | tuple[str, ...]:  # noqa: ANN401 - a row of an array
+        """Return the name of a class, or those of a (C,) row that is True where one holds."""
+        if self.kind == "multi-label":
+            return tuple(name for name, holds in zip(self.labels, said, strict=True) if holds)
+        return self.labels[int(said)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the task as plain values for JSON."""
@@ -49,6 +55,6 @@ class Task:
             )
         except (KeyError, TypeError) as error:
             raise KdcError("the manifest's 'task' is damaged: make the folder again") from error
-        if task.kind not in ("classification", "regression"):
+        if task.kind not in get_args(Kind):
             raise KdcError(f"the manifest's task is of the unknown kind {task.kind!r}")
         return task

@@ -6,20 +6,38 @@ from typing import Any
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """Write nested mappings of strings, numbers, booleans and lists; None is left out."""
+    """Write nested mappings of strings, numbers, booleans and lists; None is left out.
+
+    A list of mappings becomes an array of tables.
+    """
     lines: list[str] = []
     _write(values, (), lines)
     return "\n".join(lines).strip() + "\n"
 
 
 def _write(values: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
-    plain = {k: v for k, v in values.items() if not isinstance(v, Mapping) and v is not None}
-    tables = {k: v for k, v in values.items() if isinstance(v, Mapping)}
-    if path and (plain or not tables):
-        lines += ["", f"[{'.'.join(map(_key, path))}]"]
-    lines += [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
-    for key, table in tables.items():
-        _write(table, (*path, key), lines)
+    lines += [
+        f"{_key(key)} = {_value(value)}"
+        for key, value in values.items()
+        if not (value is None or isinstance(value, Mapping) or _is_array(value))
+    ]
+    for key, value in values.items():
+        inner = (*path, key)
+        name = ".".join(map(_key, inner))
+        if _is_array(value):
+            for table in value:
+                lines += ["", f"[[{name}]]"]
+                _write(table, inner, lines)
+        elif isinstance(value, Mapping):
+            if not value or any(not isinstance(entry, Mapping) for entry in value.values()):
+                lines += ["", f"[{name}]"]
+            _write(value, inner, lines)
+
+
+def _is_array(value: Any) -> bool:  # noqa: ANN401
+    """Whether a value is a list of tables (an empty list is a plain value)."""
+    listed = isinstance(value, list | tuple) and bool(value)
+    return listed and all(isinstance(item, Mapping) for item in value)
 
 
 def _key(key: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import KdcError, Stopped
+from kdc.compress.parallel import processes
 
 _LIBRARIES = ("kdc", "torch", "transformers", "tokenizers", "optimum", "numpy", "safetensors")
 
@@ -18,21 +19,33 @@ class Workspace:
     """The places of one run."""
 
     out: Path
+    sweep: Path | None = None
+    """The folder of the sweep that `out` lies in; None for a run of its own."""
 
     @property
     def root(self) -> Path:
-        """The folder shared by all runs whose results lie beside each other."""
-        return self.out.absolute().parent / ".kdc"
+        """The folder shared by all runs whose results lie beside each other, sweeps included."""
+        return (self.sweep or self.out).absolute().parent / ".kdc"
+
+    @property
+    def _runs(self) -> Path:
+        runs = self.root / "runs"
+        return runs if self.sweep is None else runs / f"{self.sweep.name}.sweep"
 
     @property
     def state(self) -> Path:
         """The run's checkpoints; gone when it has ended well."""
-        return self.root / "runs" / self.out.name
+        return self._runs / self.out.name
+
+    @property
+    def control_state(self) -> Path:
+        """The checkpoints of the control that is trained after the student."""
+        return self._runs / f"{self.out.name}.scratch"
 
     @property
     def lock(self) -> Path:
         """Held while the run works."""
-        return self.root / "runs" / f"{self.out.name}.lock"
+        return self._runs / f"{self.out.name}.lock"
 
     @property
     def kept(self) -> Path:
@@ -50,13 +63,18 @@ class Workspace:
         try:
             yield
         except KdcError as error:
+            if isinstance(error, Stopped) or "--resume" in str(error):
+                raise
             raise KdcError(f"{error}; the training is kept: add --resume") from error
 
     def forget_state(self) -> None:
         """Remove the checkpoints of a run that has ended well."""
-        shutil.rmtree(self.state, ignore_errors=True)
+        for state in (self.state, self.control_state):
+            shutil.rmtree(state, ignore_errors=True)
 
 
 def made_with() -> dict[str, str]:
-    """Return the versions that decide what a run computes."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+    """Return the versions that decide what a run computes, and how many processes, if several."""
+    several = {"processes": str(processes())} if processes() > 1 else {}
+    versions = {name: version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version()} | versions | several

@@ -66,7 +66,17 @@ def _what(task: Task) -> str:
     if task.kind == "regression":
         return f"Gives {given} a score. {end}"
     labels = ", ".join(f"`{label}`" for label in task.labels)
+    if task.kind == "multi-label":
+        return (
+            f"Gives {given} any of {len(task.labels)} labels, or none: {labels}. Each has a "
+            "probability of its own, the sigmoid of its logit, and is given where that is above "
+            f"0.5. {end}"
+        )
     return f"Gives {given} one of {len(task.labels)} labels: {labels}. {end}"
+
+
+def _answer(task: Task) -> str:
+    return "labels" if task.kind == "multi-label" else "label"
 
 
 def _padding(length: int | None) -> str:
@@ -77,7 +87,9 @@ def _good(student: Student, trial: Trial) -> str:
     rows = [("teacher", student.teacher), ("student", student.student), ("shipped", trial.score)]
     parity, task = trial.parity, student.task
     agreement = (
-        "" if parity.agreement is None else f"the same label for {100 * parity.agreement:.2f} %, "
+        ""
+        if parity.agreement is None
+        else f"the same {_answer(task)} for {100 * parity.agreement:.2f} %, "
     )
     return (
         f"{task.metric} on {trial.score.n} dev texts, each answered alone:\n\n"

@@ -10,14 +10,13 @@ import numpy as np
 
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
+from kdc.compress.rounding import LEAST_ROWS
 from kdc.export.onnx_file import save_model
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 MICROSOFT = "com.microsoft"
-LEAST_ROWS = 16
-"""Rows below which a table, such as that of token types, saves less than its extra nodes cost."""
 
 
 @dataclass(frozen=True)

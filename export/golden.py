@@ -10,6 +10,8 @@ from kdc.compress.artifact import Student
 from kdc.compress.errors import GateFailed
 from kdc.compress.examples import Array, Examples
 from kdc.compress.files import write_json
+from kdc.compress.metrics import predictions
+from kdc.compress.task import Task
 from kdc.export.awkward import awkward_texts
 from kdc.export.parity import spread
 from kdc.export.session import Session
@@ -51,13 +53,14 @@ def write_golden(
     if task.pair:
         golden["token_type_ids"] = [row.type_ids for row in encoded]
     golden["logits"] = [[round(float(x), 6) for x in answer] for answer in answers]
-    golden["labels"] = [_label(answer, task.labels) for answer in answers]
+    golden["labels"] = [_label(answer, task) for answer in answers]
     write_json(path, {**golden, "tolerance": TOLERANCE})
 
 
 def _spread_over_labels(examples: Examples) -> list[_Row]:
     """Pick up to 16 rows, evenly over the rows in the order of their labels."""
-    order = np.argsort(examples.labels, kind="stable")
+    labels = np.atleast_2d(examples.labels.T)
+    order = np.lexsort(labels[::-1])  # by the first of several labels, then by the second, ...
     picked = order[spread(len(order), _USUAL)]
     pairs = examples.pairs
     return [(examples.texts[index], pairs[index] if pairs else None) for index in picked]
@@ -71,5 +74,7 @@ def _awkward(max_length: int, pair: bool) -> list[_Row]:
     return list(zip(texts, texts[5:] + texts[:5], strict=True))
 
 
-def _label(logits: Array, labels: tuple[str, ...]) -> str | float:
-    return labels[int(logits.argmax())] if labels else round(float(logits[0]), 6)
+def _label(logits: Array, task: Task) -> str | float | tuple[str, ...]:
+    if task.kind == "regression":
+        return round(float(logits[0]), 6)
+    return task.names(predictions(logits[None], task.kind)[0])

@@ -7,7 +7,7 @@ import numpy as np
 
 from kdc.compress.errors import GateFailed
 from kdc.compress.examples import Array, Examples
-from kdc.compress.metrics import METRICS, predictions
+from kdc.compress.metrics import METRICS, alike, predictions, scorer
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind
 from kdc.export.paired import bootstrap_p, mcnemar
@@ -15,7 +15,7 @@ from kdc.export.session import Session
 
 EXACT = 1e-3
 """Largest difference of a logit that counts as the same model; a label can then differ only where
-two logits lie within twice that."""
+two logits lie within twice that, or one of several labels' within that of 0."""
 _ROWS = 512  # spread over dev: a graph that is right on them is right
 _BATCH = 8
 _RESAMPLES = 1000
@@ -31,7 +31,7 @@ class Parity:
     mean: float
     """Mean absolute difference of a logit."""
     agreement: float | None
-    """Share of rows with the same predicted class; None for regression."""
+    """Share of rows with the same predicted class, or labels; None for regression."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -72,30 +72,31 @@ def compare(what: str, logits: Array, reference: Array, kind: Kind) -> Parity:
     if not np.isfinite(logits).all():
         raise GateFailed(f"{what} answers NaN or infinity: nothing was written; distil again")
     difference = np.abs(logits.astype(np.float64) - reference)
-    same = logits.argmax(axis=1) == reference.argmax(axis=1)
+    same = alike(predictions(logits, kind), predictions(reference, kind))
     return Parity(
         rows=len(logits),
         largest=float(difference.max()),
         mean=float(difference.mean()),
-        agreement=float(same.mean()) if kind == "classification" else None,
+        agreement=None if kind == "regression" else float(same.mean()),
     )
 
 
 def metric_drop(metric: str, logits: Array, reference: Array, gold: Array) -> Drop:
-    """Measure how much lower (N, C) logits score than the reference, both against (N,) labels.
+    """Measure how much lower (N, C) logits score than the reference, both against their labels.
 
     The interval is a paired percentile bootstrap of 1,000 seeded resamples: both models are
     scored on the same rows each time, so that what they share cancels. The p value is that of
     McNemar's exact test for accuracy, and the bootstrap's for every other metric.
     """
-    row, n = METRICS[metric], len(gold)
-    ours, theirs = predictions(logits, row.kind), predictions(reference, row.kind)
+    kind, n = METRICS[metric].kind, len(gold)
+    ours, theirs = predictions(logits, kind), predictions(reference, kind)
     if np.array_equal(ours, theirs):
         return Drop(0.0, 0.0, 0.0, 1.0)
 
+    measure, better = (scorer(metric, x, gold) for x in (logits, reference))
+
     def points(rows: Array) -> float:
-        better = row.function(theirs[rows], gold[rows])
-        return 100 * (better - row.function(ours[rows], gold[rows]))
+        return 100 * (better(rows) - measure(rows))
 
     rng = np.random.default_rng(0)
     samples = np.array([points(rng.integers(0, n, n)) for _ in range(_RESAMPLES)])

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from kdc.compress.task import Task
+from kdc.compress.task import Kind, Task
 from kdc.export.options import DEFAULT, SessionOptions
 
 _PYTHON = """\
@@ -27,6 +27,10 @@ _LABEL = (
     'answer = json.load(open("config.json", encoding="utf-8"))["id2label"][str(logits.argmax())]'
 )
 
+_LABELS = """\
+names = json.load(open("config.json", encoding="utf-8"))["id2label"]
+answer = [names[str(place)] for place in np.flatnonzero(logits > 0)]"""
+
 _JAVASCRIPT = """\
 ```js
 import {{ {names}, env }} from "@huggingface/transformers";
@@ -41,6 +45,11 @@ _PIPELINE = """\
 const classify = await pipeline("text-classification", "phone"{options});
 const answer = await classify("some text");"""
 
+_PIPELINE_OF_LABELS = """\
+const classify = await pipeline("text-classification", "phone"{options});
+const labels = await classify("some text", {{ top_k: null }});
+const answer = labels.filter(({{ score }}) => score > 0.5);"""
+
 _MODEL = """\
 const tokenizer = await AutoTokenizer.from_pretrained("phone");
 const model = await AutoModelForSequenceClassification.from_pretrained("phone"{options});
@@ -52,6 +61,13 @@ import {{ InferenceSession }} from "onnxruntime-web/wasm";
 
 const model = await InferenceSession.create("phone/{file}"{options});
 ```"""
+
+
+_ANSWERS: dict[Kind, str] = {
+    "classification": _LABEL,
+    "multi-label": _LABELS,
+    "regression": "answer = float(logits[0])",
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ def python(
         session: how it is opened.
     """
     texts = '"first text", "second text"' if task.pair else '"some text"'
-    answer = _LABEL if task.labels else "answer = float(logits[0])"
+    answer = _ANSWERS[task.kind]
     padding = ""
     if fill is not None:
         padding = f"tokenizer.enable_padding(length={fill.length}, pad_id={fill.token})\n"
@@ -111,7 +127,8 @@ def javascript(
     if external:
         loading["use_external_data_format"] = True
     if task.labels and not task.pair and fill is None:
-        pipeline = _PIPELINE.format(options=_argument(loading))
+        code = _PIPELINE_OF_LABELS if task.kind == "multi-label" else _PIPELINE
+        pipeline = code.format(options=_argument(loading))
         return _JAVASCRIPT.format(names="pipeline", code=pipeline)
     options = ['text_pair: "second text"'] if task.pair else []
     if fill is not None:

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from kdc.compress.artifact import save_token_counts
 from kdc.compress.examples import Examples, save_examples
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
-from kdc.compress.metrics import score
+from kdc.compress.metrics import predictions, score
+from kdc.compress.models import PROBLEM_TYPES
 from kdc.compress.task import Task
 
 _TEXT = "wake me up at ten play some loud music in the kitchen please stop it now"
@@ -32,13 +33,16 @@ _SIZES: dict[str, dict[str, Any]] = {
 FAMILIES = list(_SIZES)
 
 
-def tiny_model(family: str, outputs: int, sharpness: float = 8.0) -> Any:  # noqa: ANN401
+def tiny_model(
+    family: str, outputs: int, sharpness: float = 8.0, problem: str | None = None
+) -> Any:  # noqa: ANN401
     """Return a classifier of random weights whose logits differ from text to text."""
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = getattr(transformers, f"{family}Config")(
         **{**sizes, "intermediate_size": 64, "max_position_embeddings": 32, **_SIZES[family]},
         vocab_size=128,
         num_labels=outputs,
+        problem_type=problem,
         initializer_range=0.3,
     )
     torch.manual_seed(0)
@@ -79,6 +83,8 @@ def tiny_texts(count: int, seed: int) -> list[str]:
 def make_task(kind: str = "classification", pair: bool = False) -> Task:
     if kind == "regression":
         return Task("demo-scores", "regression", (), pair, "pearson")
+    if kind == "multi-label":
+        return Task("demo-labels", "multi-label", LABELS, pair, "micro_f1")
     return Task("demo", "classification", LABELS, pair, "accuracy")
 
 
@@ -94,13 +100,13 @@ def tiny_examples(model: Any, task: Task, count: int, seed: int) -> Examples:  #
             types = {"token_type_ids": torch.tensor([row.type_ids])} if takes_types else {}
             answers.append(model(torch.tensor([row.ids]), **types).logits[0].numpy())
     logits = np.stack(answers).astype(np.float32)
-    gold = logits[:, 0] if task.kind == "regression" else logits.argmax(axis=1)
-    gold = np.where(np.arange(count) % 10 == 9, 0, gold)
+    gold = predictions(logits, task.kind)
+    gold = np.where((np.arange(count) % 10 == 9).reshape(-1, *[1] * (gold.ndim - 1)), 0, gold)
     return Examples(
         tokens=np.concatenate([np.array(row.ids) for row in rows]).astype(np.int32),
         types=np.concatenate([np.array(row.type_ids) for row in rows]).astype(np.uint8),
         lengths=np.array([len(row) for row in rows], dtype=np.int32),
-        labels=gold.astype(np.float32 if task.kind == "regression" else np.int64),
+        labels=gold.astype(np.int64 if task.kind == "classification" else np.float32),
         texts=texts,
         pairs=pairs,
         logits=logits,
@@ -112,7 +118,7 @@ def make_student(
 ) -> Path:
     """Write a student folder, format `kdc.student/1`."""
     task = task or make_task()
-    model = tiny_model(family, task.outputs)
+    model = tiny_model(family, task.outputs, problem=PROBLEM_TYPES[task.kind])
     dev = tiny_examples(model, task, rows, seed=1)
     assert dev.logits is not None
     graded = score(task.metric, dev.logits, dev.labels).as_dict()

@@ -12,12 +12,13 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from kdc.compress.data.dataset import Dataset, Split
-from kdc.compress.distill import StudentJob
 from kdc.compress.encode import encode
 from kdc.compress.examples import Examples
 from kdc.compress.files import write_json
-from kdc.compress.loop import Run
+from kdc.compress.job import StudentJob
+from kdc.compress.loop import Leg, Run
 from kdc.compress.losses.objective import Widths
+from kdc.compress.models import PROBLEM_TYPES
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import Recipe, load_recipe
@@ -28,6 +29,7 @@ from tests.student import SPECIAL, WORDS, tiny_tokenizer
 VOCABULARY = 128
 POSITIONS = 32
 KEYWORDS = {"alarm": "wake", "music": "play", "silence": "stop", "room": "kitchen"}
+METRICS = {"classification": "accuracy", "multi-label": "micro_f1", "regression": "pearson"}
 FILLERS = [word for word in WORDS if word not in KEYWORDS.values()]
 
 
@@ -36,30 +38,46 @@ def tiny_data(
 ) -> Dataset:
     """Make texts of 3 to 9 words whose keyword decides the class, or whose count of it the score.
 
-    In pairs the second text holds the keyword. Dev and test have half as many rows as train.
+    Of several labels, each holds where its keyword stands, and some rows have none. In pairs the
+    second text holds the keyword. Dev and test have half as many rows as train.
     """
-    labels = tuple(KEYWORDS) if kind == "classification" else ()
-    metric = "accuracy" if kind == "classification" else "pearson"
-    task = Task("tiny", kind, labels, pair, metric)
+    labels = () if kind == "regression" else tuple(KEYWORDS)
+    task = Task("tiny", kind, labels, pair, METRICS[kind])
     sizes = (rows, rows // 2, rows // 2)
     splits = [_split(task, size, np.random.default_rng([seed, i])) for i, size in enumerate(sizes)]
     return Dataset(task, *splits)
 
 
 def _split(task: Task, rows: int, rng: np.random.Generator) -> Split:
-    told, others, labels = [], [], []
+    told: list[str] = []
+    others: list[str] = []
+    labels: list[Any] = []
     for index in range(rows):
-        chosen = index % len(KEYWORDS)
-        words = list(rng.choice(FILLERS, int(rng.integers(2, 8))))
-        repeats = 1 if task.labels else chosen
-        keyword = list(KEYWORDS.values())[chosen if task.labels else 0]
-        for _ in range(repeats):
-            words.insert(int(rng.integers(0, len(words) + 1)), keyword)
-        told.append(" ".join(words))
+        text, label = _several(rng) if task.kind == "multi-label" else _one(task, index, rng)
+        told.append(text)
         others.append(" ".join(rng.choice(FILLERS, 3)))
-        labels.append(chosen)
-    gold = np.array(labels, dtype=np.int64 if task.labels else np.float32)
+        labels.append(label)
+    gold = np.array(labels, dtype=np.int64 if task.kind == "classification" else np.float32)
     return Split(others if task.pair else told, told if task.pair else None, gold)
+
+
+def _one(task: Task, index: int, rng: np.random.Generator) -> tuple[str, int]:
+    """Return a text and its class, or its score."""
+    chosen = index % len(KEYWORDS)
+    words = list(rng.choice(FILLERS, int(rng.integers(2, 8))))
+    repeats = 1 if task.labels else chosen
+    keyword = list(KEYWORDS.values())[chosen if task.labels else 0]
+    for _ in range(repeats):
+        words.insert(int(rng.integers(0, len(words) + 1)), keyword)
+    return " ".join(words), chosen
+
+
+def _several(rng: np.random.Generator) -> tuple[str, list[int]]:
+    """Return a text and which keywords stand in it."""
+    holds = [int(holds) for holds in rng.random(len(KEYWORDS)) < 0.4]
+    words = [word for word, one in zip(KEYWORDS.values(), holds, strict=True) if one]
+    words += list(rng.choice(FILLERS, int(rng.integers(2, 6))))
+    return " ".join(words[place] for place in rng.permutation(len(words))), holds
 
 
 def save_model(folder: Path, model: Any) -> Path:  # noqa: ANN401 - any transformers model
@@ -117,6 +135,7 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
     config = tiny_config(data.task.outputs, layers, hidden)
     config.id2label = dict(enumerate(data.task.labels or ("score",)))
     config.label2id = {name: index for index, name in config.id2label.items()}
+    config.problem_type = PROBLEM_TYPES[kind]
     with own_dice():
         model = BertForSequenceClassification(config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
@@ -146,10 +165,11 @@ def own_dice(seed: int = 0) -> Iterator[None]:
 
 
 def tiny_recipe(name: str = "hinton", **train: float) -> Recipe:
-    """Load a recipe that ships and shorten it: 12 steps of 16 rows and 3 evaluations."""
+    """Load a recipe that ships and shorten its stages: 12 steps of 16 rows and 3 evaluations."""
     recipe = load_recipe(name)
     short = {"epochs": 2.0, "min_steps": 0, "batch": 16, "evaluations": 3, **train}
-    return replace(recipe, train=replace(recipe.train, **short))
+    stages = [replace(stage, train=replace(stage.train, **short)) for stage in recipe.stages]
+    return replace(recipe, stages=tuple(stages))
 
 
 def tiny_rows(split: Split) -> Examples:
@@ -157,20 +177,29 @@ def tiny_rows(split: Split) -> Examples:
     return encode(tiny_tokenizer(), split, Silent(), "rows")
 
 
-def tiny_run(state: Path, *, seed: int = 0, recipe: str = "hinton", **train: float) -> Run:
+def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **train: float) -> Run:
     """Make a run of 12 steps: a random student with dropout, a teacher of made-up logits."""
-    chosen, data = tiny_recipe(recipe, **train), tiny_data()
+    chosen = recipe if isinstance(recipe, Recipe) else tiny_recipe(recipe, **train)
+    data = tiny_data()
     with own_dice():
         answers = 3 * torch.randn(len(data.train), data.task.outputs)
+    rows, widths = tiny_rows(data.train), Widths(data.task, 2, 32, 2, 32)
     return Run(
         model=tiny_model(),
-        objectives=build_objectives(chosen, Widths(data.task, 2, 32, 2, 32)),
-        teacher=KeptTeacher(answers),
+        legs=tuple(
+            Leg(
+                stage.name,
+                build_objectives(stage, widths),
+                KeptTeacher(answers),
+                rows,
+                stage.train,
+                keep_best=number == len(chosen.stages),
+            )
+            for number, stage in enumerate(chosen.stages, start=1)
+        ),
         task=data.task,
-        train=tiny_rows(data.train),
         dev=tiny_rows(data.dev),
         padding=0,
-        training=chosen.train,
         seed=seed,
         device=torch.device("cpu"),
         state=state,
@@ -181,7 +210,8 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str = "hinton", **train: flo
 def tiny_job(teacher: Path, out: Path, **changes: object) -> StudentJob:
     """Ask for a student of one layer, in 12 steps that learn something."""
     recipe = tiny_recipe(learning_rate=2e-3)
-    job = StudentJob(str(teacher), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
+    job = StudentJob((str(teacher),), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
+    job = replace(job, controls=False)
     return replace(job, **changes)  # type: ignore[arg-type]
 
 

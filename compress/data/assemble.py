@@ -4,16 +4,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kdc.compress.data.dataset import Dataset, Split
+from kdc.compress.data.dataset import Dataset, Labels, Split
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.data.labels import Coding, coding_of, encode
 from kdc.compress.data.notes import notes_on
 from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.metrics import METRICS
-from kdc.compress.task import Task
+from kdc.compress.task import Kind, Task
 
-_DEFAULTS = {"classification": "accuracy", "regression": "pearson_spearman"}
+_DEFAULTS: dict[Kind, str] = {
+    "classification": "accuracy",
+    "multi-label": "micro_f1",
+    "regression": "pearson_spearman",
+}
 
 
 @dataclass(frozen=True)
@@ -90,18 +94,36 @@ def _split(rows: Labelled, coding: Coding, train: Labelled) -> Split:
             f"{pairs.table.source} holds pairs of texts, but {single.table.source} single ones: "
             "name the columns with --text and, for pairs, --pair"
         )
+    if (rows.sets is None) != (train.sets is None):
+        one, several = (rows, train) if rows.sets is None else (train, rows)
+        raise KdcError(
+            f"{several.table.source} holds several labels a row, but {one.table.source} one: write "
+            "both in one way"
+        )
     return Split(rows.texts, rows.pairs, encode(rows, coding))
 
 
 def _set_aside(rows: Split, coding: Coding, seed: int, source: str) -> tuple[Split, Split]:
     """Split rows into train and dev, stratified by class where there are classes."""
-    classes = coding.kind == "classification"
-    groups = rows.labels.astype(np.int64) if classes else np.zeros(len(rows), np.int64)
-    chosen = choose_dev(groups, seed)
+    chosen = choose_dev(_groups(rows.labels, coding.kind), seed)
     if len(chosen) < 2:
         raise KdcError(f"{source} has too few rows to set dev rows aside: give a file with --dev")
     rest = np.setdiff1d(np.arange(len(rows)), chosen)
     return _pick(rows, rest), _pick(rows, chosen)
+
+
+def _groups(labels: Labels, kind: Kind) -> Numbers:
+    """Return (N,) numbers of what should stand in both parts: a row's class, or its rarest label.
+
+    Going by the rarest is the first step of Sechidis et al. 2011, "On the stratification of
+    multi-label data". Rows without a label are a group of their own.
+    """
+    if kind == "classification":
+        return labels.astype(np.int64)
+    if kind == "regression":
+        return np.zeros(len(labels), dtype=np.int64)
+    counts = np.where(labels > 0, labels.sum(axis=0), np.inf)
+    return np.asarray(np.where(labels.any(axis=1), counts.argmin(axis=1), labels.shape[1]))
 
 
 def _pick(split: Split, rows: Numbers) -> Split:

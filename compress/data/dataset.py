@@ -20,7 +20,8 @@ class Split:
     pairs: list[str] | None
     """The second texts, or None for a task over single texts."""
     labels: Labels
-    """(N,) class numbers as int64, or scores as float32."""
+    """(N,) class numbers as int64; (N, C) float32 of several labels, 1 where one holds; or (N,)
+    scores as float32."""
 
     def __len__(self) -> int:
         return len(self.texts)

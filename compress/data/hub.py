@@ -103,18 +103,21 @@ def _first_line(error: Exception) -> str:
 
 
 def _table(source: str, split: Any) -> Table:  # noqa: ANN401 - a `datasets.Dataset`
-    """Return the columns of names and plain values; one of unlabelled classes is left out."""
+    """Return the columns of names, plain values and lists of them, without unlabelled classes."""
     columns = {name: _column(split, name, feature) for name, feature in split.features.items()}
     kept = {name: cells for name, cells in columns.items() if cells is not None}
     return Table(source, tuple(kept), list(kept.values()), range(1, len(split) + 1), "row")
 
 
 def _column(split: Any, name: str, feature: Any) -> list[object] | None:  # noqa: ANN401
-    from datasets import ClassLabel, Value
+    from datasets import ClassLabel, List, Value
 
-    if not isinstance(feature, ClassLabel | Value):
+    inner = feature.feature if isinstance(feature, List) else feature
+    if not isinstance(inner, ClassLabel | Value):
         return None
     cells: list[object] = split[name][:]
+    if isinstance(inner, ClassLabel) and inner is not feature:
+        return [inner.int2str(cell) for cell in cells]
     if isinstance(feature, ClassLabel):
         names = dict(enumerate(feature.names))
         # the Hub's unlabelled test sets carry -1

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from kdc.compress.data.cells import written
 from kdc.compress.data.columns import Columns
+from kdc.compress.data.label_sets import flagged, has_lists, listed
 from kdc.compress.data.table import MAX_CHARACTERS, Table
 from kdc.compress.errors import KdcError
 
@@ -16,7 +18,11 @@ class Labelled:
     texts: list[str]
     pairs: list[str] | None
     labels: list[str]
-    """Not empty, without blanks around them."""
+    """Not empty, without blanks around them; none at all where `sets` has them."""
+    sets: list[tuple[str, ...]] | None = None
+    """The labels of rows that may have several, or none; None where each has one."""
+    known: tuple[str, ...] = ()
+    """All labels, where the source names them beside the rows."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -33,16 +39,26 @@ def take(table: Table, columns: Columns) -> Labelled:
         KdcError: a text that is missing, too long or not Unicode, or an empty label (each with the
             row).
     """
-    texts = _texts(table, columns.text)
-    pairs = None if columns.pair is None else _texts(table, columns.pair)
-    labels = [_written(table, columns.label, index).strip() for index in range(len(table))]
+    texts = texts_of(table, columns.text)
+    pairs = None if columns.pair is None else texts_of(table, columns.pair)
+    if isinstance(columns.label, tuple):
+        sets, known = flagged(table, columns.label)
+        return Labelled(table, texts, pairs, [], sets, known)
+    if columns.separator is not None or has_lists(table, columns.label):
+        return Labelled(table, texts, pairs, [], listed(table, columns.label, columns.separator))
+    labels = [written(table, columns.label, index).strip() for index in range(len(table))]
     if "" in labels:
         raise KdcError(f"{table.where(labels.index(''))}: the label is empty")
     return Labelled(table, texts, pairs, labels)
 
 
-def _texts(table: Table, column: int) -> list[str]:
-    texts = [_written(table, column, index) for index in range(len(table))]
+def texts_of(table: Table, column: int) -> list[str]:
+    """Take a column of texts out of a table.
+
+    Raises:
+        KdcError: a text that is missing, too long or not Unicode (with the row).
+    """
+    texts = [written(table, column, index) for index in range(len(table))]
     for index, text in enumerate(texts):
         if len(text) > MAX_CHARACTERS:
             raise KdcError(
@@ -50,20 +66,3 @@ def _texts(table: Table, column: int) -> list[str]:
                 f"(limit {MAX_CHARACTERS:,}): probably an unbalanced quote or the wrong column"
             )
     return texts
-
-
-def _written(table: Table, column: int, index: int) -> str:
-    """Return a cell as it would be written in a CSV file."""
-    cell = table.columns[column][index]
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if not isinstance(cell, str | int | float):
-        found = "missing" if cell is None else f"a {type(cell).__name__}, not a text"
-        raise KdcError(f"{table.where(index)}: '{table.header[column]}' is {found}")
-    text = str(cell)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        name = table.header[column]
-        raise KdcError(f"{table.where(index)}: '{name}' holds half a surrogate pair") from error
-    return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdc.compress.data.dataset import Labels
+from kdc.compress.data.label_sets import Sets
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.errors import KdcError
 from kdc.compress.task import Kind
@@ -22,7 +23,8 @@ class Coding:
     """What the labels of the training rows mean."""
 
     kind: Kind
-    """Regression when every label is a number and one of them not an integer."""
+    """Multi-label when rows have sets of labels; regression when every label is a number and one
+    of them not an integer."""
     classes: tuple[str, ...]
     """In the order of their numbers when all are integers, else alphabetical; no scores."""
     whole: bool
@@ -34,8 +36,10 @@ def coding_of(train: Labelled) -> Coding:
 
     Raises:
         KdcError: a score that is NaN or infinite, one class only, one score only, or numbers with
-            a decimal comma.
+            a decimal comma; of sets, that no row has two labels or that a label never occurs.
     """
+    if train.sets is not None:
+        return _coding_of_sets(train, train.sets)
     found = set(train.labels)
     if any("," in label for label in found) and _numbers(
         label.replace(",", ".") for label in found
@@ -45,7 +49,7 @@ def coding_of(train: Labelled) -> Coding:
             f"{train.table.source}: the labels are numbers with a decimal comma ('{label[:80]}'): "
             "write them with a point"
         )
-    whole = all(_WHOLE.fullmatch(label) for label in found)
+    classes, whole = _classes(found)
     if not whole and _numbers(found):
         scores = _scores(train)
         if not np.all(scores == np.floor(scores)):
@@ -55,10 +59,6 @@ def coding_of(train: Labelled) -> Coding:
                     "so that there is nothing to learn"
                 )
             return Coding("regression", (), whole=False)
-    if whole:
-        classes = tuple(str(number) for number in sorted({_number(label) for label in found}))
-    else:
-        classes = tuple(sorted(found))
     if len(classes) == 1:
         raise KdcError(
             f"{train.table.source} holds one class only ('{classes[0]}'): two are needed"
@@ -66,8 +66,35 @@ def coding_of(train: Labelled) -> Coding:
     return Coding("classification", classes, whole)
 
 
+def _classes(found: set[str]) -> tuple[tuple[str, ...], bool]:
+    """Return the classes in their order, and whether all are integers."""
+    if all(_WHOLE.fullmatch(label) for label in found):
+        return tuple(str(number) for number in sorted({_number(label) for label in found})), True
+    return tuple(sorted(found)), False
+
+
+def _coding_of_sets(train: Labelled, sets: Sets) -> Coding:
+    source, found = train.table.source, {label for labels in sets for label in labels}
+    never = [name for name in train.known if name not in found]
+    if never:
+        raise KdcError(
+            f"{source}: the label '{never[0][:80]}' holds in no row, so that there is nothing to "
+            "learn: leave it out of --label"
+        )
+    if not found:
+        raise KdcError(f"{source}: no row has a label: is that the column of labels?")
+    if not train.known and max(map(len, sets)) < 2:
+        raise KdcError(
+            f"{source}: no row has more than one label, such as '{min(found)[:80]}': name what "
+            "stands between labels with --multi-label, or, where a row has one, leave it out and "
+            "write no lists"
+        )
+    classes, whole = _classes(found)
+    return Coding("multi-label", classes, whole)
+
+
 def encode(rows: Labelled, coding: Coding) -> Labels:
-    """Return the (N,) class numbers as int64, or the scores as float32.
+    """Return (N,) class numbers as int64, (N, C) float32 of 0 and 1, or (N,) scores as float32.
 
     Raises:
         KdcError: a class that the training rows do not have, or a score that is no finite number.
@@ -75,16 +102,22 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
     if coding.kind == "regression":
         return _scores(rows)
     numbers = {label: number for number, label in enumerate(coding.classes)}
-    names = [_plain(label) for label in rows.labels] if coding.whole else rows.labels
-    strange = [index for index, name in enumerate(names) if name not in numbers]
+    sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
+    found = [(index, label) for index, labels in enumerate(sets) for label in labels]
+    named = [(index, _plain(label) if coding.whole else label) for index, label in found]
+    strange = [(index, name) for index, name in named if name not in numbers]
     if strange:
-        more = len({names[index] for index in strange}) - 1
+        (index, name), more = strange[0], len({name for _, name in strange}) - 1
         others = f" (nor do {more} other labels)" if more else ""
         raise KdcError(
-            f"{rows.where(strange[0])}: the label '{names[strange[0]][:80]}' does not occur in "
+            f"{rows.where(index)}: the label '{name[:80]}' does not occur in "
             f"the training rows{others}: add rows of it there or drop it here"
         )
-    return np.array([numbers[name] for name in names], dtype=np.int64)
+    if coding.kind == "classification":
+        return np.array([numbers[name] for _, name in named], dtype=np.int64)
+    holds = np.zeros((len(sets), len(coding.classes)), dtype=np.float32)
+    holds[[index for index, _ in named], [numbers[name] for _, name in named]] = 1
+    return holds
 
 
 def _numbers(labels: Iterable[str]) -> bool:

@@ -22,6 +22,7 @@ def load_data(
     text: str | None = None,
     pair: str | None = None,
     label: str | None = None,
+    multi_label: str | None = None,
     metric: str | None = None,
     seed: int = 0,
 ) -> Dataset:
@@ -33,14 +34,15 @@ def load_data(
         dev: the dev rows of a table file; without it a tenth of the rows is set aside.
         text: the column of texts, or of the first texts.
         pair: the column of second texts.
-        label: the column of labels.
+        label: the column of labels, or several columns of 0 and 1 with commas between them.
+        multi_label: what stands between the labels of a row that may have several.
         metric: a name from `kdc.compress.metrics.METRICS`, or None for the default.
         seed: chooses the rows that are set aside.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.
     """
-    names = Names(text, pair, label)
+    names = Names(text, pair, label, multi_label)
     if spec not in TASKS:
         return assemble(_read(spec, dev, names), metric, seed)
     _refuse(spec, dev, names)
@@ -71,6 +73,7 @@ def _refuse(spec: str, dev: Path | None, names: Names | None = None) -> None:
     """Raise KdcError for options that would have no effect on this source."""
     names = names or Names()
     given = {"--dev": dev, "--text": names.text, "--pair": names.pair, "--label": names.label}
+    given["--multi-label"] = names.separator
     for option, value in given.items():
         if value is not None:
             raise KdcError(f"{option} is for tables, and {spec} has its own: leave it out")

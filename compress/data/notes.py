@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import pairwise
 
-from kdc.compress.data.dataset import Split
+from kdc.compress.data.dataset import Labels, Split
 
 _MANY = 50  # classes; a column of texts taken for one of labels has more in any real table
 
@@ -18,6 +18,8 @@ def notes_on(classes: tuple[str, ...], splits: Mapping[str, Split]) -> list[str]
     train = splits["train"]
     notes = _classes(classes, len(train))
     notes += [note for name, split in splits.items() for note in _empty(name, split)]
+    if train.labels.ndim == 2:
+        notes.append(_sets(train))
     others = {name: split for name, split in splits.items() if split is not train}
     return notes + [note for name, split in others.items() for note in _shared(train, name, split)]
 
@@ -33,6 +35,14 @@ def _classes(classes: tuple[str, ...], rows: int) -> list[str]:
     return notes
 
 
+def _sets(train: Split) -> str:
+    counts = train.labels.sum(axis=1)
+    return (
+        f"a train row has {counts.mean():.2f} of {train.labels.shape[1]:,} labels on average, and "
+        f"{int((counts == 0).sum()):,} of {len(train):,} have none"
+    )
+
+
 def _empty(name: str, split: Split) -> list[str]:
     rows = zip(split.texts, split.pairs or split.texts, strict=True)
     count = sum(1 for row in rows if not all(text.strip() for text in row))
@@ -41,13 +51,13 @@ def _empty(name: str, split: Split) -> list[str]:
 
 def _shared(train: Split, name: str, split: Split) -> list[str]:
     keys = _keys(split)
-    known: dict[tuple[str, str], set[float]] = {key: set() for key in keys}
-    for key, label in zip(_keys(train), train.labels.tolist(), strict=True):
+    known: dict[tuple[str, str], set[bytes]] = {key: set() for key in keys}
+    for key, label in zip(_keys(train), _bytes(train.labels), strict=True):
         if key in known:
             known[key].add(label)
     seen = [
         label in known[key]
-        for key, label in zip(keys, split.labels.tolist(), strict=True)
+        for key, label in zip(keys, _bytes(split.labels), strict=True)
         if known[key]
     ]
     if not seen:
@@ -55,6 +65,10 @@ def _shared(train: Split, name: str, split: Split) -> list[str]:
     conflicts = seen.count(False)
     another = f", {conflicts:,} of them with another label" if conflicts else ""
     return [f"{len(seen):,} of {len(split):,} {name} texts also stand in train{another}"]
+
+
+def _bytes(labels: Labels) -> list[bytes]:
+    return [label.tobytes() for label in labels]
 
 
 def _keys(split: Split) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from kdc.compress.data.text_file import read_text
 from kdc.compress.errors import KdcError
 
 _CELLS = ("string", "large_string", "integer", "floating", "boolean", "dictionary")
+_LABELS = ("string", "large_string", "integer")  # in lists; of fractions they would be vectors
 
 
 def read_jsonl(path: Path) -> Table:
@@ -40,7 +41,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def read_parquet(path: Path) -> Table:
-    """Read the columns of a Parquet file that hold strings, numbers or booleans.
+    """Read the columns of a Parquet file that hold strings, numbers, booleans or lists of labels.
 
     Raises:
         KdcError: pyarrow is not installed, the file is damaged or has no rows.
@@ -53,8 +54,7 @@ def read_parquet(path: Path) -> Table:
     try:
         with ParquetFile(path) as file:
             fields = file.schema_arrow
-            tests = [getattr(pyarrow.types, f"is_{name}") for name in _CELLS]
-            names = [field.name for field in fields if any(test(field.type) for test in tests)]
+            names = [field.name for field in fields if _usable(field.type)]
             table = file.read(columns=names)
             columns = [column.to_pylist() for column in table.columns]
     except (OSError, ValueError, pyarrow.ArrowException) as error:
@@ -62,3 +62,11 @@ def read_parquet(path: Path) -> Table:
         raise KdcError(f"{path} is no readable Parquet file: {reason}") from error
     rows = range(1, table.num_rows + 1)
     return Table(str(path), tuple(table.column_names), columns, rows, unit="row")
+
+
+def _usable(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's DataType
+    from pyarrow import types
+
+    if types.is_list(kind) or types.is_large_list(kind):
+        return any(getattr(types, f"is_{name}")(kind.value_type) for name in _LABELS)
+    return any(getattr(types, f"is_{name}")(kind) for name in _CELLS)

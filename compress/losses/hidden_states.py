@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from kdc.compress.errors import KdcError
 from kdc.compress.layer_maps import layer_map
-from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.losses.objective import Objective, Unit, Widths
+from kdc.compress.losses.parts import bridge, hidden_of, no_loss, token_mean
 from kdc.compress.signals import HIDDEN, Signals
 
 
@@ -21,10 +21,11 @@ class HiddenStates(Objective):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({HIDDEN})
+    unit: ClassVar[Unit] = "tokens"
     about: ClassVar[str] = "squared error of mapped layers' states, projected where widths differ"
     source: ClassVar[str] = "Jiao et al. 2020 (TinyBERT), arXiv 1909.10351, eq. 8"
 
-    def __init__(self, layers: str | Sequence[int] = "every-other") -> None:
+    def __init__(self, layers: str | Sequence[int] = "uniform") -> None:
         super().__init__()
         self.layers = layers if isinstance(layers, str) else tuple(layers)
         self.projection: nn.Module = nn.Identity()
@@ -37,18 +38,15 @@ class HiddenStates(Objective):
             KdcError: the layer map does not fit the two models.
         """
         self._map = layer_map(self.layers, widths.student_layers, widths.teacher_layers)
-        if widths.student_hidden != widths.teacher_hidden:
-            self.projection = nn.Linear(widths.student_hidden, widths.teacher_hidden, bias=False)
+        self.projection = bridge(widths)
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
-        if not self._map or not teacher.hidden:
-            raise KdcError("hidden_states: the teacher gave no hidden states; fit the loss first")
-        weight = student.mask.unsqueeze(-1).float()
-        real = weight.sum() * teacher.hidden[0].shape[-1]
-        total = torch.zeros((), device=weight.device)
+        if not self._map:
+            raise KdcError("hidden_states: fit the loss to the two models first")
+        states, total = hidden_of("hidden_states", teacher.hidden), no_loss(student.mask)
         for ours, theirs in enumerate(self._map, start=1):
             # bf16 states meet fp32 weights here: the loss is computed outside of autocast
-            gap = self.projection(student.hidden[ours].float()) - teacher.hidden[theirs + 1].float()
-            total = total + (gap.square() * weight).sum() / real
+            gap = self.projection(student.hidden[ours].float()) - states[theirs + 1].float()
+            total = total + token_mean(gap.square().mean(-1), student.mask)
         return total / len(self._map)

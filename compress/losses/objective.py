@@ -2,23 +2,40 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from kdc.compress.signals import Signals
+from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, Signals
 from kdc.compress.task import Task
+
+Unit = Literal["rows", "tokens", "labelled", "masked", "batch"]
+"""What an objective's mean is taken over: the rows, the real tokens, the rows with a label or the
+masked places of a batch. The mean over a batch is then that of its slices, weighted by how many of
+these each holds. `batch`: no mean of that kind; it needs the whole batch at once."""
 
 
 @dataclass(frozen=True)
 class Widths:
-    """The sizes on both sides that an objective may have to bridge."""
+    """The two models as an objective sees them: what it may have to bridge, what it can ask.
+
+    `objectives.widths_between` reads it from two configurations.
+    """
 
     task: Task
     student_layers: int
     student_hidden: int
     teacher_layers: int
     teacher_hidden: int
+    student_heads: int = 1
+    """Attention heads in a layer."""
+    teacher_heads: int = 1
+    student_tokens: int = 0
+    """Rows of the vocabulary."""
+    teacher_tokens: int = 0
+    gives: frozenset[str] = frozenset({LOGITS, HIDDEN, HEADS, SCORES})
+    """The signals that both models have."""
+    family: str = "bert"
 
 
 class Objective(nn.Module, ABC):
@@ -28,7 +45,8 @@ class Objective(nn.Module, ABC):
     """
 
     needs: ClassVar[frozenset[str]]
-    """What it asks the teacher for: `signals.LOGITS`, `signals.HIDDEN`."""
+    """What it asks the teacher for: `signals.LOGITS`, `signals.HIDDEN`, ..."""
+    unit: ClassVar[Unit]
     about: ClassVar[str]
     source: ClassVar[str]
 
@@ -37,4 +55,11 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
-        """Return the loss of a batch, a scalar; `labels` is (B,) int64 or float32."""
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            student: what the student says, with gradients.
+            teacher: what the teacher says.
+            labels: (B,) int64 classes, -100 where a row has none; (B, C) float32, 1 where a label
+                holds and NaN in a row without labels; or (B,) float32 scores, NaN likewise.
+        """

@@ -7,8 +7,8 @@ from kdc.export.quantizers.situation import Situation
 
 if TYPE_CHECKING:
     from kdc.compress.examples import Array
+    from kdc.compress.grids import Grid
     from kdc.export.edit import Editor, Linear
-    from kdc.export.quantizers.blocks import Grid
 
     Rounded = tuple[Array, Grid]
 
@@ -70,13 +70,19 @@ def _round_all(linears: "list[Linear]", moments: "dict[str, Array]") -> "dict[ob
 
 
 def _round(weight: "Array", moments: "Array") -> "Rounded":
-    """Round a weight by GPTQ, or to the nearest values where its layer saw nothing."""
+    """Round a weight by GPTQ, or to the nearest values where its layer saw nothing.
+
+    One that was trained in 4 bits is left where it is: it has learnt to live with its rounding.
+    """
     import numpy as np
 
-    from kdc.export.quantizers.blocks import block_size, fit_grid, round_nearest
+    from kdc.compress.grids import block_size, find_grid, fit_grid, round_nearest
     from kdc.export.quantizers.gptq import round_gptq
 
     block = block_size(len(weight))
+    trained = find_grid(weight, block)
+    if trained is not None:
+        return round_nearest(weight, trained), trained
     if not moments.any():
         grid = fit_grid(weight, block)
         return round_nearest(weight, grid), grid

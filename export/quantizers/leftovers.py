@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kdc.compress.errors import KdcError
-from kdc.export.edit import LEAST_ROWS
+from kdc.compress.rounding import LEAST_ROWS
 
 if TYPE_CHECKING:
     from onnx import GraphProto

@@ -1,8 +1,10 @@
 """Linear layers in 8 bits, as ONNX Runtime's CPU kernels take them."""
 
+import numpy as np
+
 from kdc.compress.examples import Array
+from kdc.compress.rounding import to_int8
 from kdc.export.edit import MICROSOFT, Editor, Linear
-from kdc.export.quantizers.rounding import to_int8
 
 
 def put_int8(editor: Editor, linear: Linear) -> None:
@@ -12,7 +14,8 @@ def put_int8(editor: Editor, linear: Linear) -> None:
     `kdc.export.targets`.
     """
     rounded, scale = to_int8(linear.weight.T)
-    put_matmul(editor, linear, editor.store(f"{linear.name}.int8", rounded.T), scale)
+    stored = editor.store(f"{linear.name}.int8", rounded.T.astype(np.int8))
+    put_matmul(editor, linear, stored, scale)
 
 
 def put_matmul(editor: Editor, linear: Linear, weight: str, scale: Array) -> None:

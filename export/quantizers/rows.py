@@ -5,15 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdc.compress.examples import Array
+from kdc.compress.rounding import BLOCK, LOWEST, fits_int4, to_int4, to_int8
 from kdc.export.edit import Editor, Table
-from kdc.export.quantizers.rounding import fit_scales, to_int8
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-LOWEST, HIGHEST = -8, 7
-_BLOCK = 64  # weights of a row that share a scale
-_FEW = 1024  # rows: tables of positions are too small to save much and are added to every token
 _OPSET = 18  # the first with BitwiseAnd
 
 
@@ -26,7 +23,7 @@ def put_int8_rows(editor: Editor, table: Table) -> None:
     from onnx import TensorProto, helper
 
     rounded, scale = to_int8(table.rows)
-    stored, out = editor.store(f"{table.name}.int8", rounded), table.output
+    stored, out = editor.store(f"{table.name}.int8", rounded.astype(np.int8)), table.output
     rows, wide = f"{out}.int8", f"{out}.float"
     nodes = [
         helper.make_node(table.operator, [stored, *table.index], [rows], name=rows),
@@ -46,11 +43,11 @@ def put_int4_rows(editor: Editor, table: Table) -> None:
     """
     from onnx import TensorProto, helper
 
-    if len(table.rows) < _FEW or table.rows.shape[1] % 2:
+    if not fits_int4(*table.rows.shape):
         put_int8_rows(editor, table)
         return
     editor.need(_OPSET)
-    rounded, scale = round_rows(table.rows)
+    rounded, scale = to_int4(table.rows)
     out = table.output
     stored = editor.store(f"{table.name}.int4", packed(rounded))
     fifteen = editor.store("uint8.fifteen", np.array(15, dtype=np.uint8))
@@ -68,7 +65,7 @@ def put_int4_rows(editor: Editor, table: Table) -> None:
         helper.make_node("DequantizeLinear", [row, one, eight], [wide], name=wide),
     ]
     half, found, scales = (f"{out}.scale.{part}" for part in ("half", "block", "weight"))
-    stored = editor.store(f"{table.name}.scale", scale)
+    stored = editor.store(f"{table.name}.scale", scale.astype(np.float16))
     spread = editor.store(f"blocks.{table.rows.shape[1]}", _spread(table.rows.shape[1]))
     nodes += [
         helper.make_node(table.operator, [stored, *table.index], [half], name=half),
@@ -79,22 +76,9 @@ def put_int4_rows(editor: Editor, table: Table) -> None:
     editor.replace(table.outputs, nodes)
 
 
-def round_rows(rows: Array) -> tuple[Array, Array]:
-    """Round (V, H) rows to -8 ... 7: (V, H) int8 and (V, blocks) fp16; a last block is shorter."""
-    count, width = rows.shape
-    blocks = -(-width // _BLOCK)
-    groups = np.pad(rows, ((0, 0), (0, blocks * _BLOCK - width))).reshape(-1, _BLOCK)
-    scale = fit_scales(groups, LOWEST, HIGHEST, np.linspace(1, 0.6, 17)).astype(np.float16)
-    # a scale below the smallest fp16 number would divide by zero; its weights round to zero
-    scale = np.maximum(scale, np.float16(6e-8))
-    rounded = np.clip(np.rint(groups / scale[:, None].astype(np.float32)), LOWEST, HIGHEST)
-    rounded = rounded.reshape(count, -1)[:, :width].astype(np.int8)
-    return rounded, scale.reshape(count, blocks)
-
-
 def _spread(width: int) -> Array:
     """Return (blocks, H) float32: 1 where a weight belongs to a block."""
-    return np.equal.outer(np.arange(-(-width // _BLOCK)), np.arange(width) // _BLOCK).astype("f4")
+    return np.equal.outer(np.arange(-(-width // BLOCK)), np.arange(width) // BLOCK).astype("f4")
 
 
 def packed(rounded: Array) -> Array:

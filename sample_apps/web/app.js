@@ -123,12 +123,14 @@ function verdict(state, text) {
   byId("progress").hidden = true;
 }
 
+const KINDS = { "multi-label": "multi-label classification" };
+
 function showFacts(manifest, total) {
   const task = manifest.task;
   const { graph, weights } = modelFiles(Object.keys(manifest.files));
   const modelBytes = manifest.files[graph].bytes + (weights ? manifest.files[weights].bytes : 0);
   const facts = [
-    ["Task", `${task.kind} of ${task.pair ? "pairs of texts" : "texts"}`],
+    ["Task", `${KINDS[task.kind] ?? task.kind} of ${task.pair ? "pairs of texts" : "texts"}`],
     ["Quantization", manifest.quantization],
     ["Model", size(modelBytes)],
     ["All files", size(total)],
@@ -167,7 +169,8 @@ function showGolden(golden) {
     const shown = golden.pairs ? `${text}\n${golden.pairs[index]}` : text;
     const blank = shown.trim() === "";
     row.append(make("p", blank ? "(blank)" : shown, { class: blank ? "blank" : "text", dir: "auto" }));
-    row.append(make("p", String(golden.labels[index]), { class: "label", dir: "auto" }));
+    const answer = [golden.labels[index]].flat().join(", ") || "(no label)";
+    row.append(make("p", answer, { class: "label", dir: "auto" }));
     return row;
   });
   byId("golden").replaceChildren(...rows);

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kdc.compress.baseline import bag_of_words
+from kdc.compress.baseline import fit_bag_of_words
 from kdc.compress.data.dataset import Split
 from kdc.compress.data.load import load_data
 from kdc.compress.metrics import score
@@ -64,10 +64,8 @@ def _softmax(scores: Floats) -> Floats:
 def test_classes_match_plain_gradient_descent() -> None:
     """Bug: a wrong idf, count, norm or penalty, or a fit that stops before its minimum."""
     gold = np.array([0, 0, 0, 1, 1, 2, 2, 2])
-    answers = bag_of_words(
-        Split(TRAIN, None, gold),
-        Split(ASKED, None, np.zeros(5, np.int64)),
-        _task("classification", ("a", "b", "c")),
+    answers = fit_bag_of_words(Split(TRAIN, None, gold), _task("classification", ("a", "b", "c")))(
+        Split(ASKED, None, np.zeros(5, np.int64))
     )
     x, y = _tfidf(TRAIN, TRAIN), np.eye(3)[gold]
     weights, bias = np.zeros((x.shape[1], 3)), np.zeros(3)
@@ -82,8 +80,8 @@ def test_classes_match_plain_gradient_descent() -> None:
 def test_scores_match_the_normal_equations() -> None:
     """Bug: a regression whose bias is penalised or whose penalty is of another size."""
     gold = np.array([4.5, 4.0, 5.0, 2.0, 2.5, 0.5, 0.0, 1.0], dtype=np.float32)
-    answers = bag_of_words(
-        Split(TRAIN, None, gold), Split(ASKED, None, np.zeros(5, np.float32)), _task("regression")
+    answers = fit_bag_of_words(Split(TRAIN, None, gold), _task("regression"))(
+        Split(ASKED, None, np.zeros(5, np.float32))
     )
     x = np.column_stack([_tfidf(TRAIN, TRAIN), np.ones(len(TRAIN))])
     penalty = 0.05 * np.diag([*np.ones(x.shape[1] - 1), 0.0])
@@ -97,7 +95,8 @@ def test_the_two_texts_of_a_pair_are_kept_apart() -> None:
     """Bug: both texts in one bag, so that a pair and its mirror image get one answer."""
     texts, pairs = ["good day", "bad day"] * 4, ["bad day", "good day"] * 4
     rows = Split(texts, pairs, np.array([0, 1] * 4))
-    answers = bag_of_words(rows, rows, _task("classification", ("first", "second"), pair=True))
+    task = _task("classification", ("first", "second"), pair=True)
+    answers = fit_bag_of_words(rows, task)(rows)
     assert score("accuracy", answers, rows.labels).value == 1
 
 
@@ -105,7 +104,7 @@ def test_texts_without_a_known_word_get_the_prior() -> None:
     """Bug: a row of length zero is divided by its length and the metric refuses the NaN."""
     gold = np.array([0, 0, 0, 0, 0, 0, 1, 1])
     rows = Split(["", "?!", "unheard"], None, np.zeros(3, np.int64))
-    answers = bag_of_words(Split(TRAIN, None, gold), rows, _task("classification", ("a", "b")))
+    answers = fit_bag_of_words(Split(TRAIN, None, gold), _task("classification", ("a", "b")))(rows)
     assert np.isfinite(answers).all()
     assert (answers == answers[0]).all() and answers[0].argmax() == 0
 
@@ -113,7 +112,7 @@ def test_texts_without_a_known_word_get_the_prior() -> None:
 def test_training_texts_without_any_word() -> None:
     """Bug: an empty vocabulary makes an empty matrix and a traceback."""
     rows = Split(["?!", "", "...", "-"], None, np.array([1, 1, 1, 0]))
-    answers = bag_of_words(rows, rows, _task("classification", ("a", "b")))
+    answers = fit_bag_of_words(rows, _task("classification", ("a", "b")))(rows)
     assert (answers.argmax(axis=1) == 1).all()
 
 
@@ -121,12 +120,12 @@ def test_the_same_bytes_in_every_process() -> None:
     """Bug: columns numbered in a set's order, so that sums differ from one process to the next."""
     command = (
         "import sys, numpy as np\n"
-        "from kdc.compress.baseline import bag_of_words\n"
+        "from kdc.compress.baseline import fit_bag_of_words\n"
         "from kdc.compress.data.dataset import Split\n"
         "from kdc.compress.task import Task\n"
         f"rows = Split({TRAIN!r}, None, np.array([0, 0, 0, 1, 1, 2, 2, 2]))\n"
         "task = Task('t', 'classification', ('a', 'b', 'c'), False, 'accuracy')\n"
-        "sys.stdout.buffer.write(bag_of_words(rows, rows, task).tobytes())\n"
+        "sys.stdout.buffer.write(fit_bag_of_words(rows, task)(rows).tobytes())\n"
     )
     outputs = {
         subprocess.run(
@@ -154,5 +153,5 @@ def test_real_intents_within_a_point_of_scikit_learn(shared_data: Path) -> None:
         for split in (data.train, data.test)
         if (kept := np.flatnonzero(split.labels != data.task.labels.index("oos"))).size
     ]
-    answers = bag_of_words(inside[0], inside[1], data.task)
+    answers = fit_bag_of_words(inside[0], data.task)(inside[1])
     assert abs(score("accuracy", answers, inside[1].labels).value - 0.9098) < 0.01

@@ -52,9 +52,9 @@ def test_what_was_saved_is_loaded_and_the_best_stays_though_the_run_goes_on(tmp_
     save(tmp_path, 8, improved=False, kept=state)
     check(tmp_path, 8, 4)
     assert sorted(os.listdir(tmp_path)) == [
-        "best-4.safetensors",
+        "stage-0-best-4.safetensors",
+        "stage-0-step-8.safetensors",
         "state.json",
-        "step-8.safetensors",
     ]
 
 
@@ -85,7 +85,7 @@ def test_a_save_that_stops_anywhere_leaves_the_old_state_or_the_new(
         sync(handle)
 
     def stop_cleaning(path: Path, missing_ok: bool = False) -> None:
-        if site == 7 and path.name == "step-4.safetensors":
+        if site == 7 and path.name == "stage-0-step-4.safetensors":
             raise InterruptedError
         unlink(path, missing_ok)
 
@@ -137,7 +137,7 @@ def test_a_full_disk_at_the_first_save_promises_no_state(
     assert "--resume" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["step-4.safetensors", "best-4.safetensors"])
+@pytest.mark.parametrize("name", ["stage-0-step-4.safetensors", "stage-0-best-4.safetensors"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, damage: str) -> None:
     """Bug: safetensors has no checksum: a flipped bit goes on training unnoticed."""

@@ -15,13 +15,13 @@ USED = torch.tensor([0, 2, 3, 5, 8, 13, 21, 34, 55, 89])
 def trained(tmp_path: Path, *, small: bool, clip: float) -> dict[str, Tensor]:
     run = tiny_run(tmp_path, clip=clip, weight_decay=0.1)
     if small:
-        occurring = [*run.train.tokens.tolist(), run.padding]
+        occurring = [*run.legs[0].rows.tokens.tolist(), run.padding]
         compact(run.model, torch.tensor(sorted(set(occurring))))
-    learner = Learner(run.model, run.objectives, run.training, run.device)
-    batches = Batches(run.train, run.padding, run.device)
+    learner = Learner(run.model, run.legs[0].objectives, run.legs[0].training, run.device)
+    batches = Batches(run.legs[0].rows, run.padding, run.device)
     torch.manual_seed(1)
-    for index in epoch_order(run.train.lengths, 16, 0, 0):
-        learner.step(batches.make(index), run.teacher, 1e-3)
+    for index in epoch_order(run.legs[0].rows.lengths, 16, 0, 0):
+        learner.step(batches.make(index), run.legs[0].teacher, 1e-3)
     expand(run.model)
     return dict(run.model.state_dict())
 

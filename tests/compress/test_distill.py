@@ -83,9 +83,9 @@ class TestFolder:
         assert metrics["student"]["value"] == pytest.approx(right, abs=1e-6)
         assert {"metric", "value", "n", "interval"} <= set(metrics["teacher"])
         assert metrics["retained"] == pytest.approx(right / metrics["teacher"]["value"], abs=1e-5)
-        assert set(metrics["baselines"]) == {"bag_of_words", "majority"}
+        assert set(metrics["baselines"]) == {"static_embeddings", "bag_of_words", "majority"}
         assert metrics["baselines"]["majority"]["value"] == 0.25
-        assert set(metrics["test"]) == {"teacher", "student", "bag_of_words", "majority"}
+        assert set(metrics["test"]) == {"teacher", "student", *metrics["baselines"]}
         assert report.agreement == metrics["agreement"]
 
     def test_it_learns(self, done: tuple[Path, Report]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Examples, load_examples, save_examples
+from kdc.compress.examples import Examples, concatenate, load_examples, pick, save_examples
+from tests.tiny import tiny_data, tiny_rows
 
 TEXTS = ["", "two words", "tail \ud83d alone", "né 你好 \U0001f600\x00"]
 
@@ -163,3 +164,31 @@ def test_texts_of_no_characters_at_all_survive(tmp_path: Path) -> None:
     rows = replace(make(), texts=["", "", "", ""])
     save_examples(tmp_path / "a.npz", rows)
     assert load_examples(tmp_path / "a.npz").texts == ["", "", "", ""]
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_rows_put_after_each_other_and_picked_are_the_rows(pair: bool) -> None:
+    """Bug: lengths of one part over the tokens of another."""
+    data = tiny_data(pair=pair)
+    parts = [tiny_rows(split) for split in (data.train, data.dev)]
+    both = concatenate(*parts)
+    assert len(both) == len(parts[0]) + len(parts[1]) and both.logits is None
+    places = np.array([len(parts[0]) + 3, 0, 5, 5])
+    few = pick(both, places)
+    assert (few.pairs is not None) == pair
+    for at, place in enumerate(places.tolist()):
+        source, row = (parts[0], place) if place < len(parts[0]) else (parts[1], 3)
+        for examples, index in ((both, place), (few, at)):
+            assert examples.row(index)[0].tolist() == source.row(row)[0].tolist()
+            assert examples.row(index)[1].tolist() == source.row(row)[1].tolist()
+            assert examples.texts[index] == source.texts[row]
+            assert examples.labels[index] == source.labels[row]
+            assert not pair or (examples.pairs or [])[index] == (source.pairs or [])[row]
+    assert len(pick(both, np.array([], dtype=np.int64))) == 0
+
+
+def test_pairs_are_not_put_after_single_texts() -> None:
+    with pytest.raises(ValueError, match="different tasks"):
+        concatenate(tiny_rows(tiny_data().train), tiny_rows(tiny_data(pair=True).train))
+    with pytest.raises(ValueError, match="different tasks"):
+        concatenate(tiny_rows(tiny_data().train), tiny_rows(tiny_data("regression").train))

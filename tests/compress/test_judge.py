@@ -151,3 +151,14 @@ def test_a_tokenizer_of_another_model_is_refused(teacher: Path) -> None:
     (teacher / "vocab.txt").unlink()
     with pytest.raises(KdcError, match="it belongs to another model"):
         folder_answers(str(teacher), Split(["zebra"], None, np.array([0])), Silent(), "cpu")
+
+
+def test_the_truth_of_several_labels_moves_into_the_models_columns() -> None:
+    """Bug: columns stay where the data has them, so that each label is scored as another."""
+    task = Task("t", "multi-label", ("no", "yes"), False, "micro_f1")
+    rows = Split(["a", "b", "c"], None, np.array([[1, 0], [1, 1], [0, 0]], np.float32))
+    assert truth(task, ("no", "yes"), rows).tolist() == [[1, 0], [1, 1], [0, 0]]
+    found = truth(task, ("yes", "other", "no"), rows)
+    assert found.tolist() == [[0, 0, 1], [1, 0, 1], [0, 0, 0]]
+    with pytest.raises(KdcError, match="class 'yes' is none of the model's"):
+        truth(task, ("no", "maybe"), rows)

@@ -1,7 +1,7 @@
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.compress.layer_maps import NAMED, layer_map
+from kdc.compress.layer_maps import NAMED, layer_map, one_layer
 
 
 def test_every_other_is_distilberts_map() -> None:
@@ -10,8 +10,28 @@ def test_every_other_is_distilberts_map() -> None:
 
 
 @pytest.mark.parametrize(
+    ("student", "teacher", "expected"),
+    [
+        (4, 12, [2, 5, 8, 11]),
+        (6, 12, [1, 3, 5, 7, 9, 11]),
+        (3, 12, [3, 7, 11]),
+        (5, 12, [2, 4, 7, 9, 11]),
+    ],
+)
+def test_uniform_is_tinyberts_map(student: int, teacher: int, expected: list[int]) -> None:
+    """Bug: m(i) = i * L / l counts from 1, and layer 0 are the embeddings."""
+    assert layer_map("uniform", student, teacher) == expected
+
+
+@pytest.mark.parametrize(
     ("how", "expected"),
-    [("every-other", [0, 2, 5]), ("first", [0, 1, 2]), ("last", [3, 4, 5]), ((5, 0, 5), [5, 0, 5])],
+    [
+        ("every-other", [0, 2, 5]),
+        ("uniform", [1, 3, 5]),
+        ("first", [0, 1, 2]),
+        ("last", [3, 4, 5]),
+        ((5, 0, 5), [5, 0, 5]),
+    ],
 )
 def test_six_to_three(how: str | tuple[int, ...], expected: list[int]) -> None:
     """Bug: `last` starts one layer too early, or a list is sorted."""
@@ -50,3 +70,16 @@ def test_a_map_that_does_not_fit_is_refused_in_a_sentence(how: object, words: st
     """Bug: `layers = 3` or `["a"]` in a recipe ends in a TypeError after the teacher has run."""
     with pytest.raises(KdcError, match=words):
         layer_map(how, 3, 6)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("how", "expected"), [("last", 5), (0, 0), (5, 5)])
+def test_one_layer_is_named_or_counted_from_0(how: str | int, expected: int) -> None:
+    """Bug: one off: hidden states count the embeddings, layers do not."""
+    assert one_layer(how, 6, "teacher") == expected
+
+
+@pytest.mark.parametrize("how", [6, -1, "first", 1.0, True, None])
+def test_a_layer_that_there_is_not_is_refused(how: object) -> None:
+    """Bug: -1 is the last layer to Python, and True the second."""
+    with pytest.raises(KdcError, match="teacher_layer must be last or a number from 0 to 5, not"):
+        one_layer(how, 6, "teacher")  # type: ignore[arg-type]

@@ -12,17 +12,18 @@ from kdc.compress.learner import Learner
 from kdc.compress.loop import Run
 from kdc.compress.losses.hidden_states import HiddenStates
 from kdc.compress.losses.objective import Widths
-from kdc.compress.signals import OnlineTeacher, observe
+from kdc.compress.signals import HIDDEN, OnlineTeacher, observe
 from tests.tiny import tiny_model, tiny_run
 
 
 def learner_of(run: Run) -> Learner:
-    return Learner(run.model, run.objectives, run.training, run.device)
+    leg = run.legs[0]
+    return Learner(run.model, leg.objectives, leg.training, run.device)
 
 
 def batch_of(run: Run, first: int = 0) -> Batch:
     index = torch.arange(first, first + 16).numpy()
-    return Batches(run.train, run.padding, run.device).make(index)
+    return Batches(run.legs[0].rows, run.padding, run.device).make(index)
 
 
 def snapshot(model: Any) -> dict[str, Tensor]:  # noqa: ANN401
@@ -32,10 +33,11 @@ def snapshot(model: Any) -> dict[str, Tensor]:  # noqa: ANN401
 def test_decay_touches_matrices_only(tmp_path: Path) -> None:
     """Bug: decayed norms and biases train worse, and decayed embeddings forget rare words."""
     run = tiny_run(tmp_path, weight_decay=0.5)
-    run.objectives["soft_labels"] = (0.0, run.objectives["soft_labels"][1])
-    run.objectives["hard_labels"] = (0.0, run.objectives["hard_labels"][1])
+    objectives = run.legs[0].objectives
+    objectives["soft_labels"] = (0.0, objectives["soft_labels"][1])
+    objectives["hard_labels"] = (0.0, objectives["hard_labels"][1])
     before = snapshot(run.model)
-    learner_of(run).step(batch_of(run), run.teacher, rate=0.1)
+    learner_of(run).step(batch_of(run), run.legs[0].teacher, rate=0.1)
     decayed = set()
     for name, value in snapshot(run.model).items():
         if torch.equal(value, before[name]):
@@ -60,7 +62,7 @@ def test_a_step_follows_the_clipped_gradient_of_the_weighted_sum(
         elif hasattr(module, "dropout_prob"):  # transformers 4.57's attention has a number instead
             module.dropout_prob = 0.0
     batch = batch_of(run)
-    theirs, ours = run.teacher(batch).logits, observe(run.model, batch).logits
+    theirs, ours = run.legs[0].teacher(batch).logits, observe(run.model, batch).logits
     p = F.softmax(theirs / 2, -1)
     soft = 4 * (p * (p.log() - F.log_softmax(ours / 2, -1))).sum(1).mean()
     hard = -F.log_softmax(ours, -1)[torch.arange(16), batch.labels].mean()
@@ -72,7 +74,7 @@ def test_a_step_follows_the_clipped_gradient_of_the_weighted_sum(
     monkeypatch.setattr(
         learner.optimizer, "step", lambda: seen.extend(p.grad.clone() for p in parameters)
     )
-    losses = learner.step(batch, run.teacher, rate=1e-3)
+    losses = learner.step(batch, run.legs[0].teacher, rate=1e-3)
     torch.testing.assert_close(losses, torch.stack([soft, hard]).detach())
     assert norm > 0.1
     for found, grad in zip(seen, grads, strict=True):
@@ -86,15 +88,15 @@ def test_restored_it_goes_on_bit_by_bit(tmp_path: Path) -> None:
     torch.manual_seed(5)
     learner = learner_of(run)
     for start in (0, 16, 32):
-        learner.step(batch_of(run, start), run.teacher, 1e-3)
+        learner.step(batch_of(run, start), run.legs[0].teacher, 1e-3)
     kept = {name: value.clone() for name, value in learner.tensors().items()}
-    learner.step(batch_of(run, 48), run.teacher, 1e-3)
+    learner.step(batch_of(run, 48), run.legs[0].teacher, 1e-3)
 
     other = tiny_run(tmp_path)
     torch.manual_seed(99)
     restored = learner_of(other)
     restored.restore(kept)
-    restored.step(batch_of(other, 48), other.teacher, 1e-3)
+    restored.step(batch_of(other, 48), other.legs[0].teacher, 1e-3)
     for name, value in learner.tensors().items():
         assert torch.equal(restored.tensors()[name], value), name
 
@@ -105,8 +107,8 @@ def test_the_parameters_of_an_objective_learn_and_are_kept(tmp_path: Path) -> No
     loss = HiddenStates()
     loss.fit(Widths(run.task, 2, 32, 4, 48))
     before = loss.projection.weight.detach().clone()
-    learner = Learner(run.model, {"hidden_states": (1.0, loss)}, run.training, run.device)
-    teacher = OnlineTeacher(tiny_model(layers=4, hidden=48), hidden=True)
+    learner = Learner(run.model, {"hidden_states": (1.0, loss)}, run.legs[0].training, run.device)
+    teacher = OnlineTeacher(tiny_model(layers=4, hidden=48), wants=frozenset({HIDDEN}))
     values = [float(learner.step(batch_of(run), teacher, 1e-2)) for _ in range(8)]
     assert values[-1] < values[0]
     assert not torch.equal(loss.projection.weight, before)
@@ -120,6 +122,6 @@ def test_copies_of_the_model_do_not_change_with_it(tmp_path: Path, name: str) ->
     learner = learner_of(run)
     kept = learner.model_tensors()
     frozen = {key: value.clone() for key, value in kept.items()}
-    learner.step(batch_of(run), run.teacher, 1e-2)
+    learner.step(batch_of(run), run.legs[0].teacher, 1e-2)
     assert all(torch.equal(kept[key], frozen[key]) for key in kept)
     assert not torch.equal(kept["classifier.weight"], run.model.classifier.weight)

@@ -90,9 +90,9 @@ class TestBest:
         """Bug: the last weights are shipped under the best score (of equals, the first counts)."""
         values, snapshots = iter([0.5, 0.9, 0.9, 0.1]), []
 
-        def spy(model: Any, *rest: Any) -> Any:  # noqa: ANN401
+        def spy(model: Any, *rest: Any, **how: Any) -> Any:  # noqa: ANN401
             snapshots.append(model.classifier.weight.detach().clone())
-            return predict(model, *rest)
+            return predict(model, *rest, **how)
 
         monkeypatch.setattr(loop, "predict", spy)
         monkeypatch.setattr(loop, "score", lambda *_: Score("accuracy", next(values), 1, 0, 1))
@@ -117,6 +117,7 @@ class TestBest:
         run = tiny_run(tmp_path, learning_rate=2e-3)
         history = train(run, Silent(), WHAT, resume=False)
         assert [row["step"] for row in history] == [4, 8, 12]
+        assert {row["stage"] for row in history} == {1}
         for index, row in enumerate(history):
             own = torch.tensor(seen[4 * index : 4 * index + 4]).mean(0).tolist()
             assert [row["soft_labels"], row["hard_labels"]] == pytest.approx(own, rel=1e-5)

@@ -135,9 +135,9 @@ class TestRepeating:
         def scored(*_: Any) -> Score:  # noqa: ANN401
             return Score("accuracy", next(values), 1, 0, 1)
 
-        def spy(model: Any, *rest: Any) -> Any:  # noqa: ANN401
+        def spy(model: Any, *rest: Any, **how: Any) -> Any:  # noqa: ANN401
             seen.append(model.classifier.weight.detach().clone())
-            return predict(model, *rest)
+            return predict(model, *rest, **how)
 
         monkeypatch.setattr(loop, "predict", spy)
         monkeypatch.setattr(loop, "score", scored)
@@ -214,8 +214,9 @@ class TestStopped:
     ) -> None:
         """Bug: NaN weights are saved over good ones, and argmax of NaN scores like a class."""
         run = tiny_run(tmp_path)
-        broken = run.teacher.logits.clone()  # type: ignore[attr-defined]
-        broken[loop.epoch_order(run.train.lengths, 16, 0, 0)[3][0]] = float("nan")
-        with pytest.raises(KdcError, match=r"the loss soft_labels became nan by step 4.*rate"):
-            train(replace(run, teacher=KeptTeacher(broken)), Silent(), WHAT, resume=False)
+        broken = run.legs[0].teacher.logits.clone()  # type: ignore[attr-defined]
+        broken[loop.epoch_order(run.legs[0].rows.lengths, 16, 0, 0)[3][0]] = float("nan")
+        with pytest.raises(KdcError, match=r"the loss soft_labels became nan at step 4.*rate"):
+            leg = replace(run.legs[0], teacher=KeptTeacher(broken))
+            train(replace(run, legs=(leg,)), Silent(), WHAT, resume=False)
         assert kept_step(tmp_path) == 3

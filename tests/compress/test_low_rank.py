@@ -37,8 +37,8 @@ def nearest(table: Tensor, rank: int) -> Tensor:
 
 def occurring(run: Run) -> tuple[Tensor, Tensor]:
     """Return the rows that a run trains, and how often each of all 128 occurs."""
-    counts = np.bincount(run.train.tokens, minlength=128)
-    used = sorted({*run.train.tokens.tolist(), run.padding})
+    counts = np.bincount(run.legs[0].rows.tokens, minlength=128)
+    used = sorted({*run.legs[0].rows.tokens.tolist(), run.padding})
     return torch.tensor(used), torch.from_numpy(counts)
 
 
@@ -93,13 +93,13 @@ def test_both_factors_learn_and_rows_that_never_occur_follow_the_matrix(tmp_path
     before = table_of(run.model)
     used, counts = occurring(run)
     unseen = torch.tensor([row for row in range(128) if row not in used.tolist()])
-    hold(run.model, used, RANK, torch.from_numpy(run.train.tokens))
+    hold(run.model, used, RANK, torch.from_numpy(run.legs[0].rows.tokens))
     held = run.model.get_input_embeddings()
     start, matrix = held.narrow.expand().weight.detach().clone(), held.widen.detach().clone()
-    learner = Learner(run.model, run.objectives, run.training, run.device)
-    batches = Batches(run.train, run.padding, run.device)
-    for index in epoch_order(run.train.lengths, 16, 0, 0):
-        learner.step(batches.make(index), run.teacher, 1e-2)
+    learner = Learner(run.model, run.legs[0].objectives, run.legs[0].training, run.device)
+    batches = Batches(run.legs[0].rows, run.padding, run.device)
+    for index in epoch_order(run.legs[0].rows.lengths, 16, 0, 0):
+        learner.step(batches.make(index), run.legs[0].teacher, 1e-2)
     rows, widen = held.narrow.expand().weight.detach(), held.widen.detach()
     assert not torch.equal(widen, matrix)
     assert not torch.equal(rows[used], start[used])
@@ -117,7 +117,7 @@ def test_the_embedding_does_not_decay(tmp_path: Path) -> None:
     """Bug: the matrix is taken for a linear layer's, and shrinks with every step."""
     run = low_rank_run(tmp_path)
     hold(run.model, USED, RANK, USED)
-    learner = Learner(run.model, run.objectives, run.training, run.device)
+    learner = Learner(run.model, run.legs[0].objectives, run.legs[0].training, run.device)
     (decaying, steady) = learner.optimizer.param_groups
     held = run.model.get_input_embeddings()
     assert steady["weight_decay"] == 0.0

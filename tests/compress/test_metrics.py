@@ -9,6 +9,7 @@ from kdc.compress.metrics import (
     METRICS,
     Score,
     accuracy,
+    alike,
     f1,
     macro_f1,
     matthews,
@@ -138,6 +139,9 @@ def test_every_metric_of_the_table_gives_a_perfect_answer_1(name: str) -> None:
     if METRICS[name].kind == "classification":
         gold = rng.integers(0, 2, 40)
         logits = np.eye(2)[gold]
+    elif METRICS[name].kind == "multi-label":
+        gold = rng.integers(0, 2, (40, 3)).astype(np.float32)
+        logits = 2 * gold - 1
     else:
         gold = rng.normal(size=40)
         logits = gold[:, None]
@@ -170,3 +174,51 @@ def test_a_score_survives_json_and_prints_for_people() -> None:
 def test_a_damaged_score_is_one_sentence(fields: object) -> None:
     with pytest.raises(KdcError, match="is damaged"):
         Score.from_dict(fields)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.3, 0.1), (0.05, 0.05, 0.0)], ids=str)
+def test_several_labels_match_a_count_one_by_one(shares: tuple[float, ...]) -> None:
+    """Bug: F1 over rows in place of labels, or a label that never occurs counted as 0."""
+    rng = np.random.default_rng(1)
+    gold = (rng.random((60, 3)) < shares).astype(np.float32)
+    logits = rng.normal(size=(60, 3)) + 2 * gold - 1
+    logits[:, 2] -= 10 * (shares[2] == 0)
+    counts, exact = np.zeros((3, 3), int), 0
+    for said, true in zip(logits > 0, gold == 1, strict=True):
+        exact += int(all(a == b for a, b in zip(said, true, strict=True)))
+        for label in range(3):
+            counts[0, label] += said[label] and true[label]
+            counts[1, label] += said[label] and not true[label]
+            counts[2, label] += true[label] and not said[label]
+    each = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn in counts.T if tp + fp + fn]
+    tp, fp, fn = counts.sum(axis=1)
+    wanted = {
+        "micro_f1": 2 * tp / (2 * tp + fp + fn),
+        "label_f1": sum(each) / len(each),
+        "subset_accuracy": exact / 60,
+    }
+    for name, value in wanted.items():
+        found = score(name, logits, gold)
+        assert found.value == pytest.approx(value), name
+        assert found.low < value < found.high and found.n == 60
+
+
+def test_no_label_anywhere_is_no_error() -> None:
+    """Bug: 0 / 0 on dev rows of which none has a label."""
+    gold, logits = np.zeros((4, 3), np.float32), -np.ones((4, 3))
+    assert score("micro_f1", logits, gold).value == score("label_f1", logits, gold).value == 0.0
+    assert score("subset_accuracy", logits, gold).value == 1.0
+
+
+def test_a_probability_of_one_half_gives_no_label() -> None:
+    """Bug: a model that says nothing at all gives every label."""
+    assert not predictions(np.zeros((2, 3)), "multi-label").any()
+    found = predictions(np.array([[0.1, -0.1, 3.0]]), "multi-label")
+    assert found.tolist() == [[True, False, True]]
+
+
+def test_rows_are_alike_when_all_their_labels_are() -> None:
+    """Bug: two rows in three labels agree by two thirds."""
+    ours = np.array([[1, 0, 1], [1, 1, 1]], bool)
+    assert alike(ours, np.array([[1, 0, 1], [1, 1, 0]], bool)).tolist() == [True, False]
+    assert alike(np.array([1, 2]), np.array([1, 3])).tolist() == [True, False]

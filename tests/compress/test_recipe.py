@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from kdc.compress import recipes
 from kdc.compress.errors import KdcError
 from kdc.compress.losses import LOSSES
 from kdc.compress.recipe import (
     DEFAULT,
     FINETUNE,
     Recipe,
-    Start,
-    Training,
     describe_recipes,
     load_recipe,
+    load_run,
     recipe_names,
 )
+from kdc.compress.stages import Stage, Start, Training
 from kdc.compress.toml import to_toml
 
 LOSS = "[losses.hard_labels]\n"
@@ -62,7 +63,9 @@ def test_a_list_of_layers_comes_back(tmp_path: Path) -> None:
 def test_the_run_section_of_a_student_folder_is_passed_over(tmp_path: Path) -> None:
     """Bug: `--recipe student/recipe.toml` is refused for the key that says where it came from."""
     text = 'name = "x"\n' + LOSS + '[run]\nteacher = "/far/away"\nshape = { layers = 3 }\n'
-    assert load_recipe(write(tmp_path, text)).losses == {"hard_labels": {}}
+    path = write(tmp_path, text)
+    assert load_recipe(path).stages == (Stage("x", {"hard_labels": {}}),)
+    assert load_run(path) == {"teacher": "/far/away", "shape": {"layers": 3}}
 
 
 def test_a_recipe_takes_its_files_name_where_it_has_none(tmp_path: Path) -> None:
@@ -74,7 +77,8 @@ def test_a_users_own_epochs_are_meant() -> None:
     """Bug: `--epochs 1` on a small table still does 1,200 steps."""
     recipe = load_recipe(DEFAULT)
     assert recipe.with_options(None, None) == recipe
-    changed = recipe.with_options(1.5, 3e-4).train
+    (stage,) = recipe.with_options(1.5, 3e-4).stages
+    changed = stage.train
     assert (changed.epochs, changed.min_steps, changed.learning_rate) == (1.5, 0, 3e-4)
 
 
@@ -145,5 +149,85 @@ def test_a_recipe_in_another_encoding_is_no_traceback(tmp_path: Path) -> None:
 def test_every_shipped_value_is_within_the_bounds_of_its_field() -> None:
     """Bug: a default that its own check refuses."""
     assert Training() == Training(
-        **tomllib.loads(to_toml(Recipe("", "", "", {"x": {}}).as_dict()))["train"]
+        **tomllib.loads(to_toml(Recipe("", "", "", (Stage("", {"x": {}}),)).as_dict()))["train"]
     )
+
+
+WARM, END = "[[stages]]\nname = 'warm'\n", "[[stages]]\nname = 'end'\n"
+STAGED = WARM + "[stages.losses.hidden_states]\n" + END + "[stages.losses.soft_labels]\n"
+
+
+def test_stages_take_from_the_top_what_they_do_not_say(tmp_path: Path) -> None:
+    """Bug: the batch of the top-level [train] reaches no stage, or overrules a stage's own."""
+    text = "rows = 'task'\n[train]\nbatch = 8\nepochs = 2\n" + STAGED
+    text += "[stages.train]\nepochs = 5\n" + END.replace("end", "last") + "rows = 'all'\n"
+    recipe = load_recipe(write(tmp_path, text + "[stages.losses.hard_labels]\n"))
+    assert [stage.name for stage in recipe.stages] == ["warm", "end", "last"]
+    assert [(s.train.batch, s.train.epochs, s.rows) for s in recipe.stages] == [
+        (8, 2, "task"),
+        (8, 5, "task"),
+        (8, 2, "all"),
+    ]
+    assert recipe.losses == ["hidden_states", "soft_labels", "hard_labels"]
+
+
+def test_a_recipe_of_stages_comes_back_from_its_own_toml(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, "[augment]\ncopies = 3\n" + STAGED))
+    assert recipe.augment.copies == 3
+    assert load_recipe(write(tmp_path, to_toml(recipe.as_dict()))) == recipe
+    one = replace(recipe, stages=recipe.stages[:1])
+    assert load_recipe(write(tmp_path, to_toml(one.as_dict()))) == one
+
+
+def test_options_reach_every_stage(tmp_path: Path) -> None:
+    """Bug: --epochs 1 shortens the first stage only."""
+    recipe = load_recipe(write(tmp_path, STAGED)).with_options(0.5, 1e-3)
+    assert {(s.train.epochs, s.train.learning_rate) for s in recipe.stages} == {(0.5, 1e-3)}
+
+
+@pytest.mark.parametrize("loss", ["embeddings", "hidden_states", "attention"])
+def test_each_loss_of_tinybert_is_left_out_by_deleting_its_section(
+    tmp_path: Path, loss: str
+) -> None:
+    """Bug: an ablation needs a change of code, or a weight of 0 that still asks the teacher."""
+    text = (Path(recipes.__file__).parent / "tinybert.toml").read_text()
+    start = text.index(f"[stages.losses.{loss}]")
+    end = text.index("\n[", start) + 1
+    recipe = load_recipe(write(tmp_path, text[:start] + text[end:]))
+    left = {"embeddings", "hidden_states", "attention"} - {loss}
+    assert set(recipe.stages[0].losses) == left
+    assert recipe.stages[1:] == load_recipe("tinybert").stages[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (STAGED + "[losses.soft_labels]", "beside \\[\\[stages\\]\\]: put each loss into a stage"),
+        (
+            STAGED + "[stages.train]\nepoch = 1",
+            "\\[stages.train\\] of stage end of .*did you mean epo",
+        ),
+        (
+            STAGED + "[stages.train]\nbatch = 0",
+            "\\[stages.train\\] of stage end .*batch must be from",
+        ),
+        (WARM + "los = 1", "unknown key in stage warm of .* 'los': did you mean losses"),
+        (WARM, "stage warm of .*names no loss: add a section such as \\[stages.losses.soft"),
+        (STAGED.replace("end", "warm"), "two stages called warm"),
+        ("stages = []", "must be sections"),
+        ("stages = 1", "must be sections"),
+        ("stages = [1]", "stage 1 of .* must be a section"),
+        (WARM + "rows = 'al'\n[stages.losses.soft_labels]", "rows in warm 'al': did you mean all"),
+        (WARM + "[stages.losses.soft_labels]\nweight = 0", "warm: its losses' weights sum to 0"),
+        (STAGED + "[stages.train]\ndropout = 0.3", "different dropout.*top-level"),
+        (LOSS + "[augment]\ncopy = 3", "unknown key in \\[augment\\].*did you mean copies"),
+        (LOSS + "[augment]\ncopies = -1", "copies must be"),
+        ("rows = 3\n" + LOSS, "rows in mine '3': did you mean"),
+    ],
+    ids=lambda value: value[-30:],
+)
+def test_a_broken_stage_is_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    """Bug: the sentence names the file and not the stage of five that is wrong."""
+    with pytest.raises(KdcError, match=words) as caught:
+        load_recipe(write(tmp_path, text))
+    assert "\n" not in str(caught.value)

@@ -5,38 +5,14 @@ import numpy as np
 import pytest
 
 from kdc.compress.artifact import read_student
-from kdc.compress.metrics import Score
 from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
 from kdc.compress.rows import Rows, tokenise
-from kdc.compress.student_folder import Report, write_student
+from kdc.compress.student_folder import write_student
+from tests.compress.test_report import report_of
 from tests.tiny import save_model, tiny_data, tiny_model, tiny_recipe
 
 IDENTITY = {"teacher_sha256": "a" * 64, "data_sha256": "b" * 64, "seed": 0}
-
-
-def scored(value: float) -> Score:
-    return Score("accuracy", value, 100, value - 0.1, value + 0.1)
-
-
-def report_of(teacher: float, student: float) -> Report:
-    rows = {"teacher": teacher, "student": student, "bag_of_words": 0.5, "majority": 0.25}
-    return Report({name: scored(value) for name, value in rows.items()}, {}, 0.7, [{"step": 1}])
-
-
-def test_the_report_has_the_named_rows_first() -> None:
-    fields = report_of(0.8, 0.76).as_dict()
-    assert fields["teacher"] == scored(0.8).as_dict()
-    assert fields["student"]["interval"] == [0.66, 0.86]
-    assert fields["retained"] == 0.95
-    assert fields["agreement"] == 0.7
-    assert list(fields["baselines"]) == ["bag_of_words", "majority"]
-    assert "test" not in fields
-
-
-def test_a_teacher_that_scores_nothing_has_nothing_to_keep() -> None:
-    """Bug: a division by zero after the whole training."""
-    assert report_of(0.0, 0.3).retained == 0.0
 
 
 @pytest.fixture

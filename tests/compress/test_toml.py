@@ -33,6 +33,15 @@ def test_nested_values_are_read_back() -> None:
     assert read == {**values, "names": ["a", "b"]}
 
 
+def test_a_list_of_tables_is_an_array_of_tables() -> None:
+    """Bug: a recipe's stages are written as text that no TOML reader takes."""
+    stages = [{"name": "a", "losses": {"x": {"weight": 1}, "y": {}}}, {}, {"train": {"e": 1}}]
+    values = {"stages": stages, "deep": {"list": [{"b": {"c": [1]}}], "d": 1}, "empty": []}
+    text = to_toml(values)
+    assert tomllib.loads(text) == values
+    assert text.count("[[stages]]") == 3
+
+
 def test_a_table_comes_after_the_plain_values_of_its_parent() -> None:
     """Bug: a plain value written after a table belongs to that table."""
     read = tomllib.loads(to_toml({"table": {"a": 1}, "plain": 2}))

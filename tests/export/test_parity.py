@@ -31,6 +31,13 @@ def test_regression_has_no_labels_to_agree_on() -> None:
     assert compare("it", ours, theirs, "regression").agreement is None
 
 
+def test_of_several_labels_all_have_to_agree() -> None:
+    """The largest logit is the same while a second label is lost."""
+    ours = np.array([[3.0, 0.1], [3.0, -0.1], [-1.0, -2.0]])
+    theirs = np.array([[2.0, 0.2], [2.0, 0.2], [-2.0, -1.0]])
+    assert compare("it", ours, theirs, "multi-label").agreement == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_nan_fails_the_gate(bad: float) -> None:
     """Comparisons with NaN are all false: a gate written as `difference > limit` lets it pass."""
@@ -122,3 +129,22 @@ def test_an_export_that_looks_at_padding_fails(student_folder: Path, fp32: Path)
     blind = Maskless(**{field.name: getattr(session, field.name) for field in fields(session)})
     with pytest.raises(GateFailed, match="its own without padding"):
         check_export(blind, dev, "classification", 0, Silent())
+
+
+def test_the_drop_of_several_labels_has_a_paired_bootstrap() -> None:
+    """McNemar's test knows rows that are right or wrong, and F1 counts labels."""
+    rng = np.random.default_rng(0)
+    gold = (rng.random((300, 4)) < 0.3).astype(np.float32)
+    student = 2 * gold - 1
+    student[rng.random((300, 4)) < 0.1] *= -1
+    worse = np.where(rng.random((300, 4)) < 0.05, -student, student)
+    drop = metric_drop("micro_f1", worse, student, gold)
+
+    def f1_of(logits: Logits) -> float:
+        hits = float(((logits > 0) & (gold == 1)).sum())
+        return 200 * hits / float((logits > 0).sum() + gold.sum())
+
+    assert drop.points == pytest.approx(f1_of(student) - f1_of(worse))
+    assert 0 < drop.low < drop.points < drop.high and drop.p < 0.01
+    assert metric_drop("micro_f1", student, student, gold).p == 1.0
+    assert metric_drop("micro_f1", 3 * student, student, gold).points == 0.0

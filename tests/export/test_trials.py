@@ -16,7 +16,7 @@ from kdc.export.parity import Drop
 from kdc.export.quantizers import QUANTIZERS, Quantizer
 from kdc.export.quantizers.situation import Situation
 from kdc.export.trials import Gate, Outcome, try_methods
-from tests.student import make_student
+from tests.student import make_student, make_task
 
 Attempt = Callable[[dict[str, Quantizer], float], Outcome]
 
@@ -189,3 +189,14 @@ def test_the_families_that_break_under_int8_pass_or_are_refused(
         assert "best of 3 tried" in str(error)
     else:
         assert shipped.score.value >= before - 0.01
+
+
+@pytest.mark.parametrize("always", [[1.0, -1.0, 1.0], [-1.0, -1.0, -1.0]], ids=str)
+def test_the_same_labels_for_every_text_do_not_pass(tmp_path: Path, always: list[float]) -> None:
+    """Where most texts have no label, a model that never gives one loses little."""
+    student = read_student(make_student(tmp_path / "s", task=make_task("multi-label")))
+    gate, rows = Gate(student, student.dev(), 100.0), len(student.dev())
+    nothing = Drop(0.0, 0.0, 0.0, 1.0)
+    assert gate.fault(np.tile(always, (rows, 1)), nothing) == "gives every text the same label"
+    said = np.array(student.dev().logits)
+    assert gate.fault(said, nothing) is None

@@ -114,6 +114,31 @@ def test_a_browser_reproduces_most_texts_or_is_told_apart(
     assert f"answers {20 - wrong} of 20 texts as it must" in told["sentence"]
 
 
+@pytest.mark.parametrize(
+    ("logits", "wanted", "same"),
+    [
+        ([1.0, 2.0, -1.0], ["no", "yes"], True),
+        ([1.0, 2.0, -1.0], ["yes"], False),
+        ([1.0, -2.0, -1.0], ["no", "yes"], False),
+        ([-1.0, -2.0, -3.0], [], True),
+        ([-1.0, -2.0, 3.0], [], False),
+        ([1.0, 2.0, -1.0], "yes", True),
+        ([1.0, 2.0, -1.0], "no", False),
+    ],
+    ids=str,
+)
+def test_the_page_tells_one_label_from_several(
+    logits: list[float], wanted: list[str] | str, same: bool, script: Script
+) -> None:
+    """The likeliest of several labels says nothing of the others, nor that none may hold."""
+    given = f"{json.dumps(logits)}, {json.dumps(wanted)}"
+    assert script(f'sameLabels({given}, ["no", "yes", "maybe"])') is same
+    golden = {"tolerance": 0.02, "labels": [wanted]}
+    answers = json.dumps([{"logits": logits, "off": 0.0, "ms": 1.0}])
+    told = script(f'judge({answers}, {json.dumps(golden)}, ["no", "yes", "maybe"], 9)')
+    assert told["state"] == ("good" if same else "bad")
+
+
 @pytest.mark.device
 @pytest.mark.parametrize("layout", ["single", "mmap", "ort"])
 @pytest.mark.parametrize("method", ["int8-dynamic", "int8-embeddings4", "int4", "fp16"])

@@ -106,7 +106,7 @@ def test_a_teacher_that_gave_no_states_is_refused() -> None:
     silent = Signals(torch.zeros(3, 2), (), MASK)
     with pytest.raises(KdcError, match="the teacher gave no hidden states"):
         fitted("first", (2, 6), (4, 6))(signals(2, 6, 0), silent, None)
-    with pytest.raises(KdcError, match="fit the loss first"):
+    with pytest.raises(KdcError, match="fit the loss to the two models first"):
         HiddenStates()(signals(2, 6, 0), signals(4, 6, 1), None)
 
 

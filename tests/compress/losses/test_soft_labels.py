@@ -12,6 +12,7 @@ from kdc.compress.task import Task
 
 CLASSES = Task("t", "classification", ("a", "b", "c"), False, "accuracy")
 SCORES = Task("t", "regression", (), False, "pearson")
+SEVERAL = Task("t", "multi-label", ("a", "b", "c"), False, "micro_f1")
 NO_LABELS = torch.zeros(6, dtype=torch.long)
 
 
@@ -97,5 +98,37 @@ def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
 
 def test_a_single_class_is_refused() -> None:
     """Bug: a perfect loss of 0 while nothing is trained."""
-    with pytest.raises(KdcError, match="one class has nothing to distil"):
+    with pytest.raises(KdcError, match="one class has nothing to learn"):
         fitted(2.0, Task("t", "classification", ("a",), False, "accuracy"))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_of_several_labels_each_is_a_yes_or_no(temperature: float) -> None:
+    """Bug: a softmax, under which two labels of a text take each other's probability."""
+    p, q = (1 / (1 + np.exp(-logits(seed).numpy() / temperature)) for seed in (1, 0))
+    total = 0.0
+    for row in range(6):
+        for label in range(3):
+            for a, b in ((p, q), (1 - p, 1 - q)):
+                total += a[row, label] * np.log(a[row, label] / b[row, label])
+    found = measure(fitted(temperature, SEVERAL), logits(0), logits(1))
+    assert found.item() == pytest.approx(temperature**2 * total / 6)
+
+
+def test_the_gradient_of_several_labels_is_t_times_the_difference_of_probabilities() -> None:
+    """Bug: a teacher's half of the sum is left out, or T squared is lost."""
+    student = logits(0).requires_grad_()
+    measure(fitted(4.0, SEVERAL), student, logits(1)).backward()  # type: ignore[no-untyped-call]
+    q, p = (1 / (1 + np.exp(-z.detach().numpy() / 4)) for z in (student, logits(1)))
+    assert student.grad is not None
+    np.testing.assert_allclose(student.grad.numpy(), 4 * (q - p) / 6, atol=1e-12)
+
+
+def test_of_several_labels_sure_answers_stay_finite_and_alike_ones_teach_nothing() -> None:
+    """Bug: log(0), and 0 times infinity, where a sigmoid is 1 to the last bit."""
+    sure = torch.tensor([[1000.0, -1000.0, 0.0]] * 6).requires_grad_()
+    value = measure(fitted(1.0, SEVERAL), sure, -sure.detach())
+    assert value.item() == pytest.approx(2000.0)
+    value.backward()  # type: ignore[no-untyped-call]
+    assert sure.grad is not None and sure.grad.isfinite().all()
+    assert measure(fitted(1.0, SEVERAL), sure, sure.detach()).item() == 0.0

@@ -14,7 +14,7 @@ from tests.student import make_task, tiny_examples, tiny_model
 @pytest.fixture(autouse=True)
 def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the words of tiny models be many enough for 4 bits, and their positions too few."""
-    monkeypatch.setattr("kdc.export.quantizers.rows._FEW", 100)
+    monkeypatch.setattr("kdc.compress.rounding.FEW_ROWS", 100)
 
 
 @pytest.fixture(scope="session")

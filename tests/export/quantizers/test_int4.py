@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from kdc.compress.grids import expand, round_nearest
 from kdc.export.edit import Editor, Linear
 from kdc.export.quantizers import int4
 from kdc.export.quantizers.activations import second_moments
-from kdc.export.quantizers.blocks import expand, round_nearest
 from kdc.export.quantizers.int4 import quantize_int4
 from kdc.export.quantizers.situation import Situation
 

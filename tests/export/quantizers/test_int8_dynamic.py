@@ -8,11 +8,11 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from kdc.compress.errors import KdcError
+from kdc.compress.rounding import to_int4
 from kdc.export.edit import Editor
 from kdc.export.quantizers import int8_dynamic
 from kdc.export.quantizers.int8_dynamic import quantize_int8, quantize_int8_embeddings4
 from kdc.export.quantizers.leftovers import fp32_matrices
-from kdc.export.quantizers.rows import round_rows
 from kdc.export.quantizers.situation import Situation
 from tests.student import FAMILIES
 
@@ -90,7 +90,7 @@ def test_rows_in_four_bits_are_rebuilt_block_by_block(width: int) -> None:
     """Widths that are no multiple of the block have a shorter last one, with its own scale."""
     rows = np.random.default_rng(0).standard_normal((20, width)).astype(np.float32)
     rows[:, 64:] *= 100
-    nibbles, scale = round_rows(rows)
+    nibbles, scale = to_int4(rows)
     assert scale.shape == (20, -(-width // 64))
     assert -8 <= nibbles.min() <= nibbles.max() <= 7
     rebuilt = nibbles * np.repeat(scale.astype(np.float32), 64, axis=1)[:, :width]
@@ -104,7 +104,7 @@ def test_rows_of_zeros_or_crumbs_stay_finite() -> None:
     """An fp16 scale that underflows to zero would give NaN."""
     rows = np.zeros((2, 32), dtype=np.float32)
     rows[1] = 1e-9
-    nibbles, scale = round_rows(rows)
+    nibbles, scale = to_int4(rows)
     assert (scale > 0).all()
     assert not nibbles.any()
 

@@ -7,7 +7,8 @@ Transformers", arXiv 2210.17323.
 import numpy as np
 
 from kdc.compress.examples import Array
-from kdc.export.quantizers.blocks import HIGHEST, LOWEST, Grid
+from kdc.compress.grids import Grid
+from kdc.compress.rounding import HIGHEST, LOWEST
 
 _DAMP = 0.01  # share of the mean diagonal that is added to it; the paper's
 _CHUNK = 128  # rows whose corrections are applied to the rest at once

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from kdc.export.quantizers.blocks import (
+from kdc.compress.grids import (
     MOST,
+    Grid,
     block_size,
     expand,
+    find_grid,
     fit_grid,
     round_nearest,
 )
@@ -104,3 +106,36 @@ def test_gptq_survives_inputs_that_are_always_zero() -> None:
     rounded = round_gptq(values, grid, inputs.T @ inputs)
     assert np.isfinite(expand(rounded, grid)).all()
     assert np.array_equal(rounded[5], round_nearest(values, grid)[5])
+
+
+@pytest.mark.parametrize(("rows", "columns", "block"), [(128, 24, 64), (96, 5, 48), (74, 3, 37)])
+def test_a_weight_on_a_grid_is_found_there(rows: int, columns: int, block: int) -> None:
+    """Bug: a student that was trained in 4 bits is rounded anew, to a grid that it never saw."""
+    values = weight(rows // 16 * 16 + 16, columns)[:rows]
+    values[:, 1] = 0
+    grid = fit_grid(values, block)
+    on = expand(round_nearest(values, grid), grid)
+    found = find_grid(on, block)
+    assert found is not None
+    np.testing.assert_allclose(expand(round_nearest(on, found), found), on, rtol=1e-6)
+
+
+def test_a_grid_is_found_where_no_block_reaches_its_ends() -> None:
+    """Bug: the widest weight is taken for 7 steps, which is true of fresh grids alone."""
+    grid = Grid(np.array([[3.0, 14.0], [15.0, 2.0]], dtype=np.float32), np.array([0.01, 3], "f4"))
+    nibbles = RNG.integers(-5, 5, (64, 2)).astype(np.int8)
+    on = expand(nibbles, grid)
+    found = find_grid(on, 32)
+    assert found is not None
+    np.testing.assert_allclose(expand(round_nearest(on, found), found), on, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [16, 32, 384])
+def test_other_weights_lie_on_no_grid(rows: int) -> None:
+    """Bug: an ordinary student's weights are taken for whole numbers, and GPTQ is left out."""
+    assert find_grid(weight(rows, 40), min(rows, 32)) is None
+    values = weight(rows, 4)
+    grid = fit_grid(values, min(rows, 32))
+    on = expand(round_nearest(values, grid), grid)
+    on[rows // 2, 2] += 0.1 * grid.scale[2]
+    assert find_grid(on, min(rows, 32)) is None

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdc.compress.examples import Array
+from kdc.compress.rounding import HIGHEST, LOWEST
 
-LOWEST, HIGHEST = -8, 7
 MOST = 15
 """The largest multiplier: it is stored in 4 bits, and -8 * 15 still fits a signed byte."""
 _WIDEST = 64  # rows: with GPTQ 32 kept no more answers, and costs twice the multipliers
+_NEAR = 1e-3  # of a step: far above fp32's rounding, far below what rows of chance would all meet
+_PROBE = 16  # rows that tell most wrong scales
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,50 @@ def fit_grid(weight: Array, block: int, importance: Array | None = None) -> Grid
         multipliers = np.where(better, found, multipliers)
         scale, least = np.where(better, widest * share, scale), np.minimum(error, least)
     return Grid(multipliers, scale.astype(np.float32))
+
+
+def find_grid(weight: Array, block: int) -> Grid | None:
+    """Return the grid that a (K, N) weight already lies on, to the rounding of its numbers.
+
+    A model that was trained in 4 bits has such weights: any other grid would round them anew.
+
+    Args:
+        weight: (K, N) float32.
+        block: rows that share a multiplier; divides K.
+
+    Returns:
+        None where it lies on none.
+    """
+    widest = np.abs(weight).max(axis=0)
+    left = np.flatnonzero(widest)  # a column of zeros lies on every grid
+    scale = np.ones(weight.shape[1], dtype=np.float32)
+    multipliers = np.ones((len(weight) // block, weight.shape[1]), dtype=np.float32)
+    for steps in range(1, -LOWEST * MOST + 1):
+        near = left[_are_whole(weight[:_PROBE, left] * (steps / widest[left]))]
+        if not len(near):
+            continue
+        whole = weight[:, near] * (steps / widest[near])
+        times, fits = _divide(np.rint(whole).reshape(-1, block, len(near)))
+        fits &= _are_whole(whole)
+        found = near[fits]
+        scale[found], multipliers[:, found] = widest[found] / steps, times[:, fits]
+        left = np.setdiff1d(left, found)
+    return None if len(left) else Grid(multipliers, scale)
+
+
+def _are_whole(values: Array) -> Array:
+    """Tell which columns hold whole numbers only."""
+    return np.asarray((np.abs(values - np.rint(values)) < _NEAR).all(axis=0))
+
+
+def _divide(blocks: Array) -> tuple[Array, Array]:
+    """Find what turns (B, block, n) whole numbers into nibbles: (B, n), and where it can, (n,)."""
+    times = np.zeros((len(blocks), blocks.shape[2]), dtype=np.float32)
+    for multiplier in range(MOST, 0, -1):
+        nibbles = blocks / multiplier
+        fits = (nibbles == np.rint(nibbles)) & (nibbles >= LOWEST) & (nibbles <= HIGHEST)
+        times = np.where(fits.all(axis=1), multiplier, times)
+    return times, (times > 0).all(axis=0)
 
 
 def round_nearest(weight: Array, grid: Grid) -> Array:

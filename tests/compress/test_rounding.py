@@ -1,6 +1,6 @@
 import numpy as np
 
-from kdc.export.quantizers.rounding import fit_scales, to_int8
+from kdc.compress.rounding import fit_scales, to_int8
 
 RNG = np.random.default_rng(0)
 
@@ -17,7 +17,7 @@ def test_the_scale_is_the_best_of_those_tried() -> None:
     shares = np.linspace(1, 0.5, 11)
     widest = np.maximum(groups.max(axis=1) / 7, groups.min(axis=1) / -8)
     errors = np.stack([error(groups, widest * share, -8, 7) for share in shares])
-    scale = fit_scales(groups, -8, 7, shares)
+    scale = fit_scales(groups, shares.tolist())
     np.testing.assert_allclose(error(groups, scale, -8, 7), errors.min(axis=0), rtol=1e-4)
     assert np.mean(scale < 0.95 * widest) > 0.25
 

@@ -1,0 +1,96 @@
+"""What all runs of a sweep stand on: teachers that can answer, rows, scores to compare with."""
+
+from dataclasses import dataclass, field
+
+from kdc.compress.augment import Augmentation
+from kdc.compress.controls import controls
+from kdc.compress.examples import Examples
+from kdc.compress.job import StudentJob
+from kdc.compress.models import Source, find_model
+from kdc.compress.more_rows import more_rows
+from kdc.compress.preflight import majority
+from kdc.compress.progress import Progress
+from kdc.compress.rows import Rows
+from kdc.compress.runtime import choose_device
+from kdc.compress.stages import TASK
+from kdc.compress.teachers import Logits, Teachers, check_teachers, ready_teachers
+from kdc.compress.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Made once, used by every run whose job differs only in recipe, seed and output."""
+
+    encoder: Source
+    """The first teacher as the user named it, before any fine-tuning."""
+    teachers: Teachers
+    answers: dict[str, dict[str, Logits]]
+    """Who -> split -> (N, C) logits: `teacher`, and each of several."""
+    controls: dict[str, dict[str, Logits]]
+    """The same for the models that need no transformer."""
+    made: dict[Augmentation, Examples | None] = field(default_factory=dict)
+    """What `more_rows` returned, by the options that it was asked with."""
+
+    @property
+    def rows(self) -> Rows:
+        """The data in the first teacher's tokens."""
+        return self.teachers.first.rows
+
+    def more_rows(self, job: StudentJob, place: Workspace, progress: Progress) -> Examples | None:
+        """Return the rows without labels that a job asks for, in the first teacher's tokens.
+
+        The runs of a sweep share them, so that the teacher labels them once: their dice are of the
+        job's first seed.
+
+        Raises:
+            KdcError: they cannot be made.
+        """
+        augmentation = job.recipe.augment
+        if all(stage.rows == TASK for stage in job.recipe.stages):
+            return None
+        if augmentation not in self.made:
+            self.made[augmentation] = more_rows(
+                job.data,
+                self.rows,
+                self.teachers.first.model,
+                self.encoder,
+                augmentation,
+                job.unlabelled,
+                seed=job.first_seed,
+                folder=place.kept,
+                progress=progress,
+            )
+        return self.made[augmentation]
+
+
+def find_encoders(job: StudentJob, progress: Progress) -> list[Source]:
+    """Find the teachers that a job names, fine-tuned or bare.
+
+    Raises:
+        KdcError: one cannot be found, or this machine has no such device.
+    """
+    choose_device(job.device)  # a wrong name is told before a model is fetched
+    return [find_model(name, progress) for name in job.teachers]
+
+
+def make_ground(
+    job: StudentJob, encoders: list[Source], place: Workspace, progress: Progress
+) -> Ground:
+    """Make the teachers ready and ask them about dev and test.
+
+    Args:
+        job: the options; its recipe, seed and output do not matter here.
+        encoders: what `find_encoders` found.
+        place: where teachers are kept.
+        progress: shows how far it is.
+
+    Raises:
+        KdcError: a teacher cannot be used, or knows nothing about the data.
+    """
+    teachers = ready_teachers(job, encoders, place, progress)
+    rows = teachers.first.rows
+    answers = teachers.answers(progress)
+    floor = majority(job.data.task, rows.train.labels, rows.dev.labels)
+    check_teachers(job, answers, floor, progress)
+    table = teachers.first.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+    return Ground(encoders[0], teachers, answers, controls(job.data, rows.plain, table, progress))

@@ -1,0 +1,73 @@
+"""What `recipe.toml` says of the run that wrote it, as the options that repeat the run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kdc.compress.errors import KdcError
+
+_COLUMNS = ("dev", "text", "pair", "label", "multi_label", "metric")
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "teacher": str,
+    "teachers": list,
+    "teacher_weights": list,
+    "data": str,
+    **dict.fromkeys(_COLUMNS, str),
+    "unlabelled": str,
+    "student": str,
+    "shape": dict,
+    "seed": int,
+    "setup_seed": int,
+    "max_length": int,
+    "vocab": str,
+    "embedding_rank": int,
+    "controls": bool,
+}
+_SHAPE = {"heads": int, "ffn": int, "activation": str}
+_PROOFS = {"teacher_sha256": "the teacher", "data_sha256": "the data", "precision": "the precision"}
+_DATA, _STUDENT = ("data", *_COLUMNS), ("student", *_SHAPE)
+
+
+def rerun_options(run: Mapping[str, Any], given: set[str], where: str) -> dict[str, Any]:
+    """Return the options of `kdc distill`, by their names, with which a run is repeated.
+
+    Args:
+        run: the `[run]` of a recipe, empty where it has none.
+        given: options that the user gave; these stay, and with other data its columns, with
+            another student its sizes, and with other teachers their weights are not the run's.
+        where: how to call the recipe to the user.
+
+    Raises:
+        KdcError: a value is of another type.
+    """
+    for name, kind in _TYPES.items():
+        value = run.get(name)
+        if value is not None and (not isinstance(value, kind) or _is_bool_for_int(value, kind)):
+            raise KdcError(f"[run] of {where}: {name} has a value of the wrong type: {value!r}")
+    found = {name: run[name] for name in _TYPES if name in run}
+    shape = found.pop("shape", {})
+    sizes = {name: shape.get(name) for name in _SHAPE}
+    if any(value is not None and type(value) is not _SHAPE[name] for name, value in sizes.items()):
+        raise KdcError(f"[run] of {where}: shape has a value of the wrong type: {shape!r}")
+    found |= {name: value for name, value in sizes.items() if value is not None}
+    names = found.pop("teachers", None)
+    found["teacher"] = [str(name) for name in names or [found.get("teacher")] if name]
+    weights = found.pop("teacher_weights", [])
+    if not all(isinstance(weight, int | float) for weight in weights):
+        raise KdcError(f"[run] of {where}: teacher_weights are no numbers: {weights!r}")
+    found["teacher_weights"] = ",".join(map(repr, weights)) or None
+    left = set(given)
+    for first, group in (("data", _DATA), ("student", _STUDENT)):
+        left |= set(group) if first in given else set()
+    left |= {"teacher_weights"} if "teacher" in given else set()
+    left |= {"setup_seed"} if "seed" in given else set()
+    empty: tuple[object, ...] = (None, [], "")
+    return {k: value for k, value in found.items() if k not in left and value not in empty}
+
+
+def _is_bool_for_int(value: object, kind: object) -> bool:
+    return isinstance(value, bool) and kind is int
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Name what a repeated run did not share with the run before it."""
+    return [what for key, what in _PROOFS.items() if key in before and before[key] != after[key]]

@@ -1,0 +1,52 @@
+"""What the losses were since one last looked: added up on the device, so that no step waits."""
+
+import torch
+from torch import Tensor
+
+from kdc.compress.errors import KdcError
+from kdc.compress.learner import Objectives
+
+_NEVER = 2**62  # a step that no run reaches
+
+
+class Losses:
+    """The sum of each loss since the last evaluation, and the step at which one broke."""
+
+    def __init__(self, objectives: Objectives, device: torch.device) -> None:
+        self.running = torch.zeros(len(objectives), device=device)
+        """(K,) sums; all of this stays on the device, so that no step waits for it."""
+        self._names = list(objectives)
+        self._broken = torch.full((len(objectives),), _NEVER, device=device)
+
+    def add(self, losses: Tensor, step: int) -> None:
+        """Count the (K,) losses of a step."""
+        self.running += losses
+        self._broken = torch.where(losses.isfinite(), self._broken, self._broken.clamp(max=step))
+
+    def refuse_broken(self, title: str, *, kept: bool) -> None:
+        """Refuse losses that are not finite: name the first and its step, counted from 1.
+
+        At the step after it every loss is broken, since the weights are.
+
+        Args:
+            title: what is trained.
+            kept: whether a state from before is kept.
+
+        Raises:
+            KdcError: a loss was not finite.
+        """
+        steps = self._broken.tolist()
+        first = min(steps)
+        if first < _NEVER:
+            which = steps.index(first)
+            last = "; the last good state is kept" if kept else ""
+            raise KdcError(
+                f"{title}: the loss {self._names[which]} became {self.running[which].item()} at "
+                f"step {first + 1:,}: lower the learning rate or the loss's weight{last}"
+            )
+
+    def take(self, steps: int) -> dict[str, float]:
+        """Return each loss's mean over the last `steps` steps, and start from 0."""
+        means = (self.running / max(1, steps)).tolist()
+        self.running = torch.zeros_like(self.running)
+        return dict(zip(self._names, means, strict=True))

@@ -1,0 +1,110 @@
+"""What a recipe is made of: how long and fast, where the weights start, stage after stage."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kdc.compress.errors import KdcError, unknown
+
+TASK, ALL = "task", "all"
+_HEAVIEST = 1e6  # of a loss
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast."""
+
+    epochs: float = 3.0
+    """Passes over the stage's rows."""
+    min_steps: int = 0
+    """A small table is passed over more often, until at least this many steps are done."""
+    batch: int = 32
+    """Rows in a step, over all processes together."""
+    learning_rate: float = 1e-4
+    """AdamW's peak rate, after the warm-up; it falls linearly to 0."""
+    warmup: float = 0.1
+    """Share of the steps in which the rate rises linearly."""
+    weight_decay: float = 0.01
+    """AdamW's decay of matrices; vectors and embeddings are never decayed."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    dropout: float = 0.1
+    """Probability in the model that is trained; the same in every stage."""
+    evaluations: int = 8
+    """How often dev is measured; the best of these models is kept."""
+    ema: float = 0.0
+    """Decay of an average of the weights, which is measured and kept in their place; 0 for none."""
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            KdcError: one is out of its range.
+        """
+        for name, low, high in (
+            ("epochs", 0.01, 10_000),
+            ("min_steps", 0, 10_000_000),
+            ("batch", 1, 65_536),
+            ("learning_rate", 1e-9, 1.0),
+            ("warmup", 0.0, 1.0),
+            ("weight_decay", 0.0, 10.0),
+            ("clip", 1e-6, 1e6),
+            ("dropout", 0.0, 0.9),
+            ("evaluations", 1, 10_000),
+            ("ema", 0.0, 0.999999),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:  # NaN is neither
+                raise KdcError(f"{name} must be from {low} to {high}, not {value}")
+            if isinstance(low, int) and type(value) is not int:
+                raise KdcError(f"{name} must be a whole number, not {value}")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the weights start."""
+
+    weights: str = "teacher"
+    """`teacher` or `random`."""
+    layers: str | tuple[int, ...] = "every-other"
+    """Which teacher layers: a name of `layer_maps` or a list of 0-based numbers."""
+
+    def __post_init__(self) -> None:
+        """Check the names.
+
+        Raises:
+            KdcError: unknown weights.
+        """
+        if self.weights not in ("teacher", "random"):
+            raise unknown("start of the weights", self.weights, ("teacher", "random"))
+        if isinstance(self.layers, list):
+            object.__setattr__(self, "layers", tuple(self.layers))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training with losses, rows and a schedule of its own."""
+
+    name: str
+    losses: dict[str, dict[str, Any]]
+    """Objective -> `weight` and the objective's own options."""
+    train: Training = field(default_factory=Training)
+    rows: str = ALL
+    """`task`: the labelled rows; `all`: these and what is augmented or unlabelled."""
+
+    def __post_init__(self) -> None:
+        """Check the rows and the weights of the losses.
+
+        Raises:
+            KdcError: unknown rows, no loss, a weight that is not a number from 0 up, or weights
+                that sum to 0.
+        """
+        if self.rows not in (TASK, ALL):
+            raise unknown(f"value of rows in {self.name}", self.rows, (TASK, ALL))
+        weights = [options.get("weight", 1.0) for options in self.losses.values()]
+        for weight in weights:
+            if not isinstance(weight, int | float) or not 0 <= weight <= _HEAVIEST:  # nor NaN
+                raise KdcError(
+                    f"{self.name}: a loss's weight must be from 0 to {_HEAVIEST:g}, not {weight}"
+                )
+        if sum(weights) <= 0:
+            raise KdcError(f"{self.name}: its losses' weights sum to 0: nothing would train")

@@ -1,0 +1,99 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdc.compress.distill import distill
+from kdc.compress.evaluate import predict
+from kdc.compress.examples import Examples
+from kdc.compress.files import sha256
+from kdc.compress.progress import Silent
+from kdc.compress.scratch import Control, scratch_answers
+from kdc.compress.workspace import Workspace
+from tests.tiny import (
+    Recorder,
+    Stopped,
+    tiny_data,
+    tiny_job,
+    tiny_model,
+    tiny_recipe,
+    tiny_rows,
+    tiny_teacher,
+)
+
+TRAINING = "training the control from scratch"
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_teacher(tmp_path_factory.mktemp("models") / "teacher")
+
+
+def test_it_stands_in_the_report_and_took_as_many_steps(teacher: Path, tmp_path: Path) -> None:
+    """Bug: distillation is praised for what labels and 12 steps do alone."""
+    progress = Recorder()
+    report = distill(tiny_job(teacher, tmp_path / "s", controls=True), progress)
+    assert TRAINING in progress.bars
+    assert "scratch" in report.dev and "scratch" in report.test
+    assert report.left_out == ()
+    without = distill(tiny_job(teacher, tmp_path / "t"), Silent())
+    assert without.left_out == ("scratch",)
+    assert without.dev["student"] == report.dev["student"]
+
+
+def test_a_student_from_scratch_needs_no_control(teacher: Path, tmp_path: Path) -> None:
+    progress = Recorder()
+    recipe = tiny_recipe("scratch", learning_rate=2e-3)
+    distill(tiny_job(teacher, tmp_path / "s", recipe=recipe, controls=True), progress)
+    assert TRAINING not in progress.bars
+
+
+def test_runs_of_one_shape_seed_and_length_share_it(teacher: Path, tmp_path: Path) -> None:
+    """Bug: a sweep of five recipes trains the same control five times; or one of another seed."""
+    base = tiny_job(teacher, tmp_path / "a", controls=True)
+    other = tiny_recipe("layers", learning_rate=2e-3)
+    trained = []
+    for number, changes in enumerate(
+        [{}, {"recipe": other}, {"seed": 1}, {"student": "2x32"}, {"embedding_rank": 8}]
+    ):
+        progress = Recorder()
+        distill(replace(base, out=tmp_path / str(number), **changes), progress)  # type: ignore[arg-type]
+        trained.append(TRAINING in progress.bars)
+    assert trained == [True, False, True, True, True]
+
+
+def test_stopped_while_it_trains_the_student_is_not_lost(teacher: Path, tmp_path: Path) -> None:
+    """Bug: Ctrl-C in the control's training repeats the student's."""
+    job = tiny_job(teacher, tmp_path / "a" / "s", controls=True)
+    distill(job, Silent())
+    killed = replace(job, out=tmp_path / "b" / "s")
+    with pytest.raises(Stopped):
+        distill(killed, Recorder(TRAINING, 9))
+    progress = Recorder()
+    distill(replace(killed, resume=True), progress)
+    assert "distilling 1x32: going on at step 12 of 12" in progress.said
+    assert f"{TRAINING}: going on at step 8 of 12" in progress.said
+    names = sorted(path.name for path in job.out.iterdir())
+    assert [sha256(job.out / name) for name in names] == [
+        sha256(killed.out / name) for name in names
+    ]
+    assert not list((tmp_path / "b" / ".kdc" / "runs").glob("s*[!k]"))
+
+
+def test_it_learns_from_labels_alone(tmp_path: Path) -> None:
+    """Bug: a control of random answers makes every student look good."""
+    from kdc.compress.models import set_task
+    from kdc.compress.rows import Rows
+    from tests.student import tiny_tokenizer
+
+    data, config = tiny_data(), tiny_model().config
+    set_task(config, data.task)
+    splits: list[Examples] = [tiny_rows(data.train), tiny_rows(data.dev)]
+    rows = Rows(None, tiny_tokenizer(), *splits, None, 0, 32)
+    job = tiny_job(Path("-"), tmp_path / "s")
+    found = scratch_answers(job, Control(config, rows, 150), Workspace(job.out), Silent())
+    assert set(found) == {"dev"}
+    assert (found["dev"].argmax(1) == data.dev.labels).mean() > 0.5
+    before = predict(tiny_model().eval(), rows.dev, 0)
+    assert np.abs(before - found["dev"]).max() > 0.1

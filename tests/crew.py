@@ -1,0 +1,94 @@
+"""Several processes for one run: forked ones with torchrun's environment, and torchrun itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from torch.distributed import TCPStore
+
+from kdc.compress.parallel import leading, world
+from kdc.compress.together import Lost, follow
+from tests.faults import start
+
+
+class Processes:
+    """Some processes, of which the first runs a function and the others follow it.
+
+    The test stands in for torchrun: its store outlives them all.
+    """
+
+    def __init__(self, size: int, target: Callable[..., None], *arguments: object) -> None:
+        wait = timedelta(seconds=60)
+        self._store = TCPStore("127.0.0.1", 0, is_master=True, timeout=wait)
+        with NamedTemporaryFile(delete=False) as errors:
+            self._errors = Path(errors.name)
+        place = (size, self._store.port, errors.name)
+        self.members: list[BaseProcess] = [
+            start(_member, rank, *place, target, arguments) for rank in range(size)
+        ]
+
+    def exit_codes(self, patience: float = 120) -> list[int | None]:
+        """Wait for all to end; None for one that does not."""
+        for member in self.members:
+            member.join(patience)
+        codes = [member.exitcode for member in self.members]
+        for member in self.members:
+            member.kill()
+        return codes
+
+    def said(self) -> list[str]:
+        """Return the lines that all of them have written on standard error, and forget them."""
+        text = self._errors.read_text()
+        self._errors.unlink()
+        return text.splitlines()
+
+
+def _member(
+    rank: int,
+    size: int,
+    port: int,
+    errors: str,
+    target: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> None:
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
+    os.environ |= {
+        "TORCHELASTIC_RUN_ID": "test",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(size),
+    }
+    here = world()
+    assert here is not None
+    try:
+        if rank:
+            follow(here, str)
+        else:
+            with leading(here):
+                target(*arguments)
+    except Lost as error:
+        sys.exit(f"kdc: {error}")
+
+
+def torchrun(processes: int, *arguments: str, folder: Path) -> "subprocess.Popen[str]":
+    """Start `kdc` under torchrun in a folder; it leads a process group of its own."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    return subprocess.Popen(
+        [*launcher, "-m", "kdc.cli.main", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
