@@ -85,7 +85,11 @@ def distill(
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Distil a teacher into a small student."""
+    """Distil a teacher into a small student.
+
+    With several processes, one a GPU or a core:
+    torchrun --nproc-per-node 2 -m kdc.cli.main distill ...
+    """
     from kdc.compress.recipe import load_recipe
 
     terminal = Terminal(quiet, json)

@@ -1,11 +1,12 @@
 """The console script `kdc`: every command, registered."""
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -61,10 +62,14 @@ def main() -> None:
     quiet_libraries()
     here = world()
     if here and here.rank:
-        sys.exit(_follow(here))
+        _leave(_follow(here))
     try:
         with leading(here) if here else nullcontext():
             build()(prog_name="kdc")
+    except SystemExit as end:
+        if here and end.code:
+            _leave(1 if isinstance(end.code, str) else end.code)
+        raise
     except OSError as error:  # standard output is full or gone while help is printed
         sys.exit(report(error))
 
@@ -78,6 +83,13 @@ def _follow(here: World) -> int:
     except KdcError as error:
         return report(error)
     return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: a sum over GPUs that will never be finished would be waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _version(wanted: bool) -> None:

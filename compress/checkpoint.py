@@ -34,6 +34,10 @@ class State:
     def next_stage(self) -> None:
         """Count the stage as done."""
         self.stage, self.step = self.stage + 1, 0
+        self.forget_best()
+
+    def forget_best(self) -> None:
+        """Compare no longer with the evaluations so far."""
         self.best_step, self.best_value = -1, float("-inf")
 
     @property

@@ -26,6 +26,11 @@ class Average:
         self._decay = decay
         self._steps = 0
 
+    def start_over(self) -> None:
+        """Start from the parameters as they are now."""
+        torch._foreach_copy_(self._average, [each.detach() for each in self._parameters])
+        self._steps = 0
+
     @torch.no_grad()
     def update(self) -> None:
         """Count a step."""

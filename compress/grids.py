@@ -99,7 +99,7 @@ def _divide(blocks: Array) -> tuple[Array, Array]:
         nibbles = blocks / multiplier
         fits = (nibbles == np.rint(nibbles)) & (nibbles >= LOWEST) & (nibbles <= HIGHEST)
         times = np.where(fits.all(axis=1), multiplier, times)
-    return times, (times > 0).all(axis=0)
+    return times, np.asarray((times > 0).all(axis=0))
 
 
 def round_nearest(weight: Array, grid: Grid) -> Array:

@@ -12,6 +12,8 @@ from kdc.compress.checkpoint import Tensors
 from kdc.compress.ema import Average
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
+from kdc.compress.examples import Examples
+from kdc.compress.fake_quantize import FakeQuantization
 from kdc.compress.losses.objective import Objective
 from kdc.compress.parallel import ALONE, Crew
 from kdc.compress.runtime import autocast
@@ -50,6 +52,8 @@ class Learner:
         self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
         self._clip = training.clip
         self._average = Average(self.model.parameters(), training.ema) if training.ema else None
+        self._method = training.quantize
+        self._rounding: FakeQuantization | None = None
         self._wants = frozenset[str]().union(*(loss.needs for loss in self.objectives.values()))
         self.optimizer = torch.optim.AdamW(
             self._groups(training.weight_decay),
@@ -102,10 +106,31 @@ class Learner:
         """Return a block in which the model has its averaged weights, where they are averaged."""
         return self._average.in_place() if self._average else nullcontext()
 
-    def keep_average(self) -> None:
-        """Leave the model with its averaged weights, where they are averaged."""
+    def begin_rounding(self, rows: Examples | None, padding: int, *, pair: bool) -> None:
+        """Train from here on with weights and activations as the exporter will round them.
+
+        Args:
+            rows: the rows of the training; None where `restore` gives the weights back next.
+            padding: the padding token's id.
+            pair: whether the model is asked about two texts.
+        """
+        self._rounding = FakeQuantization(
+            self.model, self._method, pair=pair, rows=rows, padding=padding
+        )
         if self._average:
+            self._average.start_over()
+
+    def settle(self, best: Tensors | None) -> None:
+        """Leave the model with the best weights, or else with the last, averaged if they were.
+
+        Weights that were trained rounded stay at the values that they were rounded to.
+        """
+        if best is not None:
+            self.model.load_state_dict(best)
+        elif self._average:
             self._average.keep()
+        if self._rounding:
+            self._rounding.settle()
 
     def model_tensors(self) -> Tensors:
         """Return copies of the model's parameters and buffers."""

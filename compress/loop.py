@@ -26,7 +26,7 @@ from kdc.compress.progress import Progress, Silent
 from kdc.compress.running import Losses
 from kdc.compress.signals import Teacher
 from kdc.compress.slices import make_slice, without_texts
-from kdc.compress.stages import Training
+from kdc.compress.stages import NONE, Training
 from kdc.compress.task import Task
 
 _SAVE_SECONDS = 60.0
@@ -58,6 +58,13 @@ class Leg:
         """Steps in the stage."""
         wanted = math.ceil(self.training.epochs * self.per_epoch)
         return max(1, wanted, self.training.min_steps)
+
+    @property
+    def rounded_from(self) -> int:
+        """The step from which on the model is trained as it will be rounded; `total` for none."""
+        if self.training.quantize == NONE:
+            return self.total
+        return self.total - math.ceil(self.training.quantize_share * self.total)
 
     def rate(self, step: int) -> float:
         """Return the learning rate: up linearly over the warm-up, then down linearly to 0."""
@@ -160,9 +167,7 @@ def _train_leg(
     """Train one stage from its start, or from `kept`: the run's tensors and its best model's."""
     # -- the state ------------------------------------------------------------------------------
     leg, title, seed = run.legs[stage], _title(run, stage, what), _dice(run.seed, stage)
-    torch.manual_seed(_own_dice(seed, team.rank))
-    learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
-    losses = Losses(leg.objectives, run.device)
+    learner, losses = _learner(team, run, leg, state, seed), Losses(leg.objectives, run.device)
     tensors, best = kept
     if tensors:
         losses.running = tensors.pop(_RUNNING).to(run.device)
@@ -177,6 +182,9 @@ def _train_leg(
     ):
         while state.step < leg.total:
             # -- a step -------------------------------------------------------------------------
+            if state.step == leg.rounded_from:  # what was best until now was not rounded
+                learner.begin_rounding(leg.rows, run.padding, pair=run.task.pair)
+                state.forget_best()
             if state.step // leg.per_epoch != epoch:
                 epoch = state.step // leg.per_epoch
                 order = epoch_order(leg.rows.lengths, leg.training.batch, seed, epoch)
@@ -211,10 +219,16 @@ def _train_leg(
                     f"{title} stopped at step {state.step:,} of {leg.total:,}; the state is kept: "
                     "run the same command with --resume to go on"
                 )
-    if leg.keep_best:
-        run.model.load_state_dict(best)
-    else:
-        learner.keep_average()
+    learner.settle(best if leg.keep_best else None)
+
+
+def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner:
+    """Return a stage's learner, ready for the tensors of a state or for the first step."""
+    torch.manual_seed(_own_dice(seed, team.rank))
+    learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
+    if state.step > leg.rounded_from:
+        learner.begin_rounding(None, run.padding, pair=run.task.pair)
+    return learner
 
 
 def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, title: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from kdc.compress.augment import Augmentation
 from kdc.compress.errors import KdcError, unknown
-from kdc.compress.stages import ALL, Stage, Start, Training
+from kdc.compress.stages import ALL, NONE, Stage, Start, Training
 
 DEFAULT = "hinton"
 FINETUNE = "finetune"
@@ -45,6 +45,12 @@ class Recipe:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise KdcError(f"recipe {self.name} has two stages called {twice}: rename one")
+        early = [stage.name for stage in self.stages[:-1] if stage.train.quantize != NONE]
+        if early:
+            raise KdcError(
+                f"recipe {self.name} trains {early[0]} in few bits, which the next stage undoes: "
+                f"give quantize to {names[-1]} alone"
+            )
         if len({stage.train.dropout for stage in self.stages}) > 1:
             raise KdcError(
                 f"recipe {self.name} has stages of different dropout, which the model is built "

@@ -69,7 +69,8 @@ def fit_scales(groups: Numbers, shares: list[float] = _SHARES) -> Numbers:
     of = library(groups)
     widest = of.maximum(of.amax(groups, axis=1) / HIGHEST, of.amin(groups, axis=1) / LOWEST)
     widest = widest + (widest == 0)
-    best, least = widest, _error(groups, widest)
+    best: Numbers = widest
+    least = _error(groups, widest)
     for share in shares:
         scale = widest * share
         error = _error(groups, scale)
@@ -104,14 +105,21 @@ def to_int4(rows: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _int4(groups: Numbers) -> tuple[Numbers, Numbers]:
-    of, scale = library(groups), fit_scales(groups)
-    half = scale.astype(np.float16).astype(np.float32) if of is np else scale.half().float()
-    half = of.clip(half, _LEAST, None)
-    return of.clip(of.round(groups / half[:, None]), LOWEST, HIGHEST), half
+    of = library(groups)
+    scale = of.clip(_halved(fit_scales(groups)), _LEAST, None)
+    return of.clip(of.round(groups / scale[:, None]), LOWEST, HIGHEST), scale
+
+
+def _halved(scale: Numbers) -> Numbers:
+    """Round to the nearest fp16 numbers, as float32."""
+    if isinstance(scale, np.ndarray):
+        return scale.astype(np.float16).astype(np.float32)
+    return scale.half().float()
 
 
 def from_int4(whole: Numbers, scale: Numbers) -> Numbers:
     """Return the (V, H) weights that `to_int4`'s whole numbers and scales stand for."""
     of, width = library(whole), whole.shape[1]
     spread = of.repeat if of is np else of.repeat_interleave
-    return whole * spread(scale, BLOCK, 1)[:, :width]
+    weights: Numbers = whole * spread(scale, BLOCK, 1)[:, :width]
+    return weights

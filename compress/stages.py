@@ -6,6 +6,9 @@ from typing import Any
 from kdc.compress.errors import KdcError, unknown
 
 TASK, ALL = "task", "all"
+NONE, INT8, EMBEDDINGS4, INT4 = "none", "int8-dynamic", "int8-embeddings4", "int4"
+ROUNDINGS = (NONE, INT8, EMBEDDINGS4, INT4)
+"""Methods of `kdc export` that a model can be trained for."""
 _HEAVIEST = 1e6  # of a loss
 
 
@@ -33,13 +36,19 @@ class Training:
     """How often dev is measured; the best of these models is kept."""
     ema: float = 0.0
     """Decay of an average of the weights, which is measured and kept in their place; 0 for none."""
+    quantize: str = NONE
+    """As which method of `kdc export` the model is rounded while the last steps train it."""
+    quantize_share: float = 0.2
+    """Share of the steps that are trained so."""
 
     def __post_init__(self) -> None:
         """Check every value.
 
         Raises:
-            KdcError: one is out of its range.
+            KdcError: one is out of its range, or an unknown method of quantization.
         """
+        if self.quantize not in ROUNDINGS:
+            raise unknown("method to train for", self.quantize, ROUNDINGS)
         for name, low, high in (
             ("epochs", 0.01, 10_000),
             ("min_steps", 0, 10_000_000),
@@ -51,6 +60,7 @@ class Training:
             ("dropout", 0.0, 0.9),
             ("evaluations", 1, 10_000),
             ("ema", 0.0, 0.999999),
+            ("quantize_share", 1e-6, 1.0),
         ):
             value = getattr(self, name)
             if not low <= value <= high:  # NaN is neither

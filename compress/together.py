@@ -25,6 +25,7 @@ from kdc.compress.parcel import pack, unpack
 _LONGEST = timedelta(days=7)  # of a wait: a process that is gone is noticed by its connection
 _LOOK = 0.05  # seconds between two looks at the store
 _PATIENCE = 5.0  # seconds that the first process has to end the run after a signal
+_FAREWELL = 1.0  # seconds that it waits for the others, who are then gone before it
 _END, _ENDED, _SPOKEN = "kdc/end", "kdc/ended", "kdc/spoken"
 
 
@@ -161,7 +162,7 @@ class Leader:
     def dismiss(self) -> None:
         """Tell the others that the run has ended, and see them off."""
         with suppress(RuntimeError):  # the store goes with torchrun
-            store, deadline = self._connected(), time.monotonic() + _PATIENCE / 2
+            store, deadline = self._connected(), time.monotonic() + _FAREWELL
             store.set(_END, "")
             while store.add(_ENDED, 0) < self._here.size - 1 and time.monotonic() < deadline:
                 time.sleep(_LOOK)
@@ -189,7 +190,7 @@ def follow(here: World, explain: Callable[[BaseException], str]) -> None:
     with Interrupts(patient=True) as interrupts:
         while not _has(store, _END):
             if interrupts.asked and deadline is None:
-                deadline = time.monotonic() + (_PATIENCE / 5 if lost else _PATIENCE)
+                deadline = time.monotonic() + (_FAREWELL if lost else _PATIENCE)
             if deadline is not None and time.monotonic() > deadline:
                 _speak(here, store)
                 return

@@ -115,12 +115,12 @@ def _column(split: Any, name: str, feature: Any) -> list[object] | None:  # noqa
     inner = feature.feature if isinstance(feature, List) else feature
     if not isinstance(inner, ClassLabel | Value):
         return None
-    cells: list[object] = split[name][:]
-    if isinstance(inner, ClassLabel) and inner is not feature:
-        return [inner.int2str(cell) for cell in cells]
-    if isinstance(feature, ClassLabel):
-        names = dict(enumerate(feature.names))
-        # the Hub's unlabelled test sets carry -1
-        cells = [names.get(cell) for cell in cells]  # type: ignore[call-overload]
-        return cells if any(cell is not None for cell in cells) else None
-    return cells
+    cells: list[Any] = split[name][:]
+    if not isinstance(inner, ClassLabel):
+        return cells
+    names = dict(enumerate(inner.names))
+    if inner is not feature:
+        return [cell and [names.get(label) for label in cell] for cell in cells]
+    # the Hub's unlabelled test sets carry -1
+    found = [names.get(cell) for cell in cells]
+    return list(found) if any(cell is not None for cell in found) else None

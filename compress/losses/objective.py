@@ -12,7 +12,7 @@ from kdc.compress.task import Task
 Unit = Literal["rows", "tokens", "labelled", "masked", "batch"]
 """What an objective's mean is taken over: the rows, the real tokens, the rows with a label or the
 masked places of a batch. The mean over a batch is then that of its slices, weighted by how many of
-these each holds. `batch`: no mean of that kind; it needs the whole batch at once."""
+these each holds. `batch`: no mean of that kind; several processes each take it of their slice."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _round(weight: "Array", moments: "Array") -> "Rounded":
     import numpy as np
 
     from kdc.compress.grids import block_size, find_grid, fit_grid, round_nearest
-    from kdc.export.quantizers.gptq import round_gptq
+    from kdc.compress.gptq import round_gptq
 
     block = block_size(len(weight))
     trained = find_grid(weight, block)

@@ -10,7 +10,7 @@ from kdc.compress.grids import (
     fit_grid,
     round_nearest,
 )
-from kdc.export.quantizers.gptq import round_gptq
+from kdc.compress.gptq import round_gptq
 
 RNG = np.random.default_rng(0)
 

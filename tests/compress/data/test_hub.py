@@ -92,6 +92,24 @@ def test_classes_get_their_names_and_unlabelled_test_rows_are_left_out(
     assert data.notes[0] == "hf:glue/cola (test) has no labels and is not used"
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_lists_of_classes_are_rows_of_several_labels(
+    named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: a column of lists is left out, so that its dataset has no labels at all."""
+    held = [["joy", "love"], [], ["joy"], ["love"]]
+    names = ["anger", "joy", "love"]
+    cells = [[names.index(label) for label in row] for row in held] if named else held
+    inner = datasets.ClassLabel(names=names) if named else datasets.Value("string")
+    features = datasets.Features(text=datasets.Value("string"), labels=datasets.List(inner))
+    rows = datasets.Dataset.from_dict({"text": list("abcd"), "labels": cells}, features)
+    splits = datasets.DatasetDict({"train": rows, "validation": rows})
+    _load(monkeypatch, lambda *_: splits)
+    data = load_data("hf:emotions")
+    assert (data.task.kind, data.task.labels) == ("multi-label", ("joy", "love"))
+    assert data.dev.labels.tolist() == [[1, 1], [0, 0], [1, 0], [0, 1]]
+
+
 def test_missing_train_split_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = datasets.Dataset.from_dict({"text": ["a"], "label": ["x"]})
     _load(monkeypatch, lambda *_: datasets.DatasetDict({"validation": rows, "test": rows}))

@@ -84,7 +84,7 @@ def test_calibrated_rounding_beats_the_nearest_values(
     )
     quantize_int4(fp32, tmp_path / "gptq.onnx", situation)
     monkeypatch.setattr(
-        "kdc.export.quantizers.gptq.round_gptq",
+        "kdc.compress.gptq.round_gptq",
         lambda weight, grid, _: round_nearest(weight, grid),
     )
     quantize_int4(fp32, tmp_path / "nearest.onnx", situation)
