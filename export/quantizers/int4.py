@@ -76,8 +76,8 @@ def _round(weight: "Array", moments: "Array") -> "Rounded":
     """
     import numpy as np
 
-    from kdc.compress.grids import block_size, find_grid, fit_grid, round_nearest
     from kdc.compress.gptq import round_gptq
+    from kdc.compress.grids import block_size, find_grid, fit_grid, round_nearest
 
     block = block_size(len(weight))
     trained = find_grid(weight, block)

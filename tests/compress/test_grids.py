@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from kdc.compress.gptq import round_gptq
 from kdc.compress.grids import (
     MOST,
     Grid,
@@ -10,7 +11,6 @@ from kdc.compress.grids import (
     fit_grid,
     round_nearest,
 )
-from kdc.compress.gptq import round_gptq
 
 RNG = np.random.default_rng(0)
 
