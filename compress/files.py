@@ -21,7 +21,6 @@ from typing import Any
 from kdc.compress.errors import KdcError
 
 MANIFEST = "manifest.json"
-
 _REFUSED = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space and run it again",
