@@ -59,7 +59,8 @@ def bench(
         from kdc.cli.quality import Judging, measure_quality
 
         columns = {"dev": dev, "text": text, "pair": pair, "label": label}
-        wanted = Judging(data, split, rows, student, teacher, device, threads, seed, columns)
+        asked = (data, split, rows, student, teacher, device, threads, seed, columns)
+        wanted = Judging(*asked, cpu_profile)
         quality = measure_quality([*every, *others], wanted, terminal)
     measured = measure(every, plan, terminal, others)
     command = shlex.join(["kdc", *sys.argv[1:]])
