@@ -48,7 +48,8 @@ def main() -> None:
                 found.append(in_turns(one, other, _LENGTH, options.rounds, options.seconds, seed))
                 took = perf_counter() - start
                 plain.append(_plain(one, other, options.plain_runs, seed))
-                told = f"{found[-1].ratio.value:.4f}, plain {plain[-1]:.4f}, {took:.1f} s"
+                last, told = found[-1], f"plain {plain[-1]:.4f}, {took:.1f} s"
+                told = f"{last.ratio.value:.4f}, control {last.control.value:.4f}, {told}"
                 print(f"{number + 1}/{options.times}: {told}", flush=True)
     lines = _table(found, plain, options)
     if options.record:

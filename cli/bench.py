@@ -41,7 +41,9 @@ def bench(
     from kdc.export.measure import bench as measure
 
     terminal = Terminal(quiet, json_to)
-    check_outputs(png_to)
+    every, others = [*(models or ()), *(model or ())] or [options.USUAL], vs or []
+    named = [path for path in (data, dev, student, teacher) if path is not None]
+    check_outputs(json_to, html_to, png_to, [*every, *others, *named])
     plan = Plan(
         device=device,
         lengths=None if length is None else parse_lengths(length),
@@ -52,13 +54,13 @@ def bench(
         cpu_profile=cpu_profile,
         seed=seed,
     )
-    every, others = [*(models or ()), *(model or ())] or [options.USUAL], vs or []
     quality = []
     if data is not None:
         from kdc.cli.quality import Judging, measure_quality
 
         columns = {"dev": dev, "text": text, "pair": pair, "label": label}
-        wanted = Judging(data, split, rows, student, teacher, device, threads, seed, columns)
+        asked = (data, split, rows, student, teacher, device, threads, seed, columns)
+        wanted = Judging(*asked, cpu_profile)
         quality = measure_quality([*every, *others], wanted, terminal)
     measured = measure(every, plan, terminal, others)
     command = shlex.join(["kdc", *sys.argv[1:]])

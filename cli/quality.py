@@ -19,6 +19,7 @@ from kdc.compress.judge import chosen_rows, folder_answers, truth
 from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
+from kdc.export.cpu_profile import NATIVE
 from kdc.export.parity import spread
 from kdc.export.phone_model import Phone
 from kdc.export.quality import HOST, Rows, answers, judge
@@ -45,6 +46,8 @@ class Judging:
     seed: int = 0
     columns: dict[str, Any] = field(default_factory=dict)
     """The values of `--dev`, `--text`, `--pair` and `--label`."""
+    cpu_profile: str = NATIVE
+    """A name from `CPU_PROFILES`, for what `device` answers."""
 
 
 def measure_quality(
@@ -96,11 +99,11 @@ class _Judge:
         data = f"{self.table.task.name} {asked.split}"
         rows = Rows(replace(examples, labels=labels), task, data)
 
-        def on(device: str) -> Array:
-            model, session = subject.file.path, subject.session
-            return answers(model, session, rows.examples, device, asked.threads, self.terminal)
+        def on(device: str, profile: str = NATIVE) -> Array:
+            model, session, threads = subject.file.path, subject.session, asked.threads
+            return answers(model, session, rows.examples, device, threads, self.terminal, profile)
 
-        logits = on(asked.device)
+        logits = on(asked.device, asked.cpu_profile)
         others = self._relatives(subject, task)
         if asked.device != HOST:
             others["host"] = on(HOST)

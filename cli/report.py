@@ -7,7 +7,7 @@ import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
-from kdc.cli.written import Html, Png, deliver
+from kdc.cli.written import Html, Png, check_outputs, deliver
 
 
 def merge_reports(
@@ -25,5 +25,6 @@ def merge_reports(
     from kdc.export.report.write import as_dict
 
     terminal = Terminal(quiet, json_to)
+    check_outputs(json_to, html_to, png_to, files)
     merged = merge([read_report(path) for path in files])
     deliver(terminal, as_dict(merged), html_to, png_to)

@@ -2,13 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdc.cli.console import Terminal
+from kdc.cli.outputs import check_paths
 
 if TYPE_CHECKING:
     from kdc.export.report.cells import Table
@@ -25,12 +26,22 @@ Png = Annotated[
 ]
 
 
-def check_outputs(png_to: Path | None) -> None:
-    """Find out before anything is measured whether a picture can be drawn.
+def check_outputs(
+    json_to: str | None, html_to: Path | None, png_to: Path | None, inputs: Iterable[str | Path]
+) -> None:
+    """Find out before anything is measured whether what is asked for can be written.
+
+    Args:
+        json_to: the value of `--json`.
+        html_to: where the page goes; None for nowhere.
+        png_to: where the picture goes; None for nowhere.
+        inputs: files and folders that are read, and so must not be replaced.
 
     Raises:
-        KdcError: a package is missing; the sentence has the command.
+        KdcError: a path that cannot be written or would replace something else, or a package is
+            missing; the sentence has the command.
     """
+    check_paths({"--json": json_to, "--html": html_to, "--png": png_to}, inputs)
     if png_to is not None:
         from kdc.export.report.png import check_png
 

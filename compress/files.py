@@ -21,6 +21,21 @@ from typing import Any
 from kdc.compress.errors import KdcError
 
 MANIFEST = "manifest.json"
+_REFUSED = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run it again",
+    errno.EROFS: "the folder is read-only: choose another --out",
+    errno.EACCES: "permission denied: choose another --out or change its owner",
+    errno.ENOTDIR: "a part of that path is a file, not a folder",
+    errno.EISDIR: "there is a folder of that name where a file was expected",
+}
+_REFUSED[errno.EPERM] = _REFUSED[errno.EACCES]
+_NO_PLACE = {  # only of the path itself: what is done meanwhile can fail so for other reasons
+    errno.ENOENT: "no file can be made in that folder",
+    errno.EEXIST: _REFUSED[errno.ENOTDIR],
+    errno.EBUSY: "the system is using that place: choose another path",
+    errno.ENAMETOOLONG: "the name is too long",
+}
 
 
 def sha256(path: Path) -> str:
@@ -35,17 +50,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full: free some space and run the same command again",
-            errno.EDQUOT: "the disk quota is used up: free some space and run it again",
-            errno.EROFS: "the folder is read-only: choose another --out",
-            errno.EACCES: "permission denied: choose another --out or change its owner",
-            errno.EPERM: "permission denied: choose another --out or change its owner",
-            errno.ENOTDIR: "a part of that path is a file, not a folder",
-            errno.EISDIR: "there is a folder of that name where a file was expected",
-        }
-        number = _errno(error)
-        if number not in reasons:
+        reasons = _REFUSED | (_NO_PLACE if _concerns(error, path) else {})
+        if (number := _errno(error)) not in reasons:
             raise
         raise KdcError(f"cannot write {path}: {reasons[number]}") from error
 
@@ -56,6 +62,14 @@ def _errno(error: Exception) -> int | None:
         return error.errno
     found = None if isinstance(error, KdcError) else re.search(r"\(os error (\d+)\)", str(error))
     return int(found[1]) if found else None
+
+
+def _concerns(error: Exception, path: Path) -> bool:
+    """Return whether an error names `path`, a folder above it or its temporary name."""
+    if not isinstance(error, OSError) or not isinstance(error.filename, str | os.PathLike):
+        return False
+    named, path = Path(error.filename).absolute(), path.absolute()
+    return named in (path, *path.parents) or named.name.startswith(f".{path.name}.")
 
 
 def sync_folder(folder: Path) -> None:
@@ -193,9 +207,8 @@ def _exchange(one: Path, other: Path) -> bool:
     """
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return rename is not None and not rename(
-        here, os.fsencode(one), here, os.fsencode(other), exchange
-    )
+    ends = (here, os.fsencode(one), here, os.fsencode(other))
+    return rename is not None and not rename(*ends, exchange)
 
 
 def _replace(staging: Path, out: Path) -> None:
@@ -237,8 +250,7 @@ def read_manifest(folder: Path, form: str, what: str) -> dict[str, Any]:
     if not (folder / MANIFEST).is_file():
         raise KdcError(f"{folder} is no {what}: it has no {MANIFEST} (it is written last)")
     manifest = read_json(folder / MANIFEST)
-    if manifest.get("format") != form:
-        found = manifest.get("format")
+    if (found := manifest.get("format")) != form:
         raise KdcError(f"{folder} is no {what} this version reads: {found!r}, wanted {form!r}")
     files = manifest.get("files")
     if not isinstance(files, dict) or not files:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kdc.compress.errors import KdcError
 from kdc.export.child import answer_one
+from kdc.export.cpu_profile import find_profile
 from kdc.export.jobs import Answers, Asked
 from kdc.export.options import SessionOptions
 from kdc.export.session import open_session
@@ -20,6 +21,7 @@ def answer(asked: Asked) -> Answers:
     Raises:
         KdcError: it cannot be opened or run, or its logits are no numbers.
     """
+    said = find_profile(asked.cpu_profile).apply()
     import onnxruntime
 
     options = SessionOptions.from_dict(asked.session, asked.model)
@@ -32,7 +34,8 @@ def answer(asked: Asked) -> Answers:
     for number, row in enumerate(logits, 1):
         if not np.isfinite(row).all():  # which JSON could not carry either
             raise KdcError(f"{asked.model} answers text {number} with no number: export it again")
-    return Answers([row.tolist() for row in logits], onnxruntime.__version__)
+    where = {"cpu_profile": said} if said else {}
+    return Answers([row.tolist() for row in logits], onnxruntime.__version__, where)
 
 
 def main() -> None:

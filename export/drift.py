@@ -8,7 +8,7 @@ import numpy as np
 
 from kdc.export.statistics import Array, Ratio, drift_ratio
 
-_PARTS = 5  # that a run of less than two minutes is cut into
+_PARTS = 5  # that a run of less than a minute and a half is cut into
 _MINUTE, _SECOND = 60_000.0, 1000.0  # ms
 
 
@@ -45,9 +45,11 @@ class Drift:
 def find_drift(wall_ms: Sequence[float], cpu_ms: Sequence[float], seed: int) -> Drift | None:
     """Cut a run into its minutes and compare the last with the first.
 
-    Runs follow upon each other without a pause, so their times add up to the clock's. What
-    disturbs a machine lasts longer than a run; so that a thousand disturbed runs are not taken for
-    a thousand witnesses, the interval is over the medians of seconds.
+    Runs follow upon each other with next to no pause, so their times add up to a little less than
+    the clock's: parts are equally long, each as near to a minute as that allows, and none takes in
+    the minute before it. What disturbs a machine lasts longer than a run; so that a thousand
+    disturbed runs are not taken for a thousand witnesses, the interval is over the medians of
+    seconds.
 
     Args:
         wall_ms: wall time of every run, in order.
@@ -60,9 +62,10 @@ def find_drift(wall_ms: Sequence[float], cpu_ms: Sequence[float], seed: int) -> 
     wall, ends = np.asarray(wall_ms), np.cumsum(wall_ms)
     if len(wall) < 2 * _PARTS:
         return None
-    length = _MINUTE if ends[-1] >= 2 * _MINUTE else ends[-1] / _PARTS
+    parts = max(_PARTS if ends[-1] < 1.5 * _MINUTE else 2, round(ends[-1] / _MINUTE))
+    length = ends[-1] / parts
     starts = ends - wall
-    part = np.minimum(starts // length, ends[-1] // length - 1).astype(int)
+    part = np.minimum(starts // length, parts - 1).astype(int)
     numbers = np.unique(part)  # a run longer than a part leaves some of them empty
     if len(numbers) < 2:
         return None

@@ -68,6 +68,8 @@ class Asked:
     threads: int = 1
     session: dict[str, Any] = field(default_factory=dict)
     """How to open the model (`SessionOptions.as_dict`)."""
+    cpu_profile: str = "native"
+    """As in `Job`: int8 kernels answer differently on other units of a CPU."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from kdc.compress.examples import Array, Examples
 from kdc.compress.metrics import Score, predictions, score
 from kdc.compress.progress import Progress
 from kdc.compress.task import Task
+from kdc.export.cpu_profile import NATIVE
 from kdc.export.devices import find_device
 from kdc.export.jobs import Asked
 
@@ -40,6 +41,7 @@ def answers(
     device: str,
     threads: int,
     progress: Progress,
+    cpu_profile: str = NATIVE,
 ) -> Array:
     """Let a device answer every row alone.
 
@@ -50,6 +52,7 @@ def answers(
         device: a name from `DEVICES`, with its address.
         threads: threads that share one run.
         progress: shows how far it is.
+        cpu_profile: a name from `CPU_PROFILES`; only the host takes another than `native`.
 
     Returns:
         (N, C) float32 logits.
@@ -64,7 +67,7 @@ def answers(
             part = range(start, min(start + _AT_ONCE, len(examples)))
             rows = [examples.row(index) for index in part]
             tokens, types = [row[0].tolist() for row in rows], [row[1].tolist() for row in rows]
-            asked = Asked(str(model), tokens, types, threads, dict(session))
+            asked = Asked(str(model), tokens, types, threads, dict(session), cpu_profile)
             found += chosen.answer(asked, address).logits
             advance(len(rows))
     if len(found) == len(examples) and len({len(row) for row in found}) == 1:

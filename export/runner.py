@@ -19,6 +19,7 @@ from kdc.export.session import Session, open_session
 _WARM_UP = 10  # runs, or one of each length where there are more
 _WARM_UP_SECONDS = 1.0  # and a quarter of the measured ones, at most
 _WARM_UP_SHARE = 0.25
+_SETTLED = 100  # runs, or one of each length, after which memory grows by the samples alone
 
 
 def measure(job: Job) -> Reading:
@@ -39,14 +40,19 @@ def measure(job: Job) -> Reading:
     (first_ms,), _ = _sample(session, rows, 1, 0)
     warm_up = min(job.seconds * _WARM_UP_SHARE, _WARM_UP_SECONDS)
     _sample(session, rows, max(_WARM_UP, len(job.lengths)), warm_up)
-    wall_ms, cpu_ms = _sample(session, rows, job.runs, job.seconds)
-    ended = private_bytes()
+    settled, end = max(_SETTLED, len(job.lengths)), perf_counter() + job.seconds
+    wall_ms, cpu_ms = _sample(session, rows, min(job.runs, settled), job.seconds)
+    # before the rest: the samples of a run of minutes are many MB, and not the model's
+    ended, peak = private_bytes(), peak_rss_bytes()
+    if len(wall_ms) < job.runs and perf_counter() < end:
+        more = _sample(session, rows, job.runs - len(wall_ms), end - perf_counter())
+        wall_ms, cpu_ms = wall_ms + more[0], cpu_ms + more[1]
     return Reading(
         load_ms=session.load_ms,
         first_ms=first_ms,
         wall_ms=wall_ms,
         cpu_ms=cpu_ms,
-        peak_rss_bytes=peak_rss_bytes(),
+        peak_rss_bytes=peak,
         private_bytes=max(0, ended - before),
         onnxruntime=onnxruntime.__version__,
         memory={"opened": max(0, opened - before), "arena": max(0, ended - opened)},

@@ -22,7 +22,7 @@ MOST_PROCESSES = 9
 WIDTH = 0.015
 """How well: half of its interval, as a share of it."""
 TOLERANCE = 0.03
-"""How far the control may be from 1."""
+"""How far the control may be from 1, and how wide half of its interval."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,18 @@ class Versus:
     @property
     def refused(self) -> str | None:
         """Why the ratio is not to be believed; None where it is."""
-        if abs(self.control.value - 1) <= TOLERANCE:
-            return None
-        return (
-            f"the same model against itself came out as {self.control}, not within "
-            f"{TOLERANCE:.0%} of 1: something disturbs this machine; measure again when it is "
-            "quieter, or longer with --seconds"
-        )
+        found = f"the same model against itself came out as {self.control}"
+        if abs(self.control.value - 1) > TOLERANCE:
+            return (
+                f"{found}, not within {TOLERANCE:.0%} of 1: something disturbs this machine; "
+                "measure again when it is quieter, or longer with --seconds"
+            )
+        if self.control.width > TOLERANCE:
+            return (
+                f"{found}, an interval wider than {TOLERANCE:.0%} to either side, which cannot "
+                "tell whether something disturbs this machine: measure longer with --seconds"
+            )
+        return None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a bench document says of it; what is refused has no ratio."""
@@ -111,11 +116,16 @@ def compare(contest: Contest) -> list[Versus]:
     names = list(dict.fromkeys((*contest.models, *contest.against)))
     place = {name: side for side, name in enumerate(names)}
     pairs = list(product(contest.models, contest.against))
+    # a model against itself needs a second process: a side divided by itself is 1 unmeasured
+    twice = [name for name in names if (name, name) in pairs]
+    second = {name: len(names) + number for number, name in enumerate(twice)}
     # the last side runs the first one's model; then slow and fast of each pair
-    sides = [(-1, 0), *((place[other], place[model]) for model, other in pairs)]
+    sides = [(-1, 0)]
+    for model, other in pairs:
+        sides.append((second[other] if other == model else place[other], place[model]))
     counted = contest.device.unit == "instructions"  # which come out the same every time
     least, most = (1, 1) if counted else (PROCESSES, MOST_PROCESSES)
-    jobs = _alike([contest.jobs[name] for name in (*names, contest.models[0])], least)
+    jobs = _alike([contest.jobs[name] for name in (*names, *twice, contest.models[0])], least)
     seed, times = jobs[0].seed, _Times(contest, [[] for _ in jobs])
     for number in range(most):
         seeded = [replace(job, seed=seed + number) for job in jobs]

@@ -187,8 +187,9 @@ def _sources(report: Report, names: dict[str, str]) -> str:
         if source.command:
             parts.append(f"<pre><code>{escape(source.command)}</code></pre>")
         parts.append(_facts("machine", source.machine))
-    devices = {run.device: run.where for run in report.runs if run.where}
-    parts += [_facts(device, where) for device, where in devices.items()]
+    devices = {(run.device, run.source): run.where for run in report.runs if run.where}
+    for (device, index), where in devices.items():
+        parts.append(_facts(f"{device} #{index + 1}" if len(report.sources) > 1 else device, where))
     parts += [markup.heading("Models"), markup.shown(tables.models_table(report, names))]
     return markup.section("How it was measured", *parts)
 

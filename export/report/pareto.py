@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from kdc.compress.metrics import Score
 from kdc.export.lengths import Length
+from kdc.export.report.cells import plural
 from kdc.export.report.document import Clock, Report, Run
 
-_HERE = ("host", "web")  # devices that are as fast as the machine they run on
+HERE = ("host", "web")
+"""Devices that are as fast as the machine they run on."""
+_PHONE = ("maker", "model", "soc", "cores")  # what `adb` tells of itself
+_EMULATED = ("core", "emulator")  # what `arm64` tells
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Setting:
     length: Length
     clock: Clock
     machine: str
-    """Empty for a device that is no part of the machine."""
+    """Empty for a device that is no part of the machine and does not tell what it is."""
     basis: str
     """What the scores are, such as `accuracy on SST-2, measured on host`; empty without any."""
     zipped: bool
@@ -84,12 +88,29 @@ def clock_of(run: Run) -> Clock:
 
 def machine_of(report: Report, run: Run) -> str:
     """Return what a run's figures depend on besides the device itself."""
-    if run.device.partition(":")[0] not in _HERE:
-        return ""
+    kind = run.device.partition(":")[0]
+    if kind not in HERE:
+        return device_words(run) if kind == "adb" else ""
     machine = report.sources[run.source].machine
     cores, version = machine.get("cores"), machine.get("onnxruntime")
     told = (f"{cores} cores" if cores else "", f"onnxruntime {version}" if version else "")
-    return ", ".join(part for part in (str(machine.get("cpu") or ""), *told) if part)
+    words = (str(machine.get("cpu") or ""), *told, profile_words(run))
+    return ", ".join(part for part in words if part)
+
+
+def device_words(run: Run) -> str:
+    """Return what a phone or an emulated core says it is; empty where it says nothing."""
+    told = {name: run.where.get(name) for name in (*_PHONE, *_EMULATED)}
+    if isinstance(told["cores"], int):
+        told["cores"] = plural(told["cores"], "core")
+    return ", ".join(word for word in told.values() if isinstance(word, str) and word)
+
+
+def profile_words(run: Run) -> str:
+    """Return the name of the CPU profile that a run was measured with; empty for the native one."""
+    said = run.where.get("cpu_profile")
+    name = said.partition(":")[0].strip() if isinstance(said, str) else ""
+    return f"CPU profile {name}" if name not in ("", "native") else ""
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -20,7 +20,7 @@ from kdc.export.report.cells import (
     tokens,
 )
 from kdc.export.report.document import Report, Run
-from kdc.export.report.pareto import Point, Setting
+from kdc.export.report.pareto import HERE, Point, Setting, device_words, profile_words
 
 LEGEND = (
     "batch 1, each run in a fresh process; MB = 1,000,000 bytes; size, zipped: the model alone; "
@@ -89,10 +89,23 @@ def title(report: Report) -> str:
     threads = {run.threads for run in report.runs}
     told = models[0] if len(models) == 1 else plural(len(models), "model")
     where = " and ".join(devices) if len(devices) < 4 else plural(len(devices), "device")
-    if len(report.sources) == 1:
-        where += f" ({machine_words(report.sources[0].machine)})"
+    if len(report.sources) == 1 and (places := _places(report)):
+        where += f" ({'; '.join(places)})"
     with_threads = f", {plural(threads.pop(), 'thread')}" if len(threads) == 1 else ""
     return f"{told} on {where}{with_threads}{_from_manifest(report, models)}"
+
+
+def _places(report: Report) -> list[str]:
+    """Say on what the runs were measured: a machine, or what a device of its own says it is."""
+    places = dict.fromkeys(_place(report, run) for run in report.runs)
+    return [place for place in places if place]
+
+
+def _place(report: Report, run: Run) -> str:
+    if run.device.partition(":")[0] not in HERE:
+        return device_words(run)
+    words = (machine_words(report.sources[run.source].machine), profile_words(run))
+    return ", ".join(word for word in words if word)
 
 
 def machine_words(machine: Mapping[str, Any]) -> str:

@@ -114,6 +114,30 @@ class TestWholeFile:
         assert "permission denied: choose another --out" in sentence
         assert os.listdir(tmp_path) == []
 
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("/proc/x.json", "no file can be made in that folder"),
+            ("file/x", "a part of that path is a file, not a folder"),
+            ("x" * 300, "the name is too long"),
+        ],
+    )
+    def test_a_path_where_no_file_can_be(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+    ) -> None:
+        """Bug: each of them was told as an internal error."""
+        monkeypatch.chdir(tmp_path)
+        Path("file").touch()
+        with pytest.raises(KdcError, match=f"cannot write {name}: {told}"):
+            write_text(Path(name), "x")
+        assert os.listdir() == ["file"]
+
+    def test_a_missing_file_that_is_read_meanwhile_is_not_the_outputs_fault(
+        self, tmp_path: Path
+    ) -> None:
+        with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a"):
+            (tmp_path / "source").read_bytes()
+
 
 def write_as_nobody(folder: Path, pipe: Any) -> None:  # noqa: ANN401 - a private class
     os.chdir(folder)

@@ -39,3 +39,13 @@ def test_no_number_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("kdc.export.answering.open_session", lambda *_: Session())
     with pytest.raises(KdcError, match="answers text 1 with no number"):
         answer(Asked("m.onnx", ROWS, TYPES))
+
+
+def test_the_cpu_profile_reaches_the_process_that_answers(tmp_path: Path) -> None:
+    """Left out, accuracy would be that of other kernels than the latency beside it."""
+    model = str(make_model(tmp_path / "m.onnx"))
+    native, phone = (
+        host.answer(Asked(model, ROWS, TYPES, cpu_profile=name)) for name in ("native", "phone")
+    )
+    assert native.where == {} and phone.where["cpu_profile"].startswith("phone: ")
+    assert np.allclose(native.logits, phone.logits, atol=1e-5)

@@ -155,6 +155,19 @@ def test_memory_the_model_keeps_is_seen(opened: Callable[[Recorder], Recorder]) 
 
 
 @linux
+def test_samples_of_a_long_run_are_not_the_models_memory(tmp_path: Path) -> None:
+    """Ten minutes of a small model were 64 bytes for each of millions of runs in its memory."""
+    model = str(make_model(tmp_path / "m.onnx"))
+    short, long = (
+        json.loads(_child(_job(model=model, seconds=60.0, runs=runs)).stdout)
+        for runs in (100, 30_000)
+    )
+    assert (len(short["wall_ms"]), len(long["cpu_ms"])) == (100, 30_000)
+    assert long["private_bytes"] - short["private_bytes"] < 0.5e6
+    assert long["peak_rss_bytes"] - short["peak_rss_bytes"] < 1e6
+
+
+@linux
 def test_pages_of_files_are_not_the_process_own(
     tmp_path: Path, opened: Callable[[Recorder], Recorder]
 ) -> None:

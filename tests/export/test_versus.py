@@ -9,6 +9,7 @@ from kdc.compress.errors import KdcError
 from kdc.export.devices import host
 from kdc.export.devices.device import Device
 from kdc.export.jobs import Job, Reading
+from kdc.export.statistics import Ratio
 from kdc.export.versus import MOST_PROCESSES, PROCESSES, Contest, compare
 
 EMPTY = Reading(1.0, 1.0, [], [], 1, 1, "1.31.1")
@@ -63,6 +64,25 @@ def test_a_control_that_is_off_refuses_the_ratio() -> None:
     told = found.as_dict()
     assert told["latency_ratio"] is None and told["interval"] is None
     assert told["aa_ratio"] > 1.03 and "against itself came out as 1.05" in told["refused"]
+
+
+def test_a_control_that_cannot_tell_refuses_the_ratio() -> None:
+    """A control of 0.971 (0.71 to 1.40) passed, for only its middle was looked at."""
+    (measured,) = compare(Machine(fast=1.0, slow=2.5).contest())
+    for low, high, refused in [(0.71, 1.40, True), (0.95, 1.02, True), (0.98, 1.02, False)]:
+        found = replace(measured, control=Ratio(0.985, low, high))
+        assert (found.as_dict()["latency_ratio"] is None) == refused
+        assert ("wider than 3%" in str(found.refused)) == refused
+
+
+def test_a_model_against_itself_is_measured_in_two_processes() -> None:
+    """One side divided by itself was told as 1.0 (1.0 to 1.0), however disturbed the machine."""
+    machine = Machine(0.02, fast=1.0, slow=2.0)
+    found = compare(machine.contest(("fast", "slow"), models=("fast", "slow")))
+    assert [job.model for job in machine.asked[0]] == ["fast", "slow", "fast", "slow", "fast"]
+    assert [round(one.ratio.value, 1) for one in found] == [1.0, 2.0, 0.5, 1.0]
+    for one in (found[0], found[3]):
+        assert one.ratio.low < one.ratio.high and one.ratio != one.control
 
 
 def test_all_run_the_same_texts_on_ids_that_all_have() -> None:

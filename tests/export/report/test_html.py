@@ -181,3 +181,13 @@ def test_a_browser_shows_the_page_without_scrolling_sideways(width: int, tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     found = re.search(r"<title>(\d+)</title>", done.stdout)
     assert found is not None and int(found[1]) <= max(width, 500)  # its least window
+
+
+def test_each_phone_is_described() -> None:
+    """By device name alone the last phone's facts would stand for all of them."""
+    runs = [
+        run(f"{index}.onnx", 1.0, device="adb", source=index, where={"model": model})
+        for index, model in enumerate(("Pixel 8", "Pixel 4a"))
+    ]
+    shown = Reader(_page(sources=[{"machine": {}}] * 2, runs=runs, models={})).texts
+    assert {"adb #1", "Pixel 8", "adb #2", "Pixel 4a"} <= set(shown)

@@ -97,3 +97,28 @@ def test_sizes_are_zipped_only_where_all_are() -> None:
     runs = [run("a.onnx", 1.0, zip_bytes=None, size_bytes=7), run("b.onnx", 1.0, size_bytes=9)]
     (setting,) = settings(read_document(document(models={}, quality=[], runs=runs), "it"))
     assert not setting.zipped and [point.bytes for point in setting.points] == [7, 9]
+
+
+def _where(device: str, *places: dict[str, object]) -> list[str]:
+    """Return the machines of the settings of one model for each place."""
+    runs = [
+        run(f"{index}.onnx", 1.0, device=device, where=place) for index, place in enumerate(places)
+    ]
+    return [one.machine for one in settings(read_document(document(runs=runs, models={}), "it"))]
+
+
+def test_different_phones_are_different_settings() -> None:
+    """`adb` alone names whichever phone was attached: a slow one beside a fast one ranks phones."""
+    pixel = {"maker": "Google", "model": "Pixel 8", "soc": "Tensor G3", "cores": 9}
+    other = {"maker": "Google", "model": "Pixel 4a", "soc": "SM7150", "cores": 8}
+    told = ["Google, Pixel 8, Tensor G3, 9 cores", "Google, Pixel 4a, SM7150, 8 cores"]
+    assert _where("adb", pixel, other) == told
+    warm = [{**pixel, "before": {"battery_celsius": celsius}} for celsius in (20, 40)]
+    assert _where("adb", *warm) == told[:1]
+
+
+def test_a_cpu_profile_is_a_setting_of_its_own() -> None:
+    """Without AMX int8 is several times as slow: no front may hold both."""
+    native, phone = _where("host", {}, {"cpu_profile": "phone: AMX refused to the process"})
+    assert phone == f"{native}, CPU profile phone"
+    assert _where("host", {}, {"cpu_profile": "native"}, {"cpu_profile": [1]}) == [native]

@@ -188,3 +188,20 @@ def test_counted_models_are_compared_in_millions() -> None:
     report = _one(runs=runs)
     table = pareto_table(report, settings(report))
     assert "arm64:cortex-a76, natural, M instructions" in table.columns
+
+
+def test_the_title_names_the_device_that_was_measured() -> None:
+    """The host's CPU beside a phone's figures reads as if the host had been measured."""
+    phone = {"maker": "Google", "model": "Pixel 8", "soc": "Tensor G3", "cores": 9}
+    told = title(_one(runs=[run("A", 1.0, device="adb", where=phone)]))
+    assert told == "A on adb (Google, Pixel 8, Tensor G3, 9 cores), 1 thread"
+    core = {"core": "cortex-a76", "emulator": "QEMU 7.2"}
+    told = title(_one(runs=[run("A", 1.0, device="arm64", where=core)]))
+    assert told == "A on arm64 (cortex-a76, QEMU 7.2), 1 thread"
+    assert title(_one(runs=[run("A", 1.0, device="adb")])) == "A on adb, 1 thread"
+
+
+def test_the_title_names_the_cpu_profile() -> None:
+    where = {"cpu_profile": "phone: AMX refused to the process"}
+    told = title(_one(runs=[run("A", 1.0, where=where)]))
+    assert told.endswith("(Some CPU, 2 cores, onnxruntime 1.31.1, CPU profile phone), 1 thread")

@@ -1,0 +1,111 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kdc.cli.main import build
+from kdc.cli.outputs import check_paths
+from kdc.compress.errors import KdcError
+from tests.bench_documents import document, write
+from tests.onnx_model import make_model, make_phone_folder
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a model, a phone folder and a measurement."""
+    monkeypatch.chdir(tmp_path)
+    make_model(Path("m.onnx"))
+    make_phone_folder(Path("phone"))
+    Path("link.onnx").symlink_to("m.onnx")
+    write(Path("monday.json"), document())
+    os.mkfifo("pipe")
+    Path("loop").symlink_to("loop")
+
+
+def _contents() -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in Path().rglob("*")}
+
+
+def _bench(*options: str) -> Result:
+    command = ["bench", "m.onnx", "--seconds", "0.05", "--length", "8", *options]
+    return CliRunner().invoke(build(), command)
+
+
+def _report(*options: str) -> Result:
+    return CliRunner().invoke(build(), ["report", "monday.json", *options])
+
+
+LONG = "x" * 300
+UNUSABLE = [
+    (("--json", "x", "--html", "x"), "--html x is in the way of --json x"),
+    (("--json", "x", "--html", "new/../x"), "--html new/../x is in the way of --json x"),
+    (("--json", "a", "--html", "a/b"), "--html a/b is in the way of --json a"),
+    (("--html", "a", "--json", "a/b"), "--json a/b is in the way of --html a"),
+    (("--json", "pipe"), "--json pipe is no regular file: choose another path; - is standard"),
+    (("--html", "/dev/null"), "--html /dev/null is no regular file"),
+    (("--html", ""), "--html . is no name for a file"),
+    (("--html", "new/.."), "--html new/.. is no name for a file"),
+    (("--json", "phone"), "--json phone is a folder"),
+    (("--json", "m.onnx/x.json"), "--json m.onnx/x.json"),
+    (("--json", "loop/x.json"), "--json loop/x.json"),
+    (("--json", "/proc/x.json"), "cannot write /proc/x.json: no file can be made"),
+    (("--html", LONG), f"cannot write {LONG}: the name is too long"),
+    (("--html", f"{LONG}/x"), f"cannot write {LONG}/x: the name is too long"),
+    (("--html", "y" * 250), f"cannot write {'y' * 250}: the name is too long"),
+]
+
+
+@pytest.mark.parametrize("kdc", [_bench, _report])
+@pytest.mark.parametrize(("options", "told"), UNUSABLE)
+def test_an_unusable_path_is_told_before_anything_is_measured(
+    kdc: Callable[..., Result], options: tuple[str, ...], told: str
+) -> None:
+    """Bug: minutes of measuring, then an internal error, or a pipe replaced by a file."""
+    before = _contents()
+    done = kdc(*options)
+    assert done.exit_code == 1, done.output
+    assert done.stderr.startswith(f"kdc: {told}") and done.stderr.count("\n") == 1
+    assert not done.stdout and _contents() == before and Path("pipe").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--json", "m.onnx"), "--json m.onnx would replace m.onnx"),
+        (("--html", "link.onnx"), "--html link.onnx would replace m.onnx"),
+        (("--vs", "link.onnx", "--png", "./link.onnx"), "--png link.onnx would replace m.onnx"),
+        (("--vs", "phone", "--json", "phone/b.json"), "--json phone/b.json lies inside phone"),
+        (("--data", "monday.json", "--json", "monday.json"), "--json monday.json would replace"),
+    ],
+)
+def test_bench_never_writes_over_what_it_reads(options: tuple[str, ...], told: str) -> None:
+    """Bug: `kdc bench m.onnx --json m.onnx` left a JSON file where the model was."""
+    before = _contents()
+    done = _bench(*options)
+    assert done.exit_code == 1 and done.stderr.startswith(f"kdc: {told}"), done.output
+    assert _contents() == before
+
+
+def test_report_never_writes_over_what_it_reads() -> None:
+    before = _contents()
+    done = _report("--html", "monday.json")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("kdc: --html monday.json would replace monday.json")
+    assert _contents() == before
+
+
+def test_usable_paths_pass_and_nothing_is_left() -> None:
+    """Older results are replaced, folders are made later, and `-` and unknown names are no file."""
+    Path("old.json").write_text("{}")
+    before = _contents()
+    check_paths({"--json": "old.json", "--html": Path("new/deep/x.html")}, ["m.onnx", "phone"])
+    check_paths({"--json": "-", "--html": Path("x.html"), "--png": None}, ["x.html"])
+    assert _contents() == before
+
+
+def test_a_folder_with_the_models_name_as_its_start_is_another() -> None:
+    check_paths({"--json": "phone2/b.json"}, ["phone"])
+    with pytest.raises(KdcError, match="lies inside phone"):
+        check_paths({"--json": "./phone/new/b.json"}, ["phone"])
