@@ -46,7 +46,7 @@ class Together(Crew):
             kind: of the device that it works on: `cpu` or `cuda`.
         """
         self.rank, self.size = here.rank, here.size
-        self._here, self._store, self._job = here, store, job
+        self._here, self._store, self._job, self._kind = here, store, job, kind
         if kind == "cuda":
             torch.cuda.set_device(here.local_rank)
         dist.init_process_group(
@@ -107,10 +107,11 @@ class Together(Crew):
 
     def leave(self, *, broken: bool) -> None:
         """Let go of the other processes; whoever still waits for this one is told by that."""
-        with suppress(RuntimeError):
-            if broken and torch.cuda.is_available():  # an unfinished sum would be waited for
+        if broken and self._kind == "cuda":  # an unfinished sum would be waited for
+            with suppress(RuntimeError):
                 dist.distributed_c10d._abort_process_group()
-            else:
+        if dist.is_initialized():
+            with suppress(RuntimeError):
                 dist.destroy_process_group()
 
     def complain(self, why: str) -> None:

@@ -110,3 +110,19 @@ def test_a_ratio_of_sums_counts_long_batches_in_full(benchmark_module: Load) -> 
     assert found.low <= found.value <= found.high
     same = ratio_of_sums(2 * fast, fast)
     assert (same.low, same.value, same.high) == (2.0, 2.0, 2.0)
+
+
+def test_a_goal_inside_the_interval_is_not_decided(benchmark_module: Load) -> None:
+    """A goal called reached by a hair's breadth is missed the next day."""
+    script, race = benchmark_module("naive_loop"), benchmark_module("race")
+    ratio = benchmark_module("paired").Ratio
+
+    def verdict(low: float, value: float, high: float) -> str:
+        gain, one = ratio(value, low, high), ratio(1.0, 1.0, 1.0)
+        speed = race.Speed("3x384", 10.0, 10 * value, gain, gain, one, 3.0, 6, 32, 640, 13.3)
+        (line,) = (line for line in script.speed_lines([speed]) if line.startswith("* "))
+        return str(line.split(": ", 2)[2])
+
+    assert verdict(26.0, 27.0, 28.0) == "reached"
+    assert verdict(22.9, 25.1, 28.3).startswith("not decided")
+    assert verdict(20.0, 22.0, 24.0) == "missed"

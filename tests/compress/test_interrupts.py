@@ -48,3 +48,21 @@ def test_outside_the_main_thread_nothing_is_noted_and_nothing_fails() -> None:
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_patient_it_bears_a_second_signal_and_passes_the_first_on() -> None:
+    """Bug: torchrun sends a terminal's Ctrl-C on, and the second one ends a run while it saves."""
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+    try:
+        with Interrupts(patient=True) as interrupts:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupts.asked
+            assert told == []
+        assert told == [signal.SIGTERM]
+        with Interrupts(patient=True):
+            pass
+        assert told == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kdc.compress import learner as learner_module
 from kdc.compress import loop
-from kdc.compress.encode import Batches
+from kdc.compress.encode import Batch, Batches
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.families import set_dropout
@@ -24,8 +24,9 @@ from kdc.compress.losses import LOSSES
 from kdc.compress.losses.objective import Widths
 from kdc.compress.parallel import ALONE, Crew, World, check_device, crew, world
 from kdc.compress.progress import Silent
-from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher
+from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher, Signals
 from kdc.compress.slices import is_labelled, make_slice
+from kdc.compress.task import Task
 from tests.crew import Processes
 from tests.faults import exit_code_of
 from tests.tiny import Recorder, own_dice, tiny_model, tiny_run
@@ -102,6 +103,28 @@ class TestSlices:
             total = torch.stack(slices).sum(0)
             torch.testing.assert_close(total, each, rtol=1e-4, atol=1e-6)
         assert float(one.given[0][-1]) > 0
+
+    def test_slices_of_rows_with_several_labels_add_up_too(self, tmp_path: Path) -> None:
+        """Bug: a row counts as often as it has labels, or not at all."""
+        rows = tiny_run(tmp_path).legs[0].rows
+        dice = np.random.default_rng(0)
+        gold = dice.integers(0, 2, (len(rows), 4)).astype(np.float32)
+        gold[::3] = np.nan
+        rows, index = replace(rows, labels=gold), np.arange(7)
+        loss, logits = LOSSES["hard_labels"](), torch.from_numpy(dice.normal(size=(96, 4)))
+        loss.fit(Widths(Task("t", "multi-label", tuple("abcd"), False, "micro-f1"), 2, 32, 2, 32))
+        batches = Batches(rows, 0, torch.device("cpu"))
+
+        def value(batch: Batch) -> float:
+            said = Signals(logits[batch.index], (), batch.mask)
+            return float(loss(said, said, batch.labels))
+
+        whole, parts = value(batches.make(index)), 0.0
+        for rank in range(2):
+            batch = make_slice(batches, index, Member(rank, 2))
+            assert batch.shares is not None
+            parts += batch.shares["labelled"] * value(batch)
+        assert parts == pytest.approx(whole, rel=1e-6)
 
     def test_every_row_of_a_batch_is_in_one_slice(self, tmp_path: Path) -> None:
         """Bug: a row is trained twice or never; one process gets all the long texts."""
