@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from kdc.cli.main import build
 from kdc.cli.relatives import find_student, find_teacher
 from kdc.compress.data.dataset import Split
 from kdc.compress.progress import Silent
+from kdc.export.devices import DEVICES, host
+from kdc.export.jobs import Answers, Asked
 from kdc.export.phone_model import read_phone
 from tests.tiny import tiny_data, tiny_teacher
 
@@ -212,3 +215,21 @@ def test_wrong_input_is_one_sentence(
     assert done.exit_code == 1, done.output
     told_lines = [line for line in done.stderr.splitlines() if line.startswith("kdc: ")]
     assert len(told_lines) == 1 and told in told_lines[0]
+
+
+def test_the_cpu_profile_is_for_answers_too(
+    bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Latency without matrix units beside the accuracy with them would be of two machines."""
+    asked: list[str] = []
+    usual = host.DEVICE.answer
+
+    def answer(question: Asked, address: str) -> Answers:
+        asked.append(question.cpu_profile)
+        return usual(question, address)
+
+    monkeypatch.setitem(DEVICES, "host", replace(host.DEVICE, answer=answer))
+    words = ("phone", "--data", "table", "--rows", "4")
+    bench(*words)
+    bench(*words, "--cpu-profile", "phone")
+    assert asked == ["native", "phone"]
