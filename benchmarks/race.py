@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from paired import Array, Ratio, Side, take_turns
+from paired import Array, Side, take_turns
 from training import full_batches, hold_used_tokens, load_teacher, make_learner, make_student
 from transformers import PreTrainedModel
 from tutorial import naive_steps, padded
@@ -21,6 +21,7 @@ from kdc.compress.recipe import Recipe
 from kdc.compress.rows import Rows, tokenise
 from kdc.compress.signals import KeptTeacher
 from kdc.compress.task import Task
+from kdc.export.statistics import Ratio
 
 GOAL_RATE = 25
 OUR_STEPS = 20  # in a block, against one of theirs, so that both blocks take seconds

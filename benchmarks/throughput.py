@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from flops import peak, step_flops
-from paired import Array, Ratio, Side, ratio, take_turns
+from paired import Array, Side, take_turns
 from record import record
 from torch.utils.data import TensorDataset
 from trainer_style import trainer_steps
@@ -31,6 +31,7 @@ from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import OnlineTeacher
 from kdc.compress.students import Shape, build_student, choose_shape, shape_of
 from kdc.compress.task import Task
+from kdc.export.statistics import Ratio, ratio
 
 TASK = Task("random", "classification", ("a", "b"), pair=False, metric="accuracy")
 RECIPE = "hinton"
@@ -139,8 +140,8 @@ def measure(
         rows=rows,
         flops=step_flops(shape_of(teacher.config), shape, rows, length, TASK.outputs),
         seconds={name: float(np.median(took[name])) / options.steps for name in sides},
-        gains={name: ratio(took[other], took[name], seed=0) for name, other in theirs.items()},
-        control=ratio(took["kdc"], took["control"], seed=0),
+        gains={name: ratio([took[other]], [took[name]], seed=0) for name, other in theirs.items()},
+        control=ratio([took["kdc"]], [took["control"]], seed=0),
     )
 
 

@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,6 +7,10 @@ import pytest
 from kdc.compress.files import whole_folder, write_json, write_manifest
 
 ROOT = Path(__file__).parents[1]
+
+# a shell starts what it leaves in the background deaf to Ctrl-C, and children inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_a_ratio_of_sums_counts_long_batches_in_full(benchmark_module: Load) -> 
 def test_a_goal_inside_the_interval_is_not_decided(benchmark_module: Load) -> None:
     """A goal called reached by a hair's breadth is missed the next day."""
     script, race = benchmark_module("naive_loop"), benchmark_module("race")
-    ratio = benchmark_module("paired").Ratio
+    ratio = race.Ratio
 
     def verdict(low: float, value: float, high: float) -> str:
         gain, one = ratio(value, low, high), ratio(1.0, 1.0, 1.0)
