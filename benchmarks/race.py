@@ -67,7 +67,7 @@ def race(
     source, training = find_model(teacher_name, Silent()), recipe.stages[0].train
     teacher = load_teacher(source, data.task)
     rows = tokenise(source, data, max_length(teacher), None, Silent())
-    models = [make_student(teacher, name, recipe, seed=0) for _ in range(2)]
+    models = [make_student(teacher, name, rows, recipe, seed=0) for _ in range(2)]
     ours, ask = _our_blocks(teacher, models[0], rows, recipe, data.task)
     sides = [_their_block(teacher, models[1], rows, recipe), ours, ours, ask]
     cpu = take_turns(sides, options.rounds, seed=0, warm_up=1, settle=0).cpu_ms / 1e3

@@ -111,7 +111,7 @@ def train_both(
     for seed in range(options.seeds):
         order = np.random.default_rng([seed, 7]).permutation(len(rows.train))
         few = pick(rows.train, order[: options.rows])
-        start = make_student(teacher, name, recipe, seed)
+        start = make_student(teacher, name, rows, recipe, seed)
         ours = deepcopy(start)
         steps = _train_ours(teacher, ours, few, rows, data, recipe, seed, scratch / f"{seed}")
         naive, table = start, padded(few, rows.padding, rows.max_length)

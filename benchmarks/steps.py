@@ -85,7 +85,7 @@ def measure(
     data, source = load_data(data_name), find_model("minilm", Silent())
     teacher = make_teacher(teacher_name, source, data.task)
     rows = tokenise(source, data, max_length(teacher), None, Silent())
-    student = make_student(teacher, name, recipe, seed=0)
+    student = make_student(teacher, name, rows, recipe, seed=0)
     hold_used_tokens(student, rows)
     learner = make_learner(student, teacher, recipe.stages[0], data.task, device)
     kept = KeptTeacher(torch.randn(len(rows.train), data.task.outputs, device=device))

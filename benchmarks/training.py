@@ -50,13 +50,15 @@ def random_bert(name: str, outputs: int) -> PreTrainedModel:
     return BertForSequenceClassification(config).eval()
 
 
-def make_student(teacher: PreTrainedModel, name: str, recipe: Recipe, seed: int) -> PreTrainedModel:
+def make_student(
+    teacher: PreTrainedModel, name: str, rows: Rows, recipe: Recipe, seed: int
+) -> PreTrainedModel:
     """Build a student and start it as the recipe says."""
     torch.manual_seed(seed)
     shape = choose_shape(name, shape_of(teacher.config))
     student = build_student(teacher.config, shape, recipe.dropout)
     if recipe.start.weights == "teacher":
-        start_from_teacher(student, teacher, recipe.start.layers)
+        start_from_teacher(student, teacher, recipe.start.layers, rows.train, rows.padding)
     return student
 
 

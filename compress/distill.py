@@ -10,6 +10,7 @@ from kdc.compress.fewer_words import cut_embedding, fewer_words
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
+from kdc.compress.layer_search import SEARCH
 from kdc.compress.loop import Leg, Run, train
 from kdc.compress.objectives import needs
 from kdc.compress.plan import Plan, make_plan, trains_head
@@ -71,9 +72,8 @@ def distil_on(
     sweep(job.out)
     if not job.resume:
         place.forget_state()
-    if job.recipe.start.weights == "teacher":
-        start_from_teacher(plan.student, ground.teachers.first.model, job.recipe.start.layers)
-    run, rows = _run(ground, job, plan, place, progress)
+    found_layers = _start(ground, job, plan, progress)
+    run, rows = _run(ground, job, plan, place, progress, found_layers)
     fresh, began = not place.state.exists(), time.monotonic()
     history = train(run, progress, f"distilling {job.student}", resume=job.resume)
     seconds = time.monotonic() - began if fresh else None
@@ -93,8 +93,28 @@ def distil_on(
     return Outcome(report, seconds)
 
 
+def _start(
+    ground: Ground, job: StudentJob, plan: Plan, progress: Progress
+) -> tuple[int, ...] | None:
+    """Fill the student's weights; return the teacher's layers where they were searched for."""
+    start, teacher = job.recipe.start, ground.teachers.first
+    if start.weights != "teacher":
+        return None
+    rows = teacher.rows
+    layers = start_from_teacher(plan.student, teacher.model, start.layers, rows.train, rows.padding)
+    if start.layers != SEARCH:
+        return None
+    progress.say(f"the student starts from the teacher's layers {', '.join(map(str, layers))}")
+    return layers
+
+
 def _run(
-    ground: Ground, job: StudentJob, plan: Plan, place: Workspace, progress: Progress
+    ground: Ground,
+    job: StudentJob,
+    plan: Plan,
+    place: Workspace,
+    progress: Progress,
+    layers: tuple[int, ...] | None,
 ) -> tuple[Run, Rows]:
     """Return the run and the data in the student's tokens, its vocabulary being cut by then."""
     device, stages, rows = choose_device(job.device), job.recipe.stages, ground.rows
@@ -115,6 +135,7 @@ def _run(
     identity = job.identity(
         ground.teachers.digests, plan.shape.as_dict(), rows.max_length, precision(device)
     )
+    identity |= {"start_layers": list(layers)} if layers else {}
     legs = (
         Leg(
             name=stage.name,

@@ -112,7 +112,8 @@ def first_token_call(model: Model, name: str) -> int:
     The exported last layer computes no other; for keys and values it needs all. 0 is none.
     """
     family, layers = model.config.model_type, Sizes(model.config).layers
-    if family not in FIRST_TOKEN or part_of(family, name) in (None, "key", "value"):
+    part = part_of(family, name)
+    if family not in FIRST_TOKEN or part is None or part[0] not in ("query", "mix", "up", "down"):
         return 0
     groups = getattr(model.config, "num_hidden_groups", None)
     if groups:  # ALBERT's layers are passed several times

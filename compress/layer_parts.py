@@ -1,11 +1,11 @@
-"""What each family calls the matrices of a transformer layer."""
+"""What each family calls the matrices of a transformer layer, and those of its head."""
 
 from dataclasses import astuple, dataclass, fields
 
 
 @dataclass(frozen=True)
 class Parts:
-    """How the names of a layer's linear modules end."""
+    """How the names of linear modules end."""
 
     query: str = "attention.self.query"
     key: str = "attention.self.key"
@@ -16,11 +16,15 @@ class Parts:
     """Into the feed-forward half."""
     down: str = "output.dense"
     """And out of it."""
+    head: str = "classifier.dense"
+    """From the first token's state to what is classified."""
+    answer: str = "classifier.out_proj"
+    """To the logits."""
 
 
-_BERT = Parts()
 PARTS = {
-    **dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert", "electra"), _BERT),
+    "bert": Parts(head="pooler.dense", answer="classifier"),
+    **dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra"), Parts()),
     "distilbert": Parts(
         query="attention.q_lin",
         key="attention.k_lin",
@@ -28,6 +32,8 @@ PARTS = {
         mix="attention.out_lin",
         up="ffn.lin1",
         down="ffn.lin2",
+        head="pre_classifier",
+        answer="classifier",
     ),
     "albert": Parts(
         query="attention.query",
@@ -36,21 +42,29 @@ PARTS = {
         mix="attention.dense",
         up="ffn",
         down="ffn_output",
+        head="pooler",
+        answer="classifier",
     ),
     "mpnet": Parts("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o"),
 }
 """By `model_type`."""
 
 
-def part_of(family: str, module: str) -> str | None:
-    """Return which field of `Parts` a module is, by its name; None for any other.
+def part_of(family: str, module: str) -> tuple[str, str] | None:
+    """Return which field of `Parts` a module is, and the name of the layer that it is in.
 
     Args:
         family: the `model_type`.
         module: its full name in the model.
+
+    Returns:
+        None for any other module.
     """
     if family not in PARTS:
         return None
-    names = zip(fields(Parts), astuple(PARTS[family]), strict=True)
+    full = f".{module}"
     # BERT's mix ends like its down too, and stands before it
-    return next((field.name for field, end in names if module.endswith(f".{end}")), None)
+    for field, end in zip(fields(Parts), astuple(PARTS[family]), strict=True):
+        if full.endswith(f".{end}"):
+            return field.name, full[1 : -len(end)].removesuffix(".")
+    return None

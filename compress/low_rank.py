@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.compact import CompactEmbedding, compact
+from kdc.compress.directions import principal_directions
 from kdc.compress.errors import KdcError
-from kdc.compress.start import principal_directions
 
 
 class LowRankEmbedding(nn.Module):
@@ -34,7 +34,8 @@ class LowRankEmbedding(nn.Module):
         self._full = [full]  # in a list, so that it is no sub-module and never trained
         table = full.weight.detach()
         weights = (counts.double() + 1).sqrt()
-        directions = principal_directions(weights[:, None] * table, rank)
+        rows = weights[:, None] * table
+        directions = principal_directions(rows.T @ rows, rank)
         narrow = nn.Embedding(len(table), rank, padding_idx=full.padding_idx)
         with torch.no_grad():
             narrow.weight.copy_(table @ directions)

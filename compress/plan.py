@@ -9,6 +9,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.job import StudentJob
 from kdc.compress.kept_tokens import KEEP, parse_vocab
 from kdc.compress.layer_maps import layer_map
+from kdc.compress.layer_search import SEARCH
 from kdc.compress.learner import Objectives
 from kdc.compress.low_rank import check_rank
 from kdc.compress.models import Source, read_config, set_task
@@ -48,7 +49,8 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
     config = read_config(encoder.folder)
     size, task = shape_of(config), job.data.task
     shape = choose_shape(job.student, size, heads=job.heads, ffn=job.ffn, activation=job.activation)
-    layer_map(recipe.start.layers, shape.layers, size.layers)
+    if recipe.start.layers != SEARCH:
+        layer_map(recipe.start.layers, shape.layers, size.layers)
     set_task(config, task)
     torch.manual_seed(job.seed)
     student = build_student(config, shape, recipe.dropout)
