@@ -23,6 +23,10 @@ END = "end"
 MOST_RUNS = 12
 """Runs of a turn, of which the least disturbed counts: on a busy machine a process is stopped every
 few runs, and the next one begins with cold caches."""
+MOST_SETTLING = 3
+"""Runs before those, which do not count: the other models have just pushed this one's weights out
+of the caches, and in an app nothing does. Of a model of 3 MB the first run took twice as long as
+the fourth, the second a sixth longer and the third a twentieth."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Turn:
 
     runs: int
     """Runs to take the least time of, at most `MOST_RUNS`."""
+    settling: int
+    """Runs before those, at most `MOST_SETTLING`."""
     core: int | None = None
     """The core to run on; None for any."""
 
@@ -49,7 +55,7 @@ class Turner:
 
         # one thread does all the work; of several, the calling one does only its share
         self._clock = thread_time if job.threads == 1 else process_time
-        self._rows = draw_rows(job, MOST_RUNS + 1)
+        self._rows = draw_rows(job, MOST_SETTLING + MOST_RUNS)
         self._before = private_bytes()
         options = SessionOptions.from_dict(job.session, job.model)
         self._session = open_session(Path(job.model), job.threads, options)
@@ -64,17 +70,14 @@ class Turner:
         }
 
     def take(self, turn: Turn) -> dict[str, float]:
-        """Run texts of the next length; answer with the least wall and CPU time of a run.
-
-        One run more comes first and does not count: the other models have just pushed this one's
-        weights out of the caches, and in an app nothing does.
-        """
+        """Run texts of the next length; answer with the least wall and CPU time of a run."""
         if turn.core is not None and sys.platform == "linux":
             os.sched_setaffinity(0, {turn.core})
-        settling, *rows = next(self._rows)[: turn.runs + 1]
-        self._session.run(*settling)
+        rows = next(self._rows)[: turn.settling + turn.runs]
+        for row in rows[: turn.settling]:
+            self._session.run(*row)
         walls, cpus = [], []
-        for tokens, types in rows:
+        for tokens, types in rows[turn.settling :]:
             start, cpu_start = perf_counter(), self._clock()
             self._session.run(tokens, types)
             cpu, wall = self._clock() - cpu_start, perf_counter() - start
