@@ -45,9 +45,9 @@ class States:
     """Head -> (H,): sums of |what is classified|."""
 
 
-def some_rows(rows: Examples) -> Examples:
-    """Pick rows evenly: at most 512, of some 8,192 tokens together."""
-    most = min(len(rows), _ROWS, max(_BATCH, int(_TOKENS / rows.lengths.mean())))
+def some_rows(rows: Examples, tokens: int = _TOKENS) -> Examples:
+    """Pick rows evenly: at most 512, and of about so many tokens together."""
+    most = min(len(rows), _ROWS, max(_BATCH, int(tokens / rows.lengths.mean())))
     return pick(rows, np.linspace(0, len(rows) - 1, most).round().astype(int))
 
 
