@@ -10,7 +10,7 @@ from kdc.compress.fewer_words import cut_embedding, fewer_words
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
-from kdc.compress.layer_search import SEARCH
+from kdc.compress.layer_maps import SEARCH
 from kdc.compress.loop import Leg, Run, train
 from kdc.compress.objectives import needs
 from kdc.compress.plan import Plan, make_plan, trains_head

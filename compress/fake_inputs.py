@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.evaluate import predict
-from kdc.compress.examples import Examples, pick
+from kdc.compress.encode import Batches, equal_lengths
+from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes, layer_of
 from kdc.compress.layer_parts import part_of
+from kdc.compress.signals import observe
 
 FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "albert")
 """Families whose exported last layer computes the first token alone, and whose single texts have
 the vector of their one token type added to the table of positions before it is rounded."""
 _UINT8 = 255
+_BATCH = 64
 _ROWS = 256  # evenly spread over the training rows, as for the exporter's calibration
 Moments = dict[str, npt.NDArray[np.float32]]
 
@@ -157,7 +159,11 @@ def second_moments(
     hooks = [each.register_forward_pre_hook(hook_of(name)) for name, each in linears.items()]
     hooks.append(model.register_forward_pre_hook(lambda *_: calls.clear()))
     picks = np.linspace(0, len(rows) - 1, min(_ROWS, len(rows))).round().astype(int)
-    predict(model, pick(rows, picks), padding)
+    batches, was_training = Batches(rows, padding, model.device), model.training
+    model.eval()
+    for index in equal_lengths(rows.lengths[picks], _BATCH):
+        observe(model, batches.make(picks[index]))
+    model.train(was_training)
     for hook in hooks:
         hook.remove()
     return {name: value.cpu().numpy() for name, value in sums.items()}

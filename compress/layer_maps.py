@@ -5,6 +5,8 @@ import numpy as np
 from kdc.compress.errors import KdcError, unknown
 
 NAMED = ("every-other", "uniform", "first", "last")
+SEARCH = "search"
+"""Of a start: the layers that `layer_search` finds."""
 LayerMap = str | tuple[int, ...]
 
 

@@ -14,7 +14,6 @@ from kdc.compress.layer_maps import layer_map
 from kdc.compress.reduction import Reduction, fill
 from kdc.compress.teacher_states import some_rows
 
-SEARCH = "search"
 _MOST = 60  # choices that are all tried: 6 to 3 has 20, 12 to 4 has 495
 _TOKENS = 4096  # of the rows that they are tried on
 Choice = tuple[int, ...]

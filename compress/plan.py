@@ -8,8 +8,7 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.errors import KdcError
 from kdc.compress.job import StudentJob
 from kdc.compress.kept_tokens import KEEP, parse_vocab
-from kdc.compress.layer_maps import layer_map
-from kdc.compress.layer_search import SEARCH
+from kdc.compress.layer_maps import SEARCH, layer_map
 from kdc.compress.learner import Objectives
 from kdc.compress.low_rank import check_rank
 from kdc.compress.models import Source, read_config, set_task

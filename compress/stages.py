@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.layer_maps import NAMED, SEARCH
 
 TASK, ALL = "task", "all"
 NONE, INT8, EMBEDDINGS4, INT4 = "none", "int8-dynamic", "int8-embeddings4", "int4"
@@ -76,16 +77,18 @@ class Start:
     weights: str = "teacher"
     """`teacher` or `random`."""
     layers: str | tuple[int, ...] = "every-other"
-    """Which teacher layers: a name of `layer_maps` or a list of 0-based numbers."""
+    """Which teacher layers: a name of `layer_maps`, `search`, or a list of 0-based numbers."""
 
     def __post_init__(self) -> None:
         """Check the names.
 
         Raises:
-            KdcError: unknown weights.
+            KdcError: unknown weights or layers.
         """
         if self.weights not in ("teacher", "random"):
             raise unknown("start of the weights", self.weights, ("teacher", "random"))
+        if isinstance(self.layers, str) and self.layers not in (*NAMED, SEARCH):
+            raise unknown("layer map of the start", self.layers, (*NAMED, SEARCH))
         if isinstance(self.layers, list):
             object.__setattr__(self, "layers", tuple(self.layers))
 

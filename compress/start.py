@@ -4,8 +4,8 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
-from kdc.compress.layer_maps import LayerMap, layer_map
-from kdc.compress.layer_search import SEARCH, search_layers
+from kdc.compress.layer_maps import SEARCH, LayerMap, layer_map
+from kdc.compress.layer_search import search_layers
 from kdc.compress.reduction import fill, reduce_teacher
 
 

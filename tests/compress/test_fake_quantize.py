@@ -255,7 +255,8 @@ def test_four_bits_begin_where_gptq_would_round(tmp_path: Path) -> None:
     run = tiny_run(tmp_path)
     exact = predict(run.model, run.dev, 0)
     errors = []
-    for rows in (None, run.legs[0].rows):
+    trained = replace(run.legs[0].rows, texts=[])  # as the second of several processes has them
+    for rows in (None, trained):
         model = tiny_model()
         before = model.classifier.weight.detach().clone()
         rounding = FakeQuantization(model, "int4", pair=False, rows=rows)

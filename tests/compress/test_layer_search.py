@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from kdc.compress.distill import distill
-from kdc.compress.layer_search import SEARCH, search_layers
+from kdc.compress.errors import KdcError
+from kdc.compress.layer_maps import SEARCH
+from kdc.compress.layer_search import search_layers
 from kdc.compress.recipe import load_run, read_recipe
 from kdc.compress.reduction import Reduction
+from kdc.compress.stages import Start
 from kdc.compress.start import start_from_teacher
 from kdc.compress.students import build_student, choose_shape, shape_of
 from kdc.compress.teacher_states import layers_of
@@ -81,3 +84,9 @@ def test_the_run_says_what_was_found_and_can_be_repeated(tmp_path: Path) -> None
     assert len(layers) == 2
     said = f"the student starts from the teacher's layers {layers[0]}, {layers[1]}"
     assert said in progress.said
+
+
+def test_a_misspelt_search_is_told_what_there_is() -> None:
+    """Bug: the error names the maps of losses, among which there is no search."""
+    with pytest.raises(KdcError, match=r"serch.*search"):
+        Start(layers="serch")
