@@ -11,12 +11,13 @@ from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
-from kdc.compress.loop import Leg, Run, train
+from kdc.compress.loop import train
 from kdc.compress.objectives import needs
 from kdc.compress.plan import Plan, make_plan, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
 from kdc.compress.rows import Rows
+from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.scratch import Control, scratch_answers
 from kdc.compress.signals import Teacher
