@@ -39,6 +39,28 @@ Heads = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
+class Sparse:
+    """What a teacher said at M masked places, cut to the k tokens it gave most to, or drew."""
+
+    ids: Tensor
+    """(M, k) int64: the tokens of a place, none of them twice."""
+    shares: Tensor
+    """(M, k) float32: their probabilities, or how often each was drawn of all draws. An entry of
+    0 is filler of a place with fewer than k tokens, and its id means nothing."""
+    tail: Tensor
+    """(M,) float32: the probability of all other tokens together; 0 of draws."""
+    temperature: float = 1.0
+    """Of the softmax that the probabilities are of."""
+
+    def to(self, device: torch.device) -> "Sparse":
+        """Return it on a device."""
+        ids, shares, tail = (
+            part.to(device, non_blocking=True) for part in (self.ids, self.shares, self.tail)
+        )
+        return Sparse(ids, shares, tail, self.temperature)
+
+
+@dataclass(frozen=True)
 class Signals:
     """A model's answers to one batch."""
 
@@ -58,6 +80,8 @@ class Signals:
     """(M, V): the logits of every token at the batch's masked places; None unless asked for."""
     targets: Tensor | None = None
     """(M,) int64: the tokens that stood at the masked places; None unless asked for."""
+    sparse: Sparse | None = None
+    """In place of `masked` from a teacher whose answers were written down before."""
 
 
 def gives(config: Config, *, masked_lm: bool = False) -> frozenset[str]:
