@@ -141,7 +141,7 @@ class Learner:
 
     def tensors(self) -> Tensors:
         """Return everything that a resumed run needs to go on bit by bit."""
-        tensors = {f"all.{key}": value for key, value in self._all.state_dict().items()}
+        tensors = {f"all.{key}": value for key, value in self._own().items()}
         for index, key, value in self._moments():
             tensors[f"optimizer.{index}.{key}"] = value
         if self._average:
@@ -154,6 +154,12 @@ class Learner:
                 tensors[_of(rank, _CUDA_DICE)] = dice
         return tensors
 
+    def _own(self) -> Tensors:
+        """Return what is learnt, each tensor once: a masked-LM head may be the embedding."""
+        every = self._all.state_dict(keep_vars=True)  # the same parameter is the same object
+        first = {id(value): key for key, value in reversed(every.items())}
+        return {key: value.detach() for key, value in every.items() if first[id(value)] == key}
+
     def _moments(self) -> Iterator[tuple[int, str, Tensor]]:
         for index, moments in self.optimizer.state_dict()["state"].items():
             for key, value in moments.items():
@@ -165,7 +171,7 @@ class Learner:
         Returns:
             How many processes that were.
         """
-        self._all.load_state_dict(_under("all.", tensors))
+        self._all.load_state_dict(_under("all.", tensors), strict=False)  # each tied tensor is once
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer.", tensors).items():
             index, key = name.split(".", 1)

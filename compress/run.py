@@ -98,7 +98,7 @@ class Run:
     embedding_rank: int | None = None
     """Rank of the token embedding while it is trained; None for a plain table."""
     compiled: bool = False
-    """Whether the model and its teacher are compiled."""
+    """Whether the model's encoder is compiled."""
 
     @property
     def total(self) -> int:

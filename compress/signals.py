@@ -65,7 +65,7 @@ class Signals:
     """A model's answers to one batch."""
 
     logits: Tensor
-    """(B, C) float32; (B, 0) of a model that was asked for masked words."""
+    """(B, C) float32; (B, 0) of a model that classifies nothing."""
     hidden: tuple[Tensor, ...]
     """L + 1 tensors (B, T, H): the embeddings, then every layer; empty unless asked for."""
     mask: Tensor
@@ -134,16 +134,22 @@ def observe(model: Model, batch: Batch, *, wants: frozenset[str] = frozenset()) 
     Raises:
         KdcError: masked words are asked of a model or a batch that has none.
     """
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.mask}
+    inputs = {"input_ids": batch.input_ids}
+    if batch.padded:
+        inputs["attention_mask"] = batch.mask
     types = getattr(model.config, "type_vocab_size", 0)  # with one type there is nothing to tell
     if types > 1 and "token_type_ids" in signature(model.forward).parameters:
         inputs["token_type_ids"] = batch.types
-    hidden = HIDDEN in wants
+    hidden, masked = HIDDEN in wants, MASKED in wants
+    # a head over the vocabulary that nobody asks would take most of the time
+    asked = model if masked or model.get_output_embeddings() is None else model.base_model
     with _heads(model, wants) as heads, _at_masked_places(model, batch, wants):
-        out = model(**inputs, output_hidden_states=hidden, return_dict=True)
-    masked = MASKED in wants
+        out = asked(**inputs, output_hidden_states=hidden, return_dict=True)
+    classes = None if masked else getattr(out, "logits", None)
     return Signals(
-        logits=batch.mask.new_empty((len(batch.mask), 0)).float() if masked else out.logits.float(),
+        logits=batch.mask.new_empty((len(batch.mask), 0)).float()
+        if classes is None
+        else classes.float(),
         hidden=tuple(out.hidden_states) if hidden else (),
         mask=batch.mask,
         queries=tuple(heads[0]),

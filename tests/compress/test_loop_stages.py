@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kdc.compress import loop
-from kdc.compress.encode import Batches
+from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.learner import Learner
 from kdc.compress.loop import train
@@ -143,7 +143,7 @@ def test_a_broken_loss_of_a_later_stage_is_named_and_the_good_state_kept(tmp_pat
     second = run.legs[1]
     assert isinstance(second.teacher, KeptTeacher)
     logits = second.teacher.logits.clone()
-    order = loop.epoch_order(second.rows.lengths, 16, loop._dice(0, 1), 0)
+    order = epoch_order(second.rows.lengths, 16, run.dice(1), 0)
     logits[order[3][0]] = float("nan")
     broken = replace(run, legs=(run.legs[0], replace(second, teacher=KeptTeacher(logits))))
     said = r"end \(2 of 2\): the loss soft_labels became nan at step 4.*the last good state is kept"
