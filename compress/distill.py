@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdc.compress.artifact import FORM
+from kdc.compress.errors import KdcError
 from kdc.compress.examples import concatenate
+from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.ground import Ground, find_encoders, make_ground
@@ -83,7 +85,7 @@ def distil_on(
     left_out = () if job.controls else ("scratch",)
     identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
     with place.state_kept():
-        if job.controls and not _is_control(job):
+        if job.controls and not _is_control(job, plan):
             control = Control(plan.student.config, rows, run.total)
             found["scratch"] = scratch_answers(job, control, place, progress)
         report = make_report(job.data, {**found, **ground.controls}, history, left_out)
@@ -99,6 +101,13 @@ def _start(
 ) -> tuple[int, ...] | None:
     """Fill the student's weights; return the teacher's layers where they were searched for."""
     start, teacher = job.recipe.start, ground.teachers.first
+    if plan.origin is not None:
+        if max_length(plan.student) < teacher.rows.max_length:
+            raise KdcError(
+                f"the student in {job.student} reads up to {max_length(plan.student)} tokens: add "
+                f"--max-length {max_length(plan.student)}"
+            )
+        return None
     if start.weights != "teacher":
         return None
     rows = teacher.rows
@@ -137,6 +146,7 @@ def _run(
         ground.teachers.digests, plan.shape.as_dict(), rows.max_length, precision(device)
     )
     identity |= {"start_layers": list(layers)} if layers else {}
+    identity |= {"student_sha256": plan.origin.digest} if plan.origin else {}
     legs = (
         Leg(
             name=stage.name,
@@ -163,6 +173,7 @@ def _run(
     return run, rows
 
 
-def _is_control(job: StudentJob) -> bool:
+def _is_control(job: StudentJob, plan: Plan) -> bool:
     """Whether the student itself is trained without any teacher."""
-    return job.recipe.start.weights == "random" and not needs(job.recipe.losses)
+    fresh = job.recipe.start.weights == "random" and plan.origin is None
+    return fresh and not needs(job.recipe.losses)

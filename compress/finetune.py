@@ -62,6 +62,8 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
     Raises:
         KdcError: the model or the output cannot be used, or the run was stopped (state kept).
     """
+    if job.recipe.for_corpus:
+        raise KdcError(f"recipe {job.recipe.name} is for a corpus: add --objective mlm")
     if needs(job.recipe.losses):
         raise KdcError(f"recipe {job.recipe.name} asks a teacher: a teacher is trained without one")
     place = Workspace(job.out)

@@ -91,7 +91,7 @@ def _check_folder(folder: Path) -> None:
         raise KdcError(f"{folder} is no model folder: it has no config.json")
     manifest = folder / MANIFEST
     form = str(read_json(manifest).get("format", "")) if manifest.is_file() else ""
-    if form.startswith(("kdc.teacher/", "kdc.student/")):
+    if form.startswith(("kdc.teacher/", "kdc.student/", "kdc.encoder/")):
         read_manifest(folder, form, form.split("/")[0].removeprefix("kdc.") + " folder")
     if _weights(folder):
         return

@@ -155,7 +155,6 @@ def _fingerprint(
     identity = job.identity(
         teacher_sha256=teaching.source.digest if teaching else None,
         corpus_sha256=corpus.digest_of_manifest,
-        labels_made=str(labels.method) if labels else None,
         labels_sha256=labels_digest(labels) if labels else None,
         student_sha256=plan.origin.digest if plan.origin else None,
         shape=plan.shape.as_dict(),

@@ -1,5 +1,6 @@
 """What is asked for of a corpus: a general student, or a teacher with a masked-LM head."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ class GeneralJob:
     out: Path
     student: str
     """A shape, or the folder of an encoder to go on with."""
+    goes_on: bool = False
+    """Whether `student` is the name of an encoder, whatever it looks like."""
     teacher: str | None = None
     """`minilm`, a folder or a Hub id; None where the text alone teaches."""
     labels: Path | None = None
@@ -66,7 +69,37 @@ class GeneralJob:
             "tokens": self.tokens,
             "student": self.student,
             "seed": self.seed,
+            "goes_on": self.goes_on or None,
             "compiled": self.compiled or None,
             **found,
         }
         return {key: value for key, value in values.items() if value is not None}
+
+
+_TYPES = {"teacher": str, "corpus": str, "labels": str, "tokens": int, "student": str, "seed": int}
+_TYPES |= {"goes_on": bool, "compiled": bool}
+_SIZES = {"heads": int, "ffn": int, "activation": str}
+
+
+def rerun(run: Mapping[str, Any], given: set[str], where: str) -> dict[str, Any]:
+    """Return the options with which a run on a corpus is repeated, by their names.
+
+    Args:
+        run: the `[run]` of a general student's `recipe.toml`.
+        given: options that the user gave; these stay, and with another student its sizes.
+        where: how to call the recipe to the user.
+
+    Raises:
+        KdcError: a value is of another type.
+    """
+    shape = run.get("shape", {})
+    values = {**run, **(shape if isinstance(shape, dict) and not run.get("student_sha256") else {})}
+    found = {}
+    for name, kind in (_TYPES | _SIZES).items():
+        if (value := values.get(name)) is None or name in given:
+            continue
+        if type(value) is not kind:
+            raise KdcError(f"[run] of {where}: {name} has a value of the wrong type: {value!r}")
+        if "student" not in given or name not in (*_SIZES, "goes_on"):
+            found[name] = value
+    return found

@@ -61,7 +61,7 @@ def make_plan(
     words = MASKED in needs(job.recipe.losses)
     torch.manual_seed(job.seed)
     origin = None
-    if Path(job.student).is_dir():
+    if job.goes_on or Path(job.student).is_dir():
         origin = find_model(job.student, progress)
         check_vocabulary(origin, corpus)
         _refuse_sizes(job)

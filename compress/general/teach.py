@@ -134,3 +134,13 @@ def must_run(teaching: Teaching, wants: frozenset[str]) -> bool:
 def labels_digest(labels: LabelFolder) -> str:
     """Return a sha256 over how labels were made and of what: the same ones, given the same seed."""
     return digest_of(json.dumps(labels.settings, sort_keys=True).encode()).hexdigest()
+
+
+def usual_recipe(teacher: str, progress: Progress) -> str:
+    """Return the recipe for a teacher where the user names none: by the head that it has.
+
+    Raises:
+        KdcError: it cannot be found.
+    """
+    config = read_config(find_model(teacher, progress).folder)
+    return "general-mlm" if has_masked_lm(config) else "general-minilm"
