@@ -6,11 +6,14 @@ import numpy as np
 from transformers import BertForMaskedLM
 
 from kdc.compress.corpus.folder import FORMAT, vocabulary_digest
+from kdc.compress.corpus.masking import Masker
+from kdc.compress.corpus.settings import Settings
 from kdc.compress.corpus.shards import Shard, token_type, write_shard
+from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.encode import plain_tokenizer
 from kdc.compress.files import write_manifest
-from kdc.compress.general.masking import Masking
 from kdc.compress.models import Source, load_tokenizer
+from tests.student import tiny_tokenizer
 from tests.tiny import VOCABULARY, own_dice, save_model, tiny_config
 
 MASK, SPECIAL = 4, [0, 1, 2, 3, 4]
@@ -32,13 +35,15 @@ def tiny_shard(count: int, duplicates: int, seed: int, *, paired: bool = False) 
         words = 5 + (dice.integers(0, 100) + 3 * np.arange(length - 2)) % 100
         rows.append(np.concatenate([[2], words, [3]]))
     tokens = np.concatenate(rows)
-    masking = Masking(MASK, np.arange(5, VOCABULARY), np.zeros(VOCABULARY, dtype=bool))
-    drawn = [masking.draw(tokens, lengths, dice) for _ in range(duplicates)]
-    counts = np.concatenate([np.zeros(0, np.int64), *(masks.counts for masks in drawn)])
+    vocabulary = Vocabulary(tiny_tokenizer().to_str(), tuple(SPECIAL), MASK)
+    masker = Masker(vocabulary, Settings(masking="token"))
+    starts = np.append(0, np.cumsum(lengths))
+    drawn = [masker.mask(tokens, starts, dice) for _ in range(duplicates)]
+    counts = np.concatenate([np.zeros(0, np.int64), *(np.diff(masks.starts) for masks in drawn)])
     kind = token_type(VOCABULARY)
     return Shard(
         tokens=tokens.astype(kind),
-        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        starts=starts,
         seconds=(lengths // 2 if paired else np.zeros(count)).astype(np.uint16),
         pairs=np.full(count, 1 if paired else -1, dtype=np.int8),
         mask_starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
@@ -59,7 +64,8 @@ def tiny_corpus(
     """Write a folder of token shards with the teacher's tokenizer, and one shard held out."""
     folder.mkdir()
     names = [f"shard-{number:05}.safetensors" for number in range(shards)]
-    made = [tiny_shard(count, duplicates, seed, paired=paired) for seed in range(shards + 1)]
+    made = [tiny_shard(count, duplicates, seed, paired=paired) for seed in range(shards)]
+    made.append(tiny_shard(count, 1, shards, paired=paired))
     for name, shard in zip([*names, "held-00000.safetensors"], made, strict=True):
         write_shard(folder / name, shard)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
@@ -76,7 +82,7 @@ def tiny_corpus(
         "tokens": sum(len(shard.tokens) for shard in made[:-1]),
         "masked": sum(len(shard.mask_places) for shard in made[:-1]),
         "seed": 0,
-        "settings": {},
+        "settings": Settings(masking="token", duplicates=duplicates).as_dict(),
         "sources": [],
     }
     write_manifest(folder, FORMAT, fields)

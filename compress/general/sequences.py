@@ -9,18 +9,18 @@ which most are where sequences are packed, is computed without any mask.
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from kdc.compress.corpus.folder import Corpus
+from kdc.compress.corpus.masking import Masker
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
 from kdc.compress.general.batches import Window, ragged
-from kdc.compress.general.masking import Masking, Masks, masking_of
+from kdc.compress.general.masking import Masks
 from kdc.compress.labels.store import LabelFolder
 from kdc.compress.parallel import Crew
 
@@ -106,8 +106,8 @@ class SequenceFeed:
         self._opened = _Opened()
 
     @cached_property
-    def _masking(self) -> Masking:
-        return masking_of(self._rows.corpus)
+    def _masker(self) -> Masker:
+        return self._rows.corpus.masker()
 
     def take(self, step: int, crew: Crew) -> list[Batch]:
         """Return this process's slices of the batch of a step, counted from 0."""
@@ -143,8 +143,10 @@ class SequenceFeed:
         if not shard.duplicates:
             dice = np.random.default_rng([self._seed, *place, 1])
             lengths = shard.lengths[rows]
-            tokens: Any = shard.tokens[ragged(shard.starts[rows], lengths)]
-            return self._masking.draw(tokens, lengths, dice)
+            tokens = shard.tokens[ragged(shard.starts[rows], lengths)]
+            chosen = self._masker.mask(tokens, np.append(0, np.cumsum(lengths)), dice)
+            places, inputs = chosen.places.astype(np.int64), chosen.inputs.astype(np.int64)
+            return Masks(np.diff(chosen.starts), places, inputs)
         examples = place[0] % shard.duplicates * shard.sequences + rows
         starts = shard.mask_starts[examples]
         counts = shard.mask_starts[examples + 1] - starts

@@ -180,7 +180,7 @@ def test_a_cut_gives_exactly_the_batches_that_were_counted(seed: int) -> None:
 
 def test_what_cannot_be_batches_is_refused(shards: Path) -> None:
     corpus = read_corpus(shards)
-    with pytest.raises(KdcError, match="batch_tokens is 31, .*up to 16 tokens: .*at least 32"):
+    with pytest.raises(KdcError, match=r"batch_tokens is 31, .*up to 16 tokens: .*at least 32"):
         sequences(corpus, corpus.shards, 31)
 
 
