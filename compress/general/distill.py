@@ -52,27 +52,31 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
         if not job.resume:
             place.forget_state()
         corpus = read_corpus(job.corpus)
-        teaching = find_teaching(job, corpus, progress)
-        plan = make_plan(job, corpus, teaching, progress)
-        run = _run(job, corpus, teaching, plan, place)
-        what = f"distilling {job.student}" if teaching else f"pre-training {job.student}"
+        run = make_run(job, corpus, place, progress)
+        what = f"{'distilling' if job.teacher else 'pre-training'} {job.student}"
         history = train(run, progress, what, resume=job.resume)
         metrics = _metrics(run, history)
         identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
         with place.state_kept():
-            write_general(job.out, plan.student, corpus, metrics, job.recipe, identity)
+            write_general(job.out, run.model, corpus, metrics, job.recipe, identity)
         place.forget_state()
     return metrics
 
 
-def _run(
-    job: GeneralJob,
-    corpus: Corpus,
-    teaching: Teaching | None,
-    plan: GeneralPlan,
-    place: Workspace,
-) -> Run:
-    device = choose_device(job.device)
+def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progress) -> Run:
+    """Return the run of a job, its teacher loaded where it has to answer.
+
+    Args:
+        job: the options.
+        corpus: what they name.
+        place: where the state is kept.
+        progress: shows how far it is.
+
+    Raises:
+        KdcError: labels, teacher, student or recipe do not fit the corpus or each other.
+    """
+    device, teaching = choose_device(job.device), find_teaching(job, corpus, progress)
+    plan = make_plan(job, corpus, teaching, progress)
     labels = teaching.labels if teaching else None
     starts = job.recipe.start.weights == "teacher" and teaching and not plan.origin
     model = None

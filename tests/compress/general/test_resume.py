@@ -74,6 +74,16 @@ def same(one: Path, other: Path) -> bool:
     return alike and all(torch.equal(ours[key], theirs[key]) for key in ours | theirs)
 
 
+def alike(one: Path, other: Path) -> bool:
+    """Whether all weights but for the keys' biases, which change no attention, are the same.
+
+    The gradient of such a bias is rounding alone, which AdamW makes as large as any other.
+    """
+    ours, theirs = weights(one), weights(other)
+    gaps = {key: float((ours[key] - theirs[key]).abs().max()) for key in ours | theirs}
+    return max(gap for key, gap in gaps.items() if not key.endswith("key.bias")) < 1e-5
+
+
 def finish(made: GeneralJob, progress: Progress | None = None) -> Path:
     distill_general(made, progress or Silent())
     return made.out
@@ -112,9 +122,7 @@ def test_parts_of_a_step_learn_what_the_step_does(
     for parts in (1, 3):
         one = job(places, tmp_path / str(parts), RECIPES[0], dropout=0.0, accumulate=parts)
         made.append(finish(replace(one, corpus=places / corpus)))
-    ours, theirs = map(weights, made)
-    for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5)
+    assert alike(*made)
 
 
 def fp32_where_nothing_is_drawn(train: dict[str, Any]) -> None:
@@ -145,9 +153,7 @@ def test_two_processes_learn_what_one_does(
     one = finish(job(places, tmp_path / "one", recipe, **still))
     arguments = (str(places), str(tmp_path / "two"), recipe, still, False)
     assert Processes(2, distil, *arguments).exit_codes() == [0, 0]
-    ours, theirs = weights(tmp_path / "two"), weights(one)
-    for name in theirs:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-5)
+    assert alike(tmp_path / "two", one)
 
 
 @pytest.mark.slow
@@ -189,9 +195,7 @@ def test_what_two_began_two_end_bit_for_bit_and_one_ends_nearly(
     assert Processes(2, distil, *again).exit_codes() == [0, 0]
     assert same(tmp_path / "again", tmp_path / "whole")
     finish(replace(job(places, tmp_path / "one", recipe, **still), resume=True))
-    ours, theirs = weights(tmp_path / "one"), weights(tmp_path / "whole")
-    for name in theirs:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-5)
+    assert alike(tmp_path / "one", tmp_path / "whole")
 
 
 def stop_half_way(places: str, out: str, recipe: str, train: dict[str, Any]) -> None:
