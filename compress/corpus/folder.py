@@ -12,7 +12,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from kdc.compress.corpus.masking import Masker
+from kdc.compress.corpus.settings import Settings
 from kdc.compress.corpus.shards import Shard, read_shard
+from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_manifest, sha256
 
@@ -83,6 +86,26 @@ class Corpus:
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer that made the tokens."""
         return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+
+    def vocabulary(self) -> Vocabulary:
+        """Return what its tokens mean."""
+        text = (self.folder / "tokenizer.json").read_text(encoding="utf-8")
+        plain = Tokenizer.from_str(text)
+        plain.no_truncation()
+        plain.no_padding()
+        return Vocabulary(plain.to_str(), tuple(self.special_ids), self.mask_id)
+
+    def settings(self) -> Settings:
+        """Return how it was made.
+
+        Raises:
+            KdcError: the manifest does not say.
+        """
+        return Settings.from_dict(self.manifest.get("settings"))
+
+    def masker(self) -> Masker:
+        """Return what masks its sequences while training, as its own maskings were made."""
+        return Masker(self.vocabulary(), self.settings())
 
     def _name(self, which: int | str) -> str:
         return which if isinstance(which, str) else self.shards[which]
