@@ -55,7 +55,7 @@ class Training:
         if self.quantize not in ROUNDINGS:
             raise unknown("method to train for", self.quantize, ROUNDINGS)
         for name, low, high in (
-            ("epochs", 0.01, 10_000),
+            ("epochs", 1e-9, 10_000),
             ("min_steps", 0, 10_000_000),
             ("batch", 1, 65_536),
             ("batch_tokens", 1, 100_000_000),
