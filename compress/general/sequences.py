@@ -80,7 +80,14 @@ def sequences(
             f"{corpus.folder} is masked anew while training, so labels of its masked words fit "
             "nothing: make it with --dupe 1 or more, or leave --labels out"
         )
-    sizes = tuple(len(corpus.open(name).tokens) for name in names)
+    shards = {name: corpus.open(name) for name in names}
+    for name, shard in shards.items():
+        if (longest := int(shard.lengths.max())) > corpus.max_length:
+            raise KdcError(
+                f"{corpus.folder / name} has a sequence of {longest} tokens, and its corpus none "
+                f"above {corpus.max_length}: make the corpus again"
+            )
+    sizes = tuple(len(shard.tokens) for shard in shards.values())
     return Sequences(corpus, tuple(names), sizes, batch_tokens, labels)
 
 
