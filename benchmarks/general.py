@@ -9,7 +9,8 @@ sides take the step of `kdc distill --corpus` by the recipe general-mlm on the s
 turn; the labels are those of `kdc label`, whose own pace is measured beside them. What an epoch
 from labels gains is what the labelling has cost before: over E epochs of T tokens the sides take
 T / labelling + E T / cached and E T / online. On the CPU it is CPU time that counts: the work is
-done by one thread, and others may be at work beside it. The utilisation is of counted operations: `flops.py`.
+done by one thread, and others may be at work beside it. The utilisation is of counted operations:
+see `flops.py`.
 """
 
 import argparse
