@@ -82,18 +82,19 @@ def articles(stream: Stream) -> Iterator[tuple[str, tuple[str, ...]]]:
     parser.EndElementHandler = pages.end
     parser.CharacterDataHandler = pages.characters
     parser.EntityDeclHandler = _refuse_entity
+    fate = "it is damaged or no XML dump"
     try:
         for piece in stream.pieces():
             parser.Parse(piece, False)
             for text in pages.ready:
                 yield text, tuple(pages.spaces)
             pages.ready.clear()
+        fate = "it ends early"
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
-        early = "it ends early" if "no element" in reason else "it is damaged or no XML dump"
         raise KdcError(
-            f"{stream.path}, line {error.lineno} of its XML: {reason}: {early}; fetch it again"
+            f"{stream.path}, line {error.lineno} of its XML: {reason}: {fate}; fetch it again"
         ) from error
     except KdcError as error:
         if str(stream.path) in str(error):

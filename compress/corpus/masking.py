@@ -106,7 +106,8 @@ def _taken(
     before = ends - shuffled
     first = np.flatnonzero(np.diff(rows, prepend=-1))
     before = before - np.repeat(before[first], np.diff(first, append=len(rows)))
-    fits = 2 * before + shuffled <= 2 * wanted[rows]
+    coin = dice.integers(0, 2, len(rows))  # decides where exactly half of a word fits
+    fits = 2 * before + shuffled < 2 * wanted[rows] + coin
     if cap is not None:
         fits &= before + shuffled <= cap
     taken = np.zeros(len(sizes), dtype=bool)

@@ -59,7 +59,8 @@ def single_spans(documents: Documents, budget: int, short: float, dice: Random) 
             limit = start + wanted_length(budget, short, dice)
             stop = end
             if limit < end:
-                last = ends[bisect_right(ends, limit) - 1]
+                fitting = bisect_right(ends, limit)
+                last = ends[fitting - 1] if fitting else 0
                 stop = last if last > start else limit
             yield start, stop, 0, 0, -1
             start = stop
