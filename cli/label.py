@@ -54,7 +54,10 @@ def label(
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a teacher's answers about a corpus down, once for any number of students."""
+    """Write a teacher's answers about a corpus down, once.
+
+    Any number of students learn from them, without the teacher.
+    """
     from kdc.cli.console import Terminal
     from kdc.cli.labelled import choose_method, read_part, show_labels
 

@@ -18,7 +18,7 @@ def code_type(bits: int) -> type[np.uint8] | type[np.uint16]:
 
 def step(bits: int, spread: float) -> float:
     """Return how far two neighbours are apart, in natural logarithms."""
-    return spread / (2**bits - 2)
+    return float(spread / (2**bits - 2))
 
 
 def table(bits: int, spread: float) -> npt.NDArray[np.float32]:
