@@ -17,7 +17,7 @@ from kdc.compress.learner import Learner
 from kdc.compress.low_rank import hold
 from kdc.compress.parallel import Crew, crew, end_quietly
 from kdc.compress.progress import Progress, Silent
-from kdc.compress.run import History, Leg, Run, own_dice
+from kdc.compress.run import History, Leg, Run, own_seed
 from kdc.compress.running import Losses
 
 _SAVE_SECONDS = 60.0
@@ -94,7 +94,7 @@ def _train_leg(
     tensors, best = kept
     if tensors:
         losses.running = tensors.pop(_RUNNING).to(run.device)
-        _restore(learner, tensors, own_dice(seed, team.rank, state.step), progress, title)
+        _restore(learner, tensors, own_seed(seed, team.rank, state.step), progress, title)
     feed = open_feed(leg.rows, leg.training, seed, run.padding, run.device)
     every = math.ceil(leg.total / leg.training.evaluations)
     saved = _now()
@@ -145,7 +145,7 @@ def _train_leg(
 
 def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner:
     """Return a stage's learner, ready for the tensors of a state or for the first step."""
-    torch.manual_seed(own_dice(seed, team.rank))
+    torch.manual_seed(own_seed(seed, team.rank))
     learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
     if run.compiled:
         run.model.base_model.compile(dynamic=True)

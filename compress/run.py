@@ -129,7 +129,7 @@ class Run:
         return int(np.random.SeedSequence([self.seed, stage]).generate_state(1)[0])
 
 
-def own_dice(seed: int, rank: int, step: int = 0) -> int:
+def own_seed(seed: int, rank: int, step: int = 0) -> int:
     """Return the seed of a process's dropout from a step on; a lone one has the stage's."""
     if not rank and not step:
         return seed

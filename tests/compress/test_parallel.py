@@ -24,7 +24,7 @@ from kdc.compress.losses import LOSSES
 from kdc.compress.losses.objective import Widths
 from kdc.compress.parallel import ALONE, Crew, World, check_device, crew, world
 from kdc.compress.progress import Silent
-from kdc.compress.run import Leg, Run, own_dice
+from kdc.compress.run import Leg, Run, own_seed
 from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher, Signals
 from kdc.compress.slices import is_labelled, make_slices
 from kdc.compress.task import Task
@@ -364,7 +364,7 @@ class TestResume:
         again = Processes(2, finish, str(tmp_path / "run"), str(out), False)
         assert again.exit_codes() == [0, 0]
         assert same(load(out), uninterrupted)
-        seeds = {own_dice(seed, rank) for seed in range(4) for rank in range(4)}
+        seeds = {own_seed(seed, rank) for seed in range(4) for rank in range(4)}
         assert len(seeds) == 16
 
 
