@@ -154,6 +154,7 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
             with lock(ready.job.out / f".{name}.lock", f"the labels of {name}"):
                 _label_shard(ready, name, advance)
             (ready.job.out / f".{name}.lock").unlink(missing_ok=True)
+    team.any(True)  # all wait here for the slowest: what comes next reads every shard
     team.any(False)  # every process waits here: what all have written is counted next
 
 

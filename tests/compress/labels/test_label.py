@@ -21,6 +21,7 @@ from kdc.compress.labels.method import Method
 from kdc.compress.labels.store import read_labels
 from kdc.compress.progress import Silent
 from kdc.compress.runtime import has_bf16
+from tests.crew import Processes
 from tests.shards import tiny_corpus, tiny_masked_lm
 from tests.tiny import Recorder, tiny_encoder
 
@@ -117,6 +118,21 @@ def test_parts_in_any_order_are_one_run(places: Path, tmp_path: Path) -> None:
         label(job(places, tmp_path / "parts", method, part=(number, 3)), Silent())
     assert files(tmp_path / "one") == files(tmp_path / "parts")
     read_labels(tmp_path / "parts", read_corpus(places / "shards"))
+
+
+def _label_and_read(asked: LabelJob) -> None:
+    """Read every shard as soon as this process is done with its own."""
+    ready = label(asked, Silent())
+    assert all(ready.finished(name) for name in ready.names)
+
+
+def test_processes_take_turns_and_wait_for_each_other(places: Path, tmp_path: Path) -> None:
+    """Bug: a shard that two write or nobody does, or one that is read before it is written."""
+    method = Method("draws", 6)
+    _label_and_read(job(places, tmp_path / "one", method))
+    crew = Processes(2, _label_and_read, job(places, tmp_path / "two", method))
+    assert crew.exit_codes() == [0, 0], crew.said()
+    assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
 def test_draws_do_not_depend_on_the_batches(places: Path, tmp_path: Path) -> None:
