@@ -7,8 +7,6 @@ import typer
 
 from kdc.cli import options
 
-_TOP = 64
-
 
 def label(
     shards: Annotated[Path, typer.Argument(metavar="SHARDS", help="What kdc corpus made.")],
@@ -17,7 +15,9 @@ def label(
     ],
     topk: Annotated[
         int | None,
-        typer.Option(metavar="K", help="Keep the K likeliest tokens and the mass of the others."),
+        typer.Option(
+            metavar="K", help="Keep the K likeliest tokens and the mass of the others; else 16."
+        ),
     ] = None,
     least: Annotated[
         float | None,
