@@ -10,7 +10,6 @@ from torch import Tensor
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.shards import Shard
-from kdc.compress.errors import KdcError
 from kdc.compress.labels.choose import Rows, chosen
 from kdc.compress.labels.examples import Asked, batches
 from kdc.compress.labels.method import Method
@@ -71,7 +70,6 @@ class Teller:
                 said = observe(self._model, asked.batch, wants=self._wants)
             self._keep_states(kept, asked, said)
             if said.masked is not None:
-                _refuse_broken(said.masked)
                 mine = None if dealt is None else dealt[asked.places - first]
                 found = chosen(
                     said.masked, self._method, None if mine is None else torch.from_numpy(mine)
@@ -96,11 +94,6 @@ class Teller:
             kept.add(states_name(layer), np.repeat(asked.examples, lengths), _half(states))
         if self._method.pooled:
             kept.add(POOLED, asked.examples, _half(text_means(said.hidden[-1], asked.batch.mask)))
-
-
-def _refuse_broken(logits: Tensor) -> None:
-    if not bool(logits.isfinite().all()):
-        raise KdcError("the teacher answers NaN or infinity on this corpus: it is broken")
 
 
 def _half(states: Tensor) -> npt.NDArray[np.float16]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kdc.compress.errors import KdcError
 from kdc.compress.labels.grid import code_type, step
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import id_type, size_type
@@ -30,11 +31,16 @@ def chosen(logits: Tensor, method: Method, dice: Tensor | None = None) -> Rows:
 
     Returns:
         `codes` (m, k) and, but for `full`, `ids` (m, k) and `sizes` (m,); of `topk` `tail` (m,).
+
+    Raises:
+        KdcError: the teacher answers NaN or infinity.
     """
     parts = []
     for start in range(0, max(1, len(logits)), _PLACES[logits.device.type]):
         some = slice(start, start + _PLACES[logits.device.type])
         p = (logits[some].float() / method.temperature).softmax(-1)
+        if not bool(p[:, 0].isfinite().all()):  # one that is not makes its whole row NaN
+            raise KdcError("the teacher answers NaN or infinity on this corpus: it is broken")
         if method.kind == "draws":
             assert dice is not None
             parts.append(_draws(p, dice[some].to(p.device)))
