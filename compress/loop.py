@@ -147,8 +147,7 @@ def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner
     """Return a stage's learner, ready for the tensors of a state or for the first step."""
     torch.manual_seed(own_seed(seed, team.rank))
     learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
-    if run.compiled:
-        run.model.base_model.compile(dynamic=True)
+    run.compile(leg)
     if state.step > leg.rounded_from:
         learner.begin_rounding(None, run.padding, pair=run.task.pair)
     return learner

@@ -98,7 +98,7 @@ class Run:
     embedding_rank: int | None = None
     """Rank of the token embedding while it is trained; None for a plain table."""
     compiled: bool = False
-    """Whether the model's encoder is compiled."""
+    """Whether the encoders of the model and its teacher are compiled."""
 
     @property
     def total(self) -> int:
@@ -113,6 +113,13 @@ class Run:
         )
         dev = without_texts(self.dev) if isinstance(self.dev, Examples) else self.dev
         return replace(self, legs=legs, dev=dev)
+
+    def compile(self, leg: Leg) -> None:
+        """Compile the encoders of a stage, where that is wanted; in place, in this process."""
+        models = (self.model, getattr(leg.teacher, "model", None)) if self.compiled else ()
+        for model in models:
+            if model is not None:
+                model.base_model.compile(dynamic=True)
 
     def title(self, stage: int, what: str) -> str:
         """Return what to call a stage of a run that is called `what`."""

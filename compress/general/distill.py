@@ -86,8 +86,6 @@ def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progre
         _start(job, corpus, plan, model)
     if model is not None:
         model.to(device)
-        if job.compiled:
-            model.base_model.compile(dynamic=True)
     legs = tuple(
         _leg(job, corpus, stage, objectives, signals_of(teaching, wants, model), labels)
         for stage, objectives, wants in zip(

@@ -35,6 +35,11 @@ class WrittenTeacher:
     def __init__(self, online: Teacher) -> None:
         self.online = online
 
+    @property
+    def model(self) -> Model | None:
+        """The teacher that is asked beside its labels; None where they say all."""
+        return self.online.model if isinstance(self.online, OnlineTeacher) else None
+
     def __call__(self, batch: Batch) -> Signals:
         """Take the labels out of the batch, where the feed has put them."""
         said = batch.masked.sparse if batch.masked else None
