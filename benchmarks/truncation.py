@@ -85,7 +85,7 @@ def _kept(out: Path, setup: Setup) -> list[dict[str, Any]]:
 
 def _setup(options: argparse.Namespace) -> Setup:
     names = ("characters", "vocab", "teacher", "student", "teacher_tokens", "tokens", "max_length")
-    more = ("batch_tokens", "learning_rate", "held_out", "dupe")
+    more = ("teacher_characters", "batch_tokens", "learning_rate", "held_out", "dupe")
     return Setup(str(options.text), **{name: getattr(options, name) for name in (*names, *more)})
 
 
@@ -101,17 +101,18 @@ def _options() -> argparse.Namespace:
     )
     add("--seeds", type=_numbers, default=[0, 1, 2], metavar="0,1,2")
     add("--text", type=Path, default=SHARED, help="plain text, blank lines between documents")
-    add("--characters", type=int, default=12_000_000, help="of the text, from its start")
+    add("--characters", type=int, default=6_000_000, help="that students learn from")
+    add("--teacher-characters", type=int, default=20_000_000, help="that the teacher does")
     add("--vocab", type=int, default=8192)
     add("--teacher", default="4x256", metavar="SHAPE")
     add("--student", default="2x128", metavar="SHAPE")
-    add("--teacher-tokens", type=int, default=12_000_000)
-    add("--tokens", type=int, default=5_000_000, help="that a student is trained on")
+    add("--teacher-tokens", type=int, default=5_000_000)
+    add("--tokens", type=int, default=1_500_000, help="that a student is trained on")
     add("--batch-tokens", type=int, default=4096)
     add("--learning-rate", type=float, default=1e-3)
     add("--max-length", type=int, default=64)
     add("--held-out", type=float, default=0.02)
-    add("--dupe", type=int, default=2)
+    add("--dupe", type=int, default=1)
     add("--device", default="cpu")
     add("--only-table", action="store_true", help="run nothing")
     add("--record", action="store_true", help="write RESULTS.md and results/truncation.*")

@@ -2,7 +2,7 @@
 
 import lzma
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ class Setup:
 
     text: str
     characters: int
-    """Of the text, from its start."""
+    """Of the text, from its start, that students learn from."""
+    teacher_characters: int
+    """That the teacher does, masked anew in every epoch: it knows no answers by heart."""
     vocab: int
     teacher: str
     student: str
@@ -87,17 +89,24 @@ class Lab:
         return self.out / "shards"
 
     @property
+    def teacher_shards(self) -> Path:
+        """What the teacher is pre-trained on; the same documents are held out."""
+        return self.out / "teacher-shards"
+
+    @property
     def teacher(self) -> Path:
         """The teacher."""
         return self.out / "teacher"
 
     def prepare(self) -> Corpus:
         """Make what all cells share and is not there yet: text, tokenizer, corpus and teacher."""
-        text, words = self.out / "text.txt", self.out / "words"
-        if not text.is_file():
-            _cut_text(Path(self.setup.text), text, self.setup.characters)
+        text, more, words = (self.out / name for name in ("text.txt", "more.txt", "words"))
+        sizes = {text: self.setup.characters, more: self.setup.teacher_characters}
+        for path, characters in sizes.items():
+            if not path.is_file():
+                _cut_text(Path(self.setup.text), path, characters)
         if not (words / "config.json").is_file():
-            _make_words(text, words, self.setup)
+            _make_words(more, words, self.setup)
         settings = Settings(
             max_length=self.setup.max_length,
             held_out=self.setup.held_out,
@@ -106,6 +115,9 @@ class Lab:
         )
         build_corpus(CorpusJob((text,), str(words), self.shards, settings), self.progress)
         if not (self.teacher / MANIFEST).is_file():
+            unmasked = replace(settings, duplicates=0)
+            job = CorpusJob((more,), str(words), self.teacher_shards, unmasked)
+            build_corpus(job, self.progress)
             self._train(self.teacher, self.setup.teacher, self.setup.teacher_tokens, 0, None)
         return read_corpus(self.shards)
 
@@ -165,7 +177,7 @@ class Lab:
         write_text(recipe, _recipe(self.setup, name))
         teacher = str(self.teacher) if name else None
         job = GeneralJob(
-            self.shards,
+            self.shards if name else self.teacher_shards,
             load_recipe(str(recipe)),
             out,
             shape,

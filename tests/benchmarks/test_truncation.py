@@ -17,7 +17,8 @@ from tests.student import WORDS
 
 Load = Callable[[str], ModuleType]
 SIZES: dict[str, Any] = {
-    "characters": 60_000,
+    "characters": 16_000,
+    "teacher_characters": 60_000,
     "vocab": 60,
     "teacher": "2x32",
     "student": "1x32",
