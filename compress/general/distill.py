@@ -8,6 +8,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.examples import Examples
+from kdc.compress.families import Sizes
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.general.batches import ragged
 from kdc.compress.general.folder import FORM, write_general
@@ -146,7 +147,11 @@ def _start(job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teacher: Model) -
         pairs=None,
     )
     padding = int(plan.student.config.pad_token_id or 0)
-    start_from_teacher(plan.student, teacher, start.layers, rows, padding)
+    models = plan.student, teacher
+    if Sizes(plan.student.config).hidden != Sizes(teacher.config).hidden:
+        # what the head sees of a rotated state is not the teacher's: it is learnt from the start
+        models = plan.student.base_model, teacher.base_model
+    start_from_teacher(*models, start.layers, rows, padding)
 
 
 def _fingerprint(
