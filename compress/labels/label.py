@@ -155,7 +155,6 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
                 _label_shard(ready, name, advance)
             (ready.job.out / f".{name}.lock").unlink(missing_ok=True)
     team.any(True)  # all wait here for the slowest: what comes next reads every shard
-    team.any(False)  # every process waits here: what all have written is counted next
 
 
 def _tokens(shard: Shard) -> int:
