@@ -97,7 +97,7 @@ def distill(
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Distil a teacher into a small student: of a task, or, with --corpus, a general one.
+    """Distil a teacher into a small student, of a task or general.
 
     With several processes, one a GPU or a core:
     torchrun --nproc-per-node 2 -m kdc.cli.main distill ...

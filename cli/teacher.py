@@ -45,7 +45,7 @@ def teacher(
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fine-tune an encoder on a task, or train one on a corpus, to be distilled from."""
+    """Train an encoder on a task or a corpus, to be distilled from."""
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
     from kdc.cli.table import load_table

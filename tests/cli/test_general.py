@@ -43,7 +43,7 @@ def ran(*words: str | Path) -> str:
     return result.output
 
 
-def read(path: Path) -> Any:  # noqa: ANN401
+def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
@@ -144,8 +144,8 @@ def test_what_does_not_go_together_is_said_in_a_sentence(
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    words: Any,
-    said: str,  # noqa: ANN401
+    words: tuple[str, ...],
+    said: str,
 ) -> None:
     """Bug: a traceback, or an option that is silently not obeyed."""
     monkeypatch.chdir(folder)
@@ -181,8 +181,8 @@ def test_what_does_not_go_together_is_said_in_a_sentence(
 def test_a_corpus_and_a_task_are_not_mixed_up(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    words: Any,
-    said: str,  # noqa: ANN401
+    words: tuple[str, ...],
+    said: str,
 ) -> None:
     """Bug: a recipe for the one runs on the other, or fails in its first step."""
     monkeypatch.chdir(folder)
