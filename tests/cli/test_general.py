@@ -43,7 +43,7 @@ def ran(*words: str | Path) -> str:
     return result.output
 
 
-def read(path: Path) -> Any:
+def read(path: Path) -> Any:  # noqa: ANN401
     return json.loads(path.read_text())
 
 
