@@ -107,7 +107,9 @@ def _ray(job: CorpusJob, options: dict[str, Any], progress: Progress) -> Corpus 
     if own:
         ray.init(log_to_driver=False, include_dashboard=False)
     try:
-        _built("RayPipelineExecutor", job, {"workers": job.workers, **options}, _logs(job)).run()
+        # a task more at once than there are CPUs keeps datatrove waiting for ever
+        room = max(1, min(job.workers, int(ray.cluster_resources().get("CPU", 1))))
+        _built("RayPipelineExecutor", job, {"workers": room, **options}, _logs(job)).run()
     finally:
         if own:
             ray.shutdown()
