@@ -107,7 +107,7 @@ def _ray(job: CorpusJob, options: dict[str, Any], progress: Progress) -> Corpus 
     if own:
         ray.init(log_to_driver=False, include_dashboard=False)
     try:
-        # a task more at once than there are CPUs keeps datatrove waiting for ever
+        # datatrove waits for a place for every task that it has submitted: no more than fit
         room = max(1, min(job.workers, int(ray.cluster_resources().get("CPU", 1))))
         _built("RayPipelineExecutor", job, {"workers": room, **options}, _logs(job)).run()
     finally:
