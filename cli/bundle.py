@@ -8,7 +8,7 @@ import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
-from kdc.export.bundle import APPS
+from kdc.export.bundle import APPS, BundleJob
 from kdc.export.bundle import bundle as make_app
 
 
@@ -20,18 +20,35 @@ def bundle(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the app goes.")] = Path(
         "app"
     ),
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What the app is called; else as its task."),
+    ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY",
+            help="Sign the model with this private key (Ed25519); the app takes no other's.",
+        ),
+    ] = None,
+    apk: Annotated[
+        bool, typer.Option("--apk", help="With --app android: build the page as an APK, here.")
+    ] = False,
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Put a phone folder's model into an app, digests checked."""
     terminal = Terminal(quiet, json_to)
-    parts = make_app(phone, app, out)
+    made = make_app(BundleJob(phone, app, out, name, sign, apk), terminal)
+    parts = made.parts
     total = sum(part.bytes for part in parts), sum(part.zip_bytes for part in parts)
     rows = [(part.name, part.bytes, part.zip_bytes) for part in parts] + [("total", *total)]
     terminal.table(
         f"app {out}",
-        ("part", "MB", "MB zipped"),
+        ("part", "MB", "MB deflated"),
         [(name, f"{raw / 1e6:.3f}", f"{zipped / 1e6:.3f}") for name, raw, zipped in rows],
     )
-    terminal.say(f"to see it: python3 -m http.server --directory {out}, http://localhost:8000")
-    terminal.result({"app": app, "out": str(out), "parts": [asdict(part) for part in parts]})
+    terminal.say(f"to see it: {made.opens}")
+    told = {"app": app, "name": made.name, "out": str(out), "opens": made.opens}
+    terminal.result({**told, "parts": [asdict(part) for part in parts]})

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from kdc.export.bundle import bundle
+from kdc.export.bundle import BundleJob, bundle
 from kdc.export.options import DEFAULT, Level, SessionOptions
 from kdc.export.phone_model import read_phone
 from tests.shipping import export
@@ -162,7 +162,7 @@ def test_onnx_runtime_web_reproduces_the_golden_texts(
     monkeypatch.setattr("kdc.export.layouts.INSIDE", 256)  # the student's weights are tiny
     phone, app = tmp_path / "phone", tmp_path / "app"
     export(student_folder, phone, method=method, layout=layout, target="web", max_drop=100.0)
-    bundle(phone, "web", app)
+    bundle(BundleJob(phone, "web", app))
     reading = """(async () => {
       const { readFile } = await import("node:fs/promises");
       const read = (name) => readFile(`${FOLDER}/${name}`);

@@ -1,0 +1,84 @@
+"""Phone folder -> a ready app: a sample app's own files, and the model beside them as `assets/`."""
+
+import base64
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from kdc.compress.errors import unknown
+from kdc.compress.files import MANIFEST, sha256, whole_folder, write_manifest
+from kdc.compress.progress import Progress, Silent
+from kdc.export.bundle.app import App, BundleJob, Content
+from kdc.export.bundle.assets import CONFIG_FORMAT
+from kdc.export.bundle.naming import app_name, name_colour
+from kdc.export.bundle.size import Part, measure
+from kdc.export.bundle.web import WEB
+from kdc.export.phone_model import FORMAT as PHONE_FORMAT
+from kdc.export.phone_model import Phone, read_phone
+
+FORMAT = "kdc.app/1"
+FORM = "kdc.app"
+
+APPS: dict[str, App] = {"web": WEB}
+"""The apps there are."""
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A finished app."""
+
+    name: str
+    """What it is called."""
+    parts: list[Part]
+    """What it weighs."""
+    opens: str
+    """The one command that opens it, or brings it onto a phone."""
+
+
+def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
+    """Write a sample app with a phone folder's model in it, every digest checked after the copy.
+
+    Files that the phone folder's manifest does not name stay behind.
+
+    Raises:
+        KdcError: no such app, a corrupted phone folder, a copy that differs, a name or key that
+            cannot be used, or a place that holds something else or cannot be written.
+    """
+    if job.app not in APPS:
+        raise unknown("app", job.app, APPS)
+    app = APPS[job.app]
+    content = _content(read_phone(job.phone), job)
+    with whole_folder(job.out, FORM) as folder:
+        app.fill(folder, content, job, progress or Silent())
+        parent = {"format": PHONE_FORMAT, "sha256": sha256(content.phone.folder / MANIFEST)}
+        fields = {"app": job.app, "name": content.name, "task": content.phone.task.as_dict()}
+        made_with = {"kdc": version("kdc")}
+        write_manifest(folder, FORMAT, {**fields, "parent": parent, "made_with": made_with})
+        parts = measure(folder, app.parts)
+    return Bundled(content.name, parts, app.opens(job.out, job))
+
+
+def _content(phone: Phone, job: BundleJob) -> Content:
+    """Put together what goes into the app; the manifest that is signed is the file, byte by byte.
+
+    Raises:
+        KdcError: the name or the key cannot be used.
+    """
+    name = app_name(job.name, phone.task.name)
+    colour = name_colour(name)
+    public_key, signature = None, None
+    if job.sign is not None:
+        from kdc.export.bundle.signing import read_key
+
+        key = read_key(job.sign)
+        public_key = base64.b64encode(key.public).decode("ascii")
+        signature = key.sign((phone.folder / MANIFEST).read_bytes())
+    config = {
+        "format": CONFIG_FORMAT,
+        "name": name,
+        "task": phone.task.as_dict(),
+        "labels": list(phone.task.labels),
+        "max_length": phone.max_length,
+        "colour": colour,
+        "public_key": public_key,
+    }
+    return Content(phone, name, colour, config, signature)
