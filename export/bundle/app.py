@@ -50,7 +50,7 @@ Fill = Callable[[Path, Content, BundleJob, Progress], None]
 class App:
     """A kind of app."""
 
-    line: str
+    about: str
     """A line about it."""
     fill: Fill
     opens: Callable[[Path, BundleJob], str]

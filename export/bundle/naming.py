@@ -39,7 +39,7 @@ def name_colour(name: str) -> str:
 
 
 def contrast_with_white(colour: Sequence[int]) -> float:
-    """Return the contrast, 1 to 21, of white on a colour (red, green, blue; 0 to 255), as in WCAG."""
+    """Return the contrast of white on a colour (red, green, blue; 0 to 255), 1 to 21 (WCAG)."""
     parts = [part / 255 for part in colour]
     light = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     weighted = zip((0.2126, 0.7152, 0.0722), light, strict=True)
