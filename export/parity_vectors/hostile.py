@@ -18,7 +18,18 @@ _INVISIBLE += ["\u2028", "\u2029", "\x00", "\ufffd", "\ue000", "\U0010ffff"]
 _POINTS = [chr(c) for c in _ASSIGNED if unicodedata.category(chr(c))[0] in "PS"]
 _TURNS = ["I", "İ", "ı", "i", "ß", "ẞ", "Σ", "σ", "ς", "Ǆ", "ǅ", "ǆ", "ﬁ", "ﬃ", "ſt", "K", "Å", "Ω"]
 _SPECIAL = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "[mask]", "[Cls]", "[ MASK ]", "[MASK"]
-_SPECIAL += ["MASK]", "##ing", "##", "[unused1]", "<s>", "</s>", "[\u200bMASK]", "[MÁSK]", "[[", "]]"]
+_SPECIAL += [
+    "MASK]",
+    "##ing",
+    "##",
+    "[unused1]",
+    "<s>",
+    "</s>",
+    "[\u200bMASK]",
+    "[MÁSK]",
+    "[[",
+    "]]",
+]
 _EMOJI = "😀👩👨👧🏽🏿🧑🚀❤🔥🇩🇪🇯🇵🏴☠👁🗨1234#*🫠🩷"
 _JOINS = ["\u200d", "\ufe0f", "\ufe0e", "\u20e3", "🏽", ""]
 _RIGHT = "אבגדהוזחטיכלמנסעפצקרשתابتثجحخدذرزسشصضطظعغفقكلمنهويپچژگܐܒߊߋހށ"

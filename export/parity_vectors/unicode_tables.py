@@ -151,7 +151,9 @@ def _moved(beside: str) -> Iterator[int]:
         texts = [beside.format(chr(code)) for code in asked]
         answers = NFD().normalize_str("|" + "|".join(texts) + "|")[1:-1].split("|")
         rows = zip(asked, texts, answers, strict=True)
-        yield from (code for code, text, answer in rows if text != answer and sorted(text) == sorted(answer))
+        yield from (
+            code for code, text, answer in rows if text != answer and sorted(text) == sorted(answer)
+        )
 
 
 def _runs(codes: Iterable[int]) -> Iterator[str]:
