@@ -8,7 +8,7 @@ import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
-from kdc.export.bundle import APPS, BundleJob
+from kdc.export.bundle import APPS, BundleJob, SelfTest
 from kdc.export.bundle import bundle as make_app
 
 
@@ -35,20 +35,48 @@ def bundle(
     apk: Annotated[
         bool, typer.Option("--apk", help="With --app android: build the page as an APK, here.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Open the page in a headless Chromium; keep it only if its self-test passes.",
+        ),
+    ] = False,
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Put a phone folder's model into an app, digests checked."""
     terminal = Terminal(quiet, json_to)
-    made = make_app(BundleJob(phone, app, out, name, sign, apk), terminal)
+    checked = check and _can_check(terminal)
+    made = make_app(BundleJob(phone, app, out, name, sign, apk, checked), terminal)
     parts = made.parts
     total = sum(part.bytes for part in parts), sum(part.zip_bytes for part in parts)
     rows = [(part.name, part.bytes, part.zip_bytes) for part in parts] + [("total", *total)]
     terminal.table(
-        f"app {out}",
+        f"{made.name}: {out}",
         ("part", "MB", "MB deflated"),
         [(name, f"{raw / 1e6:.3f}", f"{zipped / 1e6:.3f}") for name, raw, zipped in rows],
     )
-    terminal.say(f"to see it: {made.opens}")
+    if made.self_test is not None:
+        terminal.say(_passed(made.self_test))
+    terminal.say(f"to open it: {made.opens}")
     told = {"app": app, "name": made.name, "out": str(out), "opens": made.opens}
-    terminal.result({**told, "parts": [asdict(part) for part in parts]})
+    found = None if made.self_test is None else asdict(made.self_test)
+    terminal.result({**told, "parts": [asdict(part) for part in parts], "self_test": found})
+
+
+def _can_check(terminal: Terminal) -> bool:
+    """Return whether there is a browser, and say so where there is none: the app is made anyway."""
+    from kdc.export.devices.web.browser import INSTALL, find_browser
+
+    if find_browser() is None:
+        terminal.say(f"there is no Chromium here, so the app is not opened: {INSTALL}")
+        return False
+    return True
+
+
+def _passed(test: SelfTest) -> str:
+    return (
+        f"self-test passed in a headless Chromium: {test.texts} golden texts; the model opened in "
+        f"{test.load_ms:.0f} ms, an answer takes {test.p50_ms:.1f} ms ({test.threads} threads)"
+    )

@@ -4,11 +4,12 @@ import base64
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from kdc.compress.errors import unknown
-from kdc.compress.files import MANIFEST, sha256, whole_folder, write_manifest
+from kdc.compress.errors import KdcError, unknown
+from kdc.compress.files import MANIFEST, refuse_foreign, sha256, whole_folder, write_manifest
 from kdc.compress.progress import Progress, Silent
-from kdc.export.bundle.app import App, BundleJob, Content
+from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
 from kdc.export.bundle.assets import CONFIG_FORMAT
+from kdc.export.bundle.fitness import check_fitness
 from kdc.export.bundle.naming import app_name, name_colour
 from kdc.export.bundle.size import Part, measure
 from kdc.export.bundle.web import WEB
@@ -32,6 +33,8 @@ class Bundled:
     """What it weighs."""
     opens: str
     """The one command that opens it, or brings it onto a phone."""
+    self_test: SelfTest | None
+    """What its self-test found, where it was asked for."""
 
 
 def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
@@ -40,13 +43,19 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     Files that the phone folder's manifest does not name stay behind.
 
     Raises:
-        KdcError: no such app, a corrupted phone folder, a copy that differs, a name or key that
-            cannot be used, or a place that holds something else or cannot be written.
+        KdcError: no such app, a corrupted phone folder or one that the app cannot work with, a
+            copy that differs, a name or key that cannot be used, no browser for a check, or a
+            place that holds something else or cannot be written.
+        GateFailed: the app does not pass its self-test; nothing is written.
     """
     if job.app not in APPS:
         raise unknown("app", job.app, APPS)
     app = APPS[job.app]
+    if job.check and app.check is None:
+        raise KdcError(f"--check: an app for {job.app} cannot be opened here, only one for the web")
+    refuse_foreign(job.out, FORM)  # before the work, not after it
     content = _content(read_phone(job.phone), job)
+    check_fitness(content.phone)
     with whole_folder(job.out, FORM) as folder:
         app.fill(folder, content, job, progress or Silent())
         parent = {"format": PHONE_FORMAT, "sha256": sha256(content.phone.folder / MANIFEST)}
@@ -54,7 +63,8 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
         made_with = {"kdc": version("kdc")}
         write_manifest(folder, FORMAT, {**fields, "parent": parent, "made_with": made_with})
         parts = measure(folder, app.parts)
-    return Bundled(content.name, parts, app.opens(job.out, job))
+        self_test = app.check(folder) if job.check and app.check else None
+    return Bundled(content.name, parts, app.opens(job.out, job), self_test)
 
 
 def _content(phone: Phone, job: BundleJob) -> Content:

@@ -25,6 +25,8 @@ class BundleJob:
     """File with the private key that signs the manifest; None for an app that asks for none."""
     apk: bool = False
     """Whether an Android app is built here and now, as the web app in a shell of its own."""
+    check: bool = False
+    """Whether the app is opened here, and kept only if it passes its self-test."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,24 @@ Fill = Callable[[Path, Content, BundleJob, Progress], None]
 
 
 @dataclass(frozen=True)
+class SelfTest:
+    """What the page's self-test found."""
+
+    sentence: str
+    """The page's own verdict."""
+    texts: int
+    """Golden texts, all answered as they must be."""
+    load_ms: float
+    """Milliseconds to open the model."""
+    p50_ms: float
+    """Median of whole answers, from text to logits."""
+    p95_ms: float
+    """95 % of them took less."""
+    threads: int
+    """Threads the model ran on."""
+
+
+@dataclass(frozen=True)
 class App:
     """A kind of app."""
 
@@ -58,3 +78,5 @@ class App:
     parts: dict[str, str]
     """What files are: the beginning of a path in the app's folder -> the name of a part; of
     several, the longest counts, and files of none are the `page`."""
+    check: Callable[[Path], SelfTest] | None = None
+    """Open the app on this machine and wait for its self-test, where that can be done."""

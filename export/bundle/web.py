@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kdc.compress.progress import Progress
 from kdc.export import web_runtime
-from kdc.export.bundle.app import App, BundleJob, Content
+from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
 from kdc.export.bundle.assets import ASSETS, CONFIG, write_assets
 from kdc.export.bundle.copying import copy_app
 from kdc.export.bundle.icon import draw_png, draw_svg
@@ -105,6 +105,12 @@ def _opens(folder: Path, job: BundleJob) -> str:
     return f"python3 -m http.server --directory {shlex.quote(str(folder))} {PORT}"
 
 
+def _check(folder: Path) -> SelfTest:
+    from kdc.export.bundle.check import check_web
+
+    return check_web(folder)
+
+
 WEB = App(
     "a page for any phone's browser: installable, offline, on any static host",
     fill_web,
@@ -115,4 +121,5 @@ WEB = App(
         "tokenizer.js": "tokenizer",
         "unicode": "tokenizer",
     },
+    _check,
 )

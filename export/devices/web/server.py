@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Event, Thread
+from urllib.parse import unquote
 
 _HEADERS = {  # only a page that lets no other origin in may share memory between threads
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -16,7 +17,7 @@ _HEADERS = {  # only a page that lets no other origin in may share memory betwee
     "Cache-Control": "no-store",
 }
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript"}
-_TYPES[".wasm"] = "application/wasm"
+_TYPES |= {".wasm": "application/wasm", ".css": "text/css", ".svg": "image/svg+xml"}
 _MOST = 256 << 20  # bytes of an answer: ten hours of samples of a small model
 
 
@@ -47,15 +48,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(files: Mapping[str, Path | bytes]) -> Iterator[Site]:
+def serve(files: Mapping[str, Path | bytes], page: str = "page.html") -> Iterator[Site]:
     """Serve a page on a free port of the loopback for as long as the block runs.
 
     Args:
-        files: what is served, by its path; the page itself is named `page.html`.
+        files: what is served, by its path.
+        page: the path of the page itself; a query may follow.
     """
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.root, server.files = f"/{token_urlsafe(16)}/", files
-        server.site = Site(f"http://127.0.0.1:{server.server_port}{server.root}page.html")
+        server.site = Site(f"http://127.0.0.1:{server.server_port}{server.root}{page}")
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield server.site
@@ -92,8 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _name(self) -> str | None:
         """Return what is asked for, or None where the secret is not."""
-        root = self.server.root
-        return self.path[len(root) :] if self.path.startswith(root) else None
+        root, path = self.server.root, self.path.partition("?")[0]
+        return unquote(path[len(root) :]) if path.startswith(root) else None
 
     def _take(self, name: str, body: bytes) -> None:
         site = self.server.site
@@ -133,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)
-        kind = _TYPES.get(Path(self.path).suffix, "application/octet-stream")
+        kind = _TYPES.get(Path(self.path.partition("?")[0]).suffix, "application/octet-stream")
         self.send_header("Content-Type", kind)
         if size is None:
             self.send_header("Connection", "close")
