@@ -54,10 +54,11 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     if job.check and app.check is None:
         raise KdcError(f"--check: an app for {job.app} cannot be opened here, only one for the web")
     refuse_foreign(job.out, FORM)  # before the work, not after it
-    content = _content(read_phone(job.phone), job)
+    progress = progress or Silent()
+    content = _content(read_phone(job.phone), job, progress)
     check_fitness(content.phone)
     with whole_folder(job.out, FORM) as folder:
-        app.fill(folder, content, job, progress or Silent())
+        app.fill(folder, content, job, progress)
         parent = {"format": PHONE_FORMAT, "sha256": sha256(content.phone.folder / MANIFEST)}
         fields = {"app": job.app, "name": content.name, "task": content.phone.task.as_dict()}
         made_with = {"kdc": version("kdc")}
@@ -67,7 +68,7 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     return Bundled(content.name, parts, app.opens(job.out, job), self_test)
 
 
-def _content(phone: Phone, job: BundleJob) -> Content:
+def _content(phone: Phone, job: BundleJob, progress: Progress) -> Content:
     """Put together what goes into the app; the manifest that is signed is the file, byte by byte.
 
     Raises:
@@ -80,6 +81,8 @@ def _content(phone: Phone, job: BundleJob) -> Content:
         from kdc.export.bundle.signing import read_key
 
         key = read_key(job.sign)
+        if key.others is not None:
+            progress.say(key.others)
         public_key = base64.b64encode(key.public).decode("ascii")
         signature = key.sign((phone.folder / MANIFEST).read_bytes())
     config = {

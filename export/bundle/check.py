@@ -11,7 +11,7 @@ from kdc.export.devices.web import browser
 from kdc.export.devices.web.browser import Browser
 from kdc.export.devices.web.server import Site, serve
 
-PAGE = "index.html?check"
+PAGE = "index.html#check"
 TIME_LIMIT = 180.0  # seconds; a small model takes two
 _POLL = 0.1  # seconds
 _SHOWN = 60  # characters of a text

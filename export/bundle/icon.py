@@ -21,8 +21,8 @@ _GLYPHS = {  # 5 x 7 dots, a row in 5 bits, top row first
     "6": "0608101e11110e", "7": "1f010204080808", "8": "0e11110e11110e", "9": "0e11110f01020c",
 }  # fmt: skip
 _ROWS, _COLUMNS = 7, 5
-_GRID = 16  # dots across the icon; the letter keeps to the middle 40 %, which no mask cuts off
-_LEFT, _TOP = 5.5, 4.5  # of the letter, in dots
+_GRID = 12  # dots across the icon; the letter lies within the circle of 80 % that no mask cuts off
+_LEFT, _TOP = 3.5, 2.5  # of the letter, in dots
 _DOT = 0.86  # of a dot's place
 
 

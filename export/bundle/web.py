@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import shlex
 import shutil
 from base64 import b64encode
@@ -45,9 +46,10 @@ def fill_web(folder: Path, content: Content, job: BundleJob, progress: Progress)
 
 
 def _name_page(page: Path, content: Content) -> None:
+    values = {"{{name}}": content.name, "{{colour}}": content.colour}
     text = page.read_text(encoding="utf-8")
-    for place, value in (("{{name}}", content.name), ("{{colour}}", content.colour)):
-        text = text.replace(place, html.escape(value))
+    # all at once: a name may hold what looks like a place
+    text = re.sub("|".join(values), lambda found: html.escape(values[found[0]]), text)
     page.write_text(text, encoding="utf-8")
 
 

@@ -76,7 +76,8 @@ export function showAnswer(found, { manifest, range, threads }) {
 export function showExamples(texts, pairs, choose) {
   const rows = texts.map((text, index) => {
     const shown = pairs ? `${text} · ${pairs[index]}` : text;
-    const button = make("button", shown, { type: "button", dir: "auto" });
+    const button = make("button", "", { type: "button", dir: "auto" });
+    button.append(make("span", shown));
     button.addEventListener("click", () => choose(index));
     const row = make("li", "");
     row.append(button);
@@ -118,7 +119,9 @@ export function showJudged(index, { state, off, wrong, answer }) {
   row.querySelector(".state").textContent = WORDS[state] + why[state];
 }
 
+// `memory` in bytes; null while it is being measured, 0 where the browser does not tell.
 export function showDevice(state, times, memory) {
+  const told = { null: "measuring …", 0: "this browser does not tell" }[memory] ?? size(memory);
   const several = state.threads === 1 ? "one" : String(state.threads);
   list("device", [
     ["Runtime", `onnxruntime-web ${state.runtime}, started in ${milliseconds(state.runtime_ms)}`],
@@ -127,7 +130,7 @@ export function showDevice(state, times, memory) {
     ["Threads", `${several}${crossOriginIsolated ? "" : " (the page is not isolated)"}`],
     ["Answer, median", times && milliseconds(times.p50)],
     ["Answer, 95 % within", times && `${milliseconds(times.p95)} (${times.runs} runs)`],
-    ["Memory", memory ? size(memory) : "this browser does not tell"],
+    ["Memory", told],
     ["Opens offline", state.kept ? "yes" : "no: this browser keeps nothing"],
     ["Browser", navigator.userAgent],
   ]);

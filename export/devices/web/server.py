@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Event, Thread
-from urllib.parse import unquote
 
 _HEADERS = {  # only a page that lets no other origin in may share memory between threads
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -53,7 +52,7 @@ def serve(files: Mapping[str, Path | bytes], page: str = "page.html") -> Iterato
 
     Args:
         files: what is served, by its path.
-        page: the path of the page itself; a query may follow.
+        page: the path of the page itself; a fragment may follow.
     """
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.root, server.files = f"/{token_urlsafe(16)}/", files
@@ -94,8 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _name(self) -> str | None:
         """Return what is asked for, or None where the secret is not."""
-        root, path = self.server.root, self.path.partition("?")[0]
-        return unquote(path[len(root) :]) if path.startswith(root) else None
+        root = self.server.root
+        return self.path[len(root) :] if self.path.startswith(root) else None
 
     def _take(self, name: str, body: bytes) -> None:
         site = self.server.site
@@ -135,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)
-        kind = _TYPES.get(Path(self.path.partition("?")[0]).suffix, "application/octet-stream")
+        kind = _TYPES.get(Path(self.path).suffix, "application/octet-stream")
         self.send_header("Content-Type", kind)
         if size is None:
             self.send_header("Connection", "close")
