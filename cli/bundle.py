@@ -35,6 +35,18 @@ def bundle(
     apk: Annotated[
         bool, typer.Option("--apk", help="With --app android: build the page as an APK, here.")
     ] = False,
+    package: Annotated[
+        str | None,
+        typer.Option("--package", metavar="ID", help="With --app android: the app's id."),
+    ] = None,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(
+            "--keystore",
+            metavar="FILE",
+            help="With --apk: sign it with this key, not with this machine's debug key.",
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -48,7 +60,9 @@ def bundle(
     """Put a phone folder's model into an app, digests checked."""
     terminal = Terminal(quiet, json_to)
     checked = check and _can_check(terminal)
-    made = make_app(BundleJob(phone, app, out, name, sign, apk, checked), terminal)
+    made = make_app(
+        BundleJob(phone, app, out, name, sign, apk, checked, package, keystore), terminal
+    )
     parts = made.parts
     total = sum(part.bytes for part in parts), sum(part.zip_bytes for part in parts)
     rows = [(part.name, part.bytes, part.zip_bytes) for part in parts] + [("total", *total)]

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.files import MANIFEST, refuse_foreign, sha256, whole_folder, write_manifest
 from kdc.compress.progress import Progress, Silent
+from kdc.export.bundle.android import ANDROID
 from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
 from kdc.export.bundle.assets import CONFIG_FORMAT
 from kdc.export.bundle.fitness import check_fitness
@@ -19,7 +20,7 @@ from kdc.export.phone_model import Phone, read_phone
 FORMAT = "kdc.app/1"
 FORM = "kdc.app"
 
-APPS: dict[str, App] = {"web": WEB}
+APPS: dict[str, App] = {"web": WEB, "android": ANDROID}
 """The apps there are."""
 
 

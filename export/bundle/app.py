@@ -27,6 +27,10 @@ class BundleJob:
     """Whether an Android app is built here and now, as the web app in a shell of its own."""
     check: bool = False
     """Whether the app is opened here, and kept only if it passes its self-test."""
+    package: str | None = None
+    """An Android app's id, such as `org.example.demo`; None for one made from the name."""
+    keystore: Path | None = None
+    """Keystore that signs an APK; None for this machine's debug key."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,9 @@ def test_a_second_spelling_of_a_signature_is_refused() -> None:
     assert verified((key, message, twin.hex())) == [False]
 
 
-@pytest.mark.parametrize(("key", "signature"), [("-", "00" * 64), ("00" * 32, "-"), ("ff" * 32, "ff" * 64)])
+@pytest.mark.parametrize(
+    ("key", "signature"), [("-", "00" * 64), ("00" * 32, "-"), ("ff" * 32, "ff" * 64)]
+)
 def test_bytes_that_are_no_key_or_no_signature_are_no_crash(key: str, signature: str) -> None:
     assert verified((key, "00", signature)) == [False]
 

@@ -142,7 +142,17 @@ def test_a_tokenizer_it_cannot_follow_is_refused_in_a_sentence(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[" * 100_000, '{"a": 1, "a": 2}', "{} x", '{"a": 01}', '{"a": 1e999}', '"\t"', "nul"],
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        '{"a": 1, "a": 2}',
+        "{} x",
+        '{"a": 01}',
+        '{"a": 1e999}',
+        '"\t"',
+        "nul",
+    ],
 )
 def test_what_is_no_json_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
     """Nesting without end would overflow the stack, which no caller catches."""
