@@ -11,6 +11,7 @@ from kdc.export.bundle.android import ANDROID
 from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
 from kdc.export.bundle.assets import CONFIG_FORMAT
 from kdc.export.bundle.fitness import check_fitness
+from kdc.export.bundle.ios import IOS
 from kdc.export.bundle.naming import app_name, name_colour
 from kdc.export.bundle.size import Part, measure
 from kdc.export.bundle.web import WEB
@@ -20,7 +21,7 @@ from kdc.export.phone_model import Phone, read_phone
 FORMAT = "kdc.app/1"
 FORM = "kdc.app"
 
-APPS: dict[str, App] = {"web": WEB, "android": ANDROID}
+APPS: dict[str, App] = {"web": WEB, "android": ANDROID, "ios": IOS}
 """The apps there are."""
 
 

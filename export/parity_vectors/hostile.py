@@ -16,7 +16,26 @@ _CASED = [chr(c) for c in _ASSIGNED if chr(c).lower() != chr(c) or chr(c).upper(
 _INVISIBLE = [chr(c) for c in _ASSIGNED if unicodedata.category(chr(c)) in {"Cc", "Cf", "Zs"}]
 _INVISIBLE += ["\u2028", "\u2029", "\x00", "\ufffd", "\ue000", "\U0010ffff"]
 _POINTS = [chr(c) for c in _ASSIGNED if unicodedata.category(chr(c))[0] in "PS"]
-_TURNS = ["I", "İ", "ı", "i", "ß", "ẞ", "Σ", "σ", "ς", "Ǆ", "ǅ", "ǆ", "ﬁ", "ﬃ", "ſt", "K", "Å", "Ω"]
+_TURNS = [
+    "I",
+    "İ",
+    "\u0131",
+    "i",
+    "ß",
+    "ẞ",
+    "Σ",
+    "\u03c3",
+    "ς",
+    "Ǆ",
+    "ǅ",
+    "ǆ",
+    "ﬁ",
+    "ﬃ",
+    "\u017ft",
+    "K",
+    "Å",
+    "Ω",
+]
 _SPECIAL = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "[mask]", "[Cls]", "[ MASK ]", "[MASK"]
 _SPECIAL += [
     "MASK]",
@@ -109,7 +128,9 @@ def _casing(rng: Random) -> str:
 
 def _long(rng: Random) -> str:
     """Words at the length up to which words are cut, and far beyond it."""
-    filling = rng.choice([*_LETTERS, "é", "가", "中", ".", "\u0301", "Σ", "ab", "𝒳", "\u200d"])
+    filling = rng.choice(
+        [*_LETTERS, "é", "가", "中", ".", "\u0301", "Σ", "ab", "\U0001d4b3", "\u200d"]
+    )
     word = (filling * rng.choice(_LENGTHS))[: rng.choice(_LENGTHS)]
     return rng.choice(["", "the ", "a"]) + word + rng.choice(["", " end", "z"])
 

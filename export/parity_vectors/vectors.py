@@ -42,7 +42,7 @@ def as_utf8(text: str) -> str:
 
 
 def as_line(vector: dict[str, Any]) -> str:
-    """Return a vector as a line of JSON in ASCII, where halves of pairs are written \\udXXX."""
+    """Return a vector as a line of JSON in ASCII, escapes for halves of pairs."""
     return json.dumps(vector, separators=(",", ":"))
 
 
