@@ -24,6 +24,10 @@ export function asJson(state, asked, found) {
 }
 
 export async function share(json, title) {
+  if (globalThis.kdcShell) {
+    kdcShell.share(json); // in the Android app, whose WebView can do neither of what follows
+    return;
+  }
   const file = new File([json], "answer.json", { type: "application/json" });
   const given = { files: [file], title };
   if (navigator.canShare?.(given)) {
