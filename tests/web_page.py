@@ -93,12 +93,12 @@ class Page:
 
 
 @contextmanager
-def browsing(profile: Path) -> Iterator[Page]:
+def browsing() -> Iterator[Page]:
     """Start a browser; skips the test where there is none, nor what drives it."""
     program, node = find_browser(), shutil.which("node")
     if program is None or node is None:
         pytest.skip("no Chromium" if program is None else "no node")
-    command = [node, str(TOOLS / "browse.mjs"), str(_tools()), program, str(profile)]
+    command = [node, str(TOOLS / "browse.mjs"), str(_tools()), program]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield Page(process)

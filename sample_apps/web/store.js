@@ -14,11 +14,12 @@ const SIGNATURE = "manifest.json.sig";
 const address = (name) =>
   new URL(ASSETS + name.split("/").map(encodeURIComponent).join("/"), HERE).href;
 
-// Reads one of the app's files over the network; `cache` as fetch knows it.
-export async function fromNetwork(name, cache = "default") {
+// Reads one of the app's files over the network; what the browser remembers of it is asked after,
+// or files of two models would be mixed.
+export async function fromNetwork(name) {
   let answer;
   try {
-    answer = await fetch(address(name), { cache });
+    answer = await fetch(address(name), { cache: "no-cache" });
   } catch {
     throw new Refusal(`${ASSETS}${name} could not be loaded: is there a network?`);
   }
@@ -82,7 +83,7 @@ export async function openModel(app, offline, tell) {
   }
   let model;
   try {
-    model = await load(app, (name) => fromNetwork(name), tell);
+    model = await load(app, fromNetwork, tell);
   } catch (error) {
     throw damage ?? error;
   }
@@ -94,13 +95,13 @@ export async function openModel(app, offline, tell) {
 export async function lookForNewer(app, digest) {
   let bytes;
   try {
-    bytes = await fromNetwork(MANIFEST, "no-cache");
+    bytes = await fromNetwork(MANIFEST);
   } catch {
     return { state: "none" }; // no network: what is here goes on
   }
   if ((await hex(bytes)) === digest) return { state: "none" };
   try {
-    const model = await load(app, (name) => fromNetwork(name, "no-cache"), () => {});
+    const model = await load(app, fromNetwork, () => {});
     await keep(model);
     return { state: "ready" };
   } catch (error) {

@@ -73,12 +73,11 @@ export function showAnswer(found, { manifest, range, threads }) {
   byId("result").hidden = false;
 }
 
-export function showExamples(texts, pairs, choose) {
-  const rows = texts.map((text, index) => {
-    const shown = pairs ? `${text} · ${pairs[index]}` : text;
+export function showExamples(places, text, choose) {
+  const rows = places.map((at) => {
     const button = make("button", "", { type: "button", dir: "auto" });
-    button.append(make("span", shown));
-    button.addEventListener("click", () => choose(index));
+    button.append(make("span", text(at)));
+    button.addEventListener("click", () => choose(at));
     const row = make("li", "");
     row.append(button);
     return row;

@@ -4,25 +4,44 @@ import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 
-const [modules, program, profile] = process.argv.slice(2);
+const [modules, program] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
 const WAIT = { timeout: 60_000 };
 
-const context = await chromium.launchPersistentContext(profile, {
+const browser = await chromium.launch({
   executablePath: program,
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-  viewport: { width: 412, height: 915 },
-  acceptDownloads: true,
 });
-const page = context.pages()[0] ?? (await context.newPage());
-const said = [];
-page.on("pageerror", (error) => said.push(String(error)));
-page.on("console", (message) => message.type() === "error" && said.push(message.text()));
+let context;
+let page;
+let said;
+
+// A page of a browser that knows nothing: no cookies, no caches, no service workers.
+async function fresh() {
+  await context?.close();
+  context = await browser.newContext({ viewport: { width: 412, height: 915 } });
+  page = await context.newPage();
+  said = [];
+  page.on("pageerror", (error) => said.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && said.push(message.text()));
+  return null;
+}
+
+// Asks again and again: the page's policy forbids what the driver's own waiting does.
+async function until(expression) {
+  for (const end = Date.now() + WAIT.timeout; Date.now() < end; ) {
+    // a page that is just reloading cannot be asked
+    if (await page.evaluate(expression).catch(() => false)) return null;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`never true: ${expression}`);
+}
 
 const operations = {
+  fresh,
   open: (url) => page.goto(url).then(() => null),
   reload: () => page.reload().then(() => null),
-  wait: (expression) => page.waitForFunction(expression, null, WAIT).then(() => null),
+  wait: (expression) => until(expression),
   evaluate: (expression) => page.evaluate(expression),
   text: (selector) => page.textContent(selector),
   fill: (selector, text) => page.fill(selector, text).then(() => null),
@@ -56,4 +75,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   console.log(JSON.stringify(told));
 }
-await context.close();
+await browser.close();
