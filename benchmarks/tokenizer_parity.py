@@ -96,7 +96,8 @@ def cased(tokenizer: Tokenizer) -> Tokenizer:
 
 def reduced(tokenizer: Tokenizer) -> Tokenizer:
     """Return the tokenizer with its first tokens and those that it cannot do without."""
-    kept = sorted(set(range(REDUCED)) | WordPiece(tokenizer).basic())
+    first = range(min(REDUCED, tokenizer.get_vocab_size()))
+    kept = sorted({*first} | WordPiece(tokenizer).basic())
     return reduce_tokenizer(tokenizer, np.array(kept))
 
 

@@ -128,10 +128,10 @@ def _casing(rng: Random) -> str:
 
 def _long(rng: Random) -> str:
     """Words at the length up to which words are cut, and far beyond it."""
-    filling = rng.choice(
+    filling: str = rng.choice(
         [*_LETTERS, "é", "가", "中", ".", "\u0301", "Σ", "ab", "\U0001d4b3", "\u200d"]
     )
-    word = (filling * rng.choice(_LENGTHS))[: rng.choice(_LENGTHS)]
+    word: str = (filling * rng.choice(_LENGTHS))[: rng.choice(_LENGTHS)]
     return rng.choice(["", "the ", "a"]) + word + rng.choice(["", " end", "z"])
 
 

@@ -132,11 +132,13 @@ def _classes(decomposed: _Mapping) -> dict[int, int]:
     def moves(first: int, second: int) -> bool:
         return ordered(f"x{chr(first)}{chr(second)}") != f"x{chr(first)}{chr(second)}"
 
+    def compare(first: int, second: int) -> int:
+        return moves(first, second) - moves(second, first)
+
     # U+0345 has the highest class, 240; U+0301 has 230 and stays behind it
     marks = set(_moved("\u0345{}")) | set(_moved("{}\u0301"))
     codes = sorted(marks - set(decomposed))
-    by_class = cmp_to_key(lambda one, other: moves(one, other) - moves(other, one))
-    codes.sort(key=by_class)
+    codes.sort(key=cmp_to_key(compare))
     ranks, rank = {}, 1
     for before, code in pairwise([codes[0], *codes]):
         rank += moves(code, before)
@@ -173,4 +175,6 @@ def _entry(code: int, to: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("give the file to write")
     write_text(Path(sys.argv[1]), probe_unicode().as_text())

@@ -1,8 +1,11 @@
-"""Hostile texts with the ids and offsets that the Rust tokenizer gives them."""
+"""Hostile texts with the ids and offsets that the Rust tokenizer gives them.
+
+`python -m kdc.export.parity_vectors.vectors tokenizer.json 1000` writes a thousand, a line each.
+"""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -46,10 +49,18 @@ def as_line(vector: dict[str, Any]) -> str:
     return json.dumps(vector, separators=(",", ":"))
 
 
-def _main(path: str, count: str, seed: str = "0") -> None:
-    for vector in make_vectors(Tokenizer.from_file(path), int(count), int(seed)):
+def _main(arguments: Sequence[str]) -> None:
+    try:
+        path, count, *seed = arguments
+        tokenizer = Tokenizer.from_file(path)
+        vectors = make_vectors(tokenizer, int(count), int(seed[0]) if seed else 0)
+    except ValueError:
+        sys.exit("give a tokenizer.json, how many vectors, and a seed if it is not 0")
+    except Exception as error:  # the Rust library raises Exception itself
+        sys.exit(f"{path} is no tokenizer that can be read: {error}")
+    for vector in vectors:
         sys.stdout.write(as_line(vector) + "\n")
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(sys.argv[1:])

@@ -29,7 +29,7 @@ struct SelfTestScreen: View {
                 systemImage: report.isPassed ? "checkmark.circle.fill" : "xmark.octagon.fill"
             )
             .font(.headline)
-            .foregroundStyle(report.isPassed ? .green : .red)
+            .foregroundStyle(report.isPassed ? Color.green : Color.red)
             row("Texts", "\(report.rows.count)")
             row("Same logits", "\(report.exact)")
             row("Wrong", "\(report.wrong)")
@@ -58,7 +58,7 @@ struct RowView: View {
         VStack(alignment: .leading, spacing: 4) {
             Text(row.text.isEmpty ? "(an empty text)" : row.text).lineLimit(2)
             if let pair = row.pair { Text(pair).lineLimit(2) }
-            Text(told).font(.footnote).foregroundStyle(row.isWrong ? .red : .secondary)
+            Text(told).font(.footnote).foregroundStyle(row.isWrong ? Color.red : Color.secondary)
         }
         .accessibilityElement(children: .combine)
     }

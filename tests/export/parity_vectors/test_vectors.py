@@ -1,4 +1,9 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from kdc.export.parity_vectors.vectors import as_line, as_utf8, make_vectors
 from tests.student import MAX_LENGTH, tiny_tokenizer
@@ -31,3 +36,23 @@ def test_a_line_is_ascii_and_comes_back_as_it_was() -> None:
     line = as_line(vector)
     assert line.isascii() and "\n" not in line
     assert json.loads(line) == vector
+
+
+def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "kdc.export.parity_vectors.vectors", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_module_writes_vectors_for_other_languages(tmp_path: Path) -> None:
+    path = str(tmp_path / "tokenizer.json")
+    tiny_tokenizer().save(path)
+    lines = _run(path, "20", "3").stdout.splitlines()
+    assert lines == [as_line(vector) for vector in make_vectors(tiny_tokenizer(), 20, seed=3)]
+
+
+@pytest.mark.parametrize("arguments", [(), ("x",), ("/nowhere", "3"), ("/nowhere", "many")])
+def test_the_module_says_what_is_wrong(arguments: tuple[str, ...]) -> None:
+    """A traceback in front of a user."""
+    done = _run(*arguments)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1

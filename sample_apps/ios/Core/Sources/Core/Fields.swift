@@ -16,7 +16,7 @@ public struct Fields {
         self.members = members
     }
 
-    public var names: [String] { members.map(\.name) }
+    public var names: [String] { members.map { $0.name } }
 
     /// Whether there is a value of that name, and not null.
     public func has(_ name: String) -> Bool {
@@ -105,7 +105,7 @@ public struct Fields {
     public func wholes() throws -> [(name: String, number: Int)] {
         try members.map { name, value in
             guard let number = Fields.whole(value) else { throw wrong(name) }
-            return (name, number)
+            return (name: name, number: number)
         }
     }
 

@@ -75,7 +75,7 @@ struct Normalizer {
                 let run = parts[from..<to].enumerated().sorted {
                     ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset)
                 }
-                parts.replaceSubrange(from..<to, with: run.map(\.element))
+                parts.replaceSubrange(from..<to, with: run.map { $0.element })
             }
             from = to + 1
         }

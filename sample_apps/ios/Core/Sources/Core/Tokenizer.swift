@@ -54,7 +54,7 @@ public struct Tokenizer {
     }
 
     private func tokens(_ text: String) -> [Token] {
-        raw.split(AlignedText(text)).flatMap { part in
+        raw.split(AlignedText(text)).flatMap { part -> [Token] in
             switch part {
             case .token(let token): return [token]
             case .rest(let rest): return normalTokens(rest)
@@ -63,7 +63,7 @@ public struct Tokenizer {
     }
 
     private func normalTokens(_ text: AlignedText) -> [Token] {
-        normal.split(normalizer.normalize(text)).flatMap { part in
+        normal.split(normalizer.normalize(text)).flatMap { part -> [Token] in
             switch part {
             case .token(let token): return [token]
             case .rest(let rest): return words(rest).flatMap { wordPiece.tokens(rest, $0) }

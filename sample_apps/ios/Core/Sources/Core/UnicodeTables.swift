@@ -48,9 +48,10 @@ public struct UnicodeTables {
         } else {
             for entry in entries {
                 let (code, to) = try Self.halves(entry, at: ">")
-                let codes = try to.split(separator: ",").map(Self.number)
-                if name == "decompose" { decompositions[try Self.number(code)] = codes }
-                if name == "lower" { lowercases[try Self.number(code)] = codes }
+                let key = try Self.number(code)
+                let codes = try to.split(separator: ",").map { try Self.number($0) }
+                if name == "decompose" { decompositions[key] = codes }
+                if name == "lower" { lowercases[key] = codes }
             }
         }
     }

@@ -25,7 +25,7 @@ final class TokenizerTests: XCTestCase {
     func testVocabulariesAreNotComparedByCanonicalEquivalence() throws {
         let json = #"{"é": 1, "e\u0301": 2}"#
         let members = try Fields(Array(json.utf8), file: "test").wholes()
-        XCTAssertEqual(members.map(\.number), [1, 2])
+        XCTAssertEqual(members.map { $0.number }, [1, 2])
         XCTAssertEqual(members.map { $0.name.unicodeScalars.count }, [1, 2])
     }
 
