@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import tempfile
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def main() -> None:
             for core in cores
         }
         reason = why(cores[-1], asked.tokenizer)
-    lines = [*table(found, cores, list(kinds)), "", reason]
+    lines = [*table(found, cores, list(kinds)), "", *textwrap.wrap(reason, 100)]
     if asked.record:
         record("Tokenizers: hostile texts", lines)
     else:

@@ -14,7 +14,8 @@ export class Tokenizer {
     this.unicode = unicode;
     this.normalizer = normalizer;
     this.vocabulary = new Map(Object.entries(model.vocab));
-    this.longest = Math.max(...Array.from(this.vocabulary.keys(), (token) => token.length));
+    this.longest = 0;
+    for (const token of this.vocabulary.keys()) this.longest = Math.max(this.longest, token.length);
     this.prefix = model.continuing_subword_prefix;
     this.most = model.max_input_chars_per_word;
     this.unknown = this.vocabulary.get(model.unk_token);
