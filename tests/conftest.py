@@ -36,11 +36,7 @@ def make_phone() -> Callable[[Path], Path]:
 
 @pytest.fixture
 def some_runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let bundles of the web take these small files for ONNX Runtime Web; nothing is fetched."""
-    from kdc.export import web_runtime
+    """Let bundles of the web take small files for ONNX Runtime Web; nothing is fetched."""
+    from tests.phones import take_some_runtime
 
-    folder = tmp_path_factory.mktemp("runtime")
-    for name in web_runtime.FILES:
-        (folder / name).write_text(f"the runtime's {name}\n" * 40)
-    monkeypatch.setattr(web_runtime, "web_runtime", lambda progress: folder)
-    return folder
+    return take_some_runtime(tmp_path_factory.mktemp("runtime"), monkeypatch)

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
 from kdc.compress.metrics import predictions
 from kdc.compress.task import Kind, Task
+from kdc.export import web_runtime
 from tests.onnx_model import FACTS, POSITIONS, VOCAB, by_hand, make_model
 
 LABELS = ("set_alarm", "weather", "music")
@@ -60,6 +62,14 @@ def make_phone(
         fields |= {"quantization": "none", "parent": {"student": "a" * 64}}
         metrics = {"teacher": score, "student": score, "shipped": score}
         write_manifest(staging, "kdc.phone/1", {**fields, "metrics": metrics})
+    return folder
+
+
+def take_some_runtime(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Let bundles of the web take small files for ONNX Runtime Web; nothing is fetched."""
+    for name in web_runtime.FILES:
+        (folder / name).write_text(f"the runtime's {name}\n" * 40)
+    patch.setattr(web_runtime, "web_runtime", lambda progress: folder)
     return folder
 
 
