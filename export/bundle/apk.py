@@ -50,7 +50,8 @@ def build_apk(folder: Path, content: Content, job: BundleJob, progress: Progress
         write_resources(shell / "res", content)
         base = _link(shell, framework, package, f"{version('kdc')}-{_digest(content)[:8]}")
         dex = scratch / "classes.dex"
-        command = ["smali", "assemble", "--api", _OLDEST, "-o", dex, shell / "smali"]
+        # one job: several write the classes in the order in which they end
+        command = ["smali", "assemble", "--jobs", "1", "--api", _OLDEST, "-o", dex, shell / "smali"]
         run_tool(command, "assemble the app's code")
         files = {
             f"{SITE}/{path.relative_to(site).as_posix()}": path

@@ -2,7 +2,7 @@
 
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +15,9 @@ PAGE = 16384
 _DATE = (1981, 1, 1, 1, 1, 2)  # the same for every file, as in what Android's own tools build
 _LOCAL, _NAME_LENGTH_AT = 30, 26
 _PADDING = 0xD935  # the extra field that holds an alignment and zeros
-_ELF_PAGE_AT = {1: (28, 42, 32, "<I", 28), 2: (32, 54, 56, "<Q", 48)}
+# by class: places of the table of segments, of its entries' size and number, how large numbers
+# are written, and in an entry the place of its page size (System V ABI, chapters 4 and 5)
+_ELF = {1: (28, 42, "<I", 28), 2: (32, 54, "<Q", 48)}
 _LOAD = 1
 
 
@@ -69,7 +71,7 @@ def check_alignment(apk: Path) -> int:
         for info in archive.infolist():
             native = info.filename.endswith(".so")
             libraries += native
-            if native and info.compress_type == zipfile.ZIP_STORED:
+            if native:
                 _check_library(archive.read(info), f"{apk}: {info.filename}")
             wanted = PAGE if native else ALIGNMENT
             if info.compress_type == zipfile.ZIP_STORED and _place(file, info) % wanted:
@@ -86,13 +88,24 @@ def _place(file: IO[bytes], info: zipfile.ZipInfo) -> int:
 
 def _check_library(data: bytes, name: str) -> None:
     """Check that every segment of an ELF file that is loaded may lie at a page of 16 KB."""
-    if data[:4] != b"\x7fELF" or data[4] not in _ELF_PAGE_AT:
-        raise KdcError(f"{name} is no native library")
-    table_at, count_at, size, number, page_at = _ELF_PAGE_AT[data[4]]
-    start = int(struct.unpack_from(number, data, table_at)[0])
-    length, count = struct.unpack_from("<HH", data, count_at)
-    for place in range(start, start + length * count, length if length >= size else size):
+    try:
+        pages = list(_pages(data))
+    except (struct.error, IndexError, KeyError, ValueError) as error:
+        raise KdcError(f"{name} is no native library") from error
+    if pages and min(pages) < PAGE:
+        raise KdcError(f"{name} is linked for pages of {min(pages)} bytes: link it for {PAGE}")
+
+
+def _pages(data: bytes) -> Iterator[int]:
+    """Yield the page sizes that the loaded segments of an ELF file are linked for."""
+    if data[:4] != b"\x7fELF":
+        raise ValueError("no ELF file")
+    table_at, count_at, number, page_at = _ELF[data[4]]
+    (start,) = struct.unpack_from(number, data, table_at)
+    size, count = struct.unpack_from("<HH", data, count_at)
+    for segment in range(count):
+        place = start + size * segment
         (kind,) = struct.unpack_from("<I", data, place)
         (page,) = struct.unpack_from(number, data, place + page_at)
-        if kind == _LOAD and page < PAGE:
-            raise KdcError(f"{name} is linked for pages of {page} bytes: link it for {PAGE}")
+        if kind == _LOAD:
+            yield int(page)
