@@ -166,7 +166,7 @@ def hostile_texts(count: int, seed: int, vocabulary: Sequence[str]) -> Iterator[
 
     Args:
         count: how many.
-        seed: the same texts for the same seed.
+        seed: the same texts for the same seed and the same Unicode of Python's.
         vocabulary: the tokenizer's tokens, for words that it knows and nearly knows.
     """
     rng = Random(seed)

@@ -1,3 +1,5 @@
+import base64
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.errors import KdcError
+from kdc.export.bundle import BundleJob, bundle
 from kdc.export.bundle.signing import new_key, read_key
+from kdc.export.ship import Shipped
 
 serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
 
@@ -21,8 +25,6 @@ _PKCS8 = "302e020100300506032b657004220420"  # what stands before the 32 bytes o
 
 
 def _pem(path: Path, secret: str) -> Path:
-    import base64
-
     body = base64.b64encode(bytes.fromhex(_PKCS8 + secret)).decode()
     path.write_text(f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
     path.chmod(0o600)
@@ -114,3 +116,29 @@ def test_without_cryptography_the_command_is_told(
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(KdcError, match=r"pip install 'kdc\[sign\]'"):
         read_key(tmp_path / "key.pem")
+
+
+def test_a_signed_app_carries_the_key_and_a_signature_of_the_manifest(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    """A signature of other bytes than those that lie in the app is refused by every phone."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    key = _pem(tmp_path / "key.pem", _SECRET)
+    bundle(BundleJob(shipped.folder, "ios", tmp_path / "app", sign=key))
+    assets = tmp_path / "app" / "assets"
+    told = base64.b64decode(json.loads((assets / "app.json").read_text())["public_key"])
+    assert told.hex() == _PUBLIC
+    manifest, signature = assets / "manifest.json", assets / "manifest.json.sig"
+    public = Ed25519PublicKey.from_public_bytes(told)
+    public.verify(signature.read_bytes(), manifest.read_bytes())
+    with pytest.raises(InvalidSignature):
+        public.verify(signature.read_bytes(), manifest.read_bytes() + b" ")
+
+
+def test_a_key_that_cannot_be_read_leaves_nothing_behind(shipped: Shipped, tmp_path: Path) -> None:
+    """An app without the signature that was asked for would be taken for a signed one."""
+    with pytest.raises(KdcError, match="there is no key"):
+        bundle(BundleJob(shipped.folder, "ios", tmp_path / "app", sign=tmp_path / "none.pem"))
+    assert list(tmp_path.iterdir()) == []
