@@ -49,6 +49,7 @@ const operations = {
   press: (key) => page.keyboard.press(key).then(() => null),
   offline: (on) => context.setOffline(on).then(() => null),
   dark: (on) => page.emulateMedia({ colorScheme: on ? "dark" : "light" }).then(() => null),
+  size: (width, height) => page.setViewportSize({ width, height }).then(() => null),
   picture: (path) => page.screenshot({ path }).then(() => null),
   said: () => said.splice(0),
   download: async (selector) => {
