@@ -19,7 +19,8 @@ from record import record
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the driver is the tests'
 from kdc.compress.progress import Silent
-from kdc.export.bundle import Bundled, BundleJob, bundle
+from kdc.export.bundle import Bundled, bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.bundle.size import Part
 from tests.web_page import Page, browsing, hosted
 

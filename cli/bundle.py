@@ -8,8 +8,9 @@ import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
-from kdc.export.bundle import APPS, BundleJob, SelfTest
+from kdc.export.bundle import APPS
 from kdc.export.bundle import bundle as make_app
+from kdc.export.bundle.app import BundleJob, SelfTest
 
 
 def bundle(

@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # what drives the browser is the tests'
 
-from kdc.export.bundle import BundleJob, bundle  # noqa: E402 - after the path is set
+from kdc.export.bundle import bundle  # noqa: E402 - after the path is set
+from kdc.export.bundle.app import BundleJob  # noqa: E402
 from tests.web_page import browsing, hosted  # noqa: E402
 
 PICTURE = ROOT / "docs" / "web.png"

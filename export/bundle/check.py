@@ -46,8 +46,14 @@ def read_report(body: bytes | None) -> SelfTest:
         if outcome != "passed":
             raise GateFailed(f"the app does not pass its self-test here: {_why(report, sentence)}")
         times = report["times"]
-        numbers = [float(number) for number in (report["load_ms"], times["p50"], times["p95"])]
-        return SelfTest(sentence, len(report["results"]), *numbers, int(report["threads"]))
+        return SelfTest(
+            sentence=sentence,
+            texts=len(report["results"]),
+            load_ms=float(report["load_ms"]),
+            p50_ms=float(times["p50"]),
+            p95_ms=float(times["p95"]),
+            threads=int(report["threads"]),
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise KdcError("the app's page answered with what is no report: try once more") from error
 

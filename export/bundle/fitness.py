@@ -8,7 +8,6 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json
 from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone
-from kdc.export.probe import probe
 
 _NEEDED = ("config.json", "golden.json", "tokenizer.json")
 _KINDS = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}
@@ -23,6 +22,8 @@ def check_fitness(phone: Phone) -> None:
         KdcError: a file is not named by the manifest, the tokenizer is of another kind, or the
             model does not open or takes inputs that no app gives.
     """
+    from kdc.export.probe import probe  # numpy, which no --help should import
+
     missing = [name for name in _NEEDED if name not in phone.manifest["files"]]
     if missing:
         raise KdcError(

@@ -7,7 +7,8 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.measure import Plan, bench
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import find_phone, read_phone

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.devices.web.browser import find_browser
 from kdc.export.options import DEFAULT, Level, SessionOptions
 from kdc.export.phone_model import read_phone

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from kdc.compress.task import Kind
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from tests.phones import LABELS, TEXTS, make_phone
 from tests.shipping import export
 from tests.student import make_student, make_task

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from tests.phones import LABELS, TEXTS, make_phone
 from tests.web_page import Page, browsing, hosted, require_runtime
 

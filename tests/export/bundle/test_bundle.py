@@ -11,9 +11,8 @@ import pytest
 
 from kdc.compress.errors import GateFailed, KdcError
 from kdc.compress.files import write_json
-from kdc.export import bundle as module
-from kdc.export.bundle import APPS, BundleJob, bundle
-from kdc.export.bundle.app import SelfTest
+from kdc.export.bundle import APPS, bundle
+from kdc.export.bundle.app import App, BundleJob, SelfTest
 from tests.onnx_model import make_model
 from tests.phones import make_phone
 from tests.student import remake
@@ -208,7 +207,7 @@ def test_an_app_that_fails_its_check_is_not_written(
 def test_an_app_that_cannot_be_opened_here_is_not_said_to_be_checked(
     phone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blind = module.App("for a test", APPS["web"].fill, APPS["web"].opens, {})
+    blind = App("for a test", APPS["web"].fill, APPS["web"].opens, {})
     monkeypatch.setitem(APPS, "blind", blind)
     with pytest.raises(KdcError, match="--check: an app for blind cannot be opened here"):
         bundle(BundleJob(phone, "blind", tmp_path / "app", check=True))

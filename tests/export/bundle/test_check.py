@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kdc.compress.errors import GateFailed, KdcError
-from kdc.export.bundle import BundleJob, bundle, check
+from kdc.export.bundle import bundle, check
+from kdc.export.bundle.app import BundleJob
 from kdc.export.bundle.check import check_web, read_report
 from kdc.export.devices.web import browser
 from tests.fake_browser import fake_browser

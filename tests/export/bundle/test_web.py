@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from kdc.export import web_runtime
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 
 HOSTILE = '"><script>alert(1)</script>&{{colour}}'
 Make = Callable[..., Path]
