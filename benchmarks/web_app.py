@@ -41,7 +41,7 @@ def main() -> None:
         page.do("fresh")
         made = []
         for index, phone in enumerate(given.phones):
-            job = BundleJob(phone, "web", Path(name) / str(index), phone.name)
+            job = BundleJob(phone, "web", Path(name) / str(index), str(phone))
             made.append((bundle(job, Silent()), _keep(page, job.out)))
         page.do("offline", True)
         turns = [(index, threads) for index in range(len(made)) for threads in (1, 2)]

@@ -23,8 +23,10 @@ let asks = 0;
 const worker = new Worker("./worker.js", { type: "module" });
 const waiting = new Map();
 let jobs = 0;
+let broken = null; // why the worker runs no more
 
 function ask(job, given = {}, note = () => {}) {
+  if (broken) return Promise.reject(broken);
   jobs += 1;
   worker.postMessage({ id: jobs, job, given });
   return new Promise((resolve, reject) => waiting.set(jobs, { resolve, reject, note }));
@@ -38,8 +40,8 @@ worker.onmessage = ({ data: { id, value, error, note } }) => {
   else if (!note) resolve(value);
 };
 worker.onerror = (event) => {
-  const message = event.message || "its worker could not be started";
-  for (const { reject } of waiting.values()) reject(new Error(message));
+  broken = new Error(event.message || "its worker could not be started");
+  for (const { reject } of waiting.values()) reject(broken);
 };
 
 // --- tabs ---------------------------------------------------------------------------------------

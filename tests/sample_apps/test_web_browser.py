@@ -279,3 +279,11 @@ def test_a_score_stands_on_its_range(tmp_path: Path, page: Page) -> None:
         width = page.do("evaluate", "document.querySelector('#bars .fill').style.width")
         share = (golden["labels"][0] - low) / (high - low)
         assert float(width.rstrip("%")) == pytest.approx(100 * share, abs=0.2)
+
+
+def test_a_script_that_is_missing_is_told(app: Path, page: Page) -> None:
+    """An upload that was cut short would get ready for ever."""
+    (app / "unicode.js").unlink()
+    (app / "sw.js").unlink()
+    with hosted(app) as host:
+        assert refusal(page, host.url).startswith("this browser cannot run the model: ")
