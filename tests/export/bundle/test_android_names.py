@@ -25,8 +25,8 @@ HOSTILE = [
         ("demo", "app.kdc.demo"),
         ("Phone commands", "app.kdc.phone_commands"),
         ("SST-2", "app.kdc.sst_2"),
-    ]
-    + [("3 things", "app.kdc.app_3_things")],
+        ("3 things", "app.kdc.app_3_things"),
+    ],
 )
 def test_plain_names_are_spelt_out(name: str, wanted: str) -> None:
     assert package_id(None, name) == wanted
@@ -60,8 +60,9 @@ def test_the_users_own_id_is_taken_as_it_is() -> None:
         "org.x\n",
         "org.ü",
         "a." + "b" * 99,
-    ]
-    + ["org.x;evil", "org.$(x)"],
+        "org.x;evil",
+        "org.$(x)",
+    ],
 )
 def test_what_is_no_id_is_refused(wanted: str) -> None:
     """It is written into a file that Gradle reads and onto a command line."""

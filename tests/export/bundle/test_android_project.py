@@ -97,11 +97,9 @@ def test_the_resources_compile_and_link(phone: Path, tmp_path: Path) -> None:
     text = (main / "AndroidManifest.xml").read_text()  # Gradle adds the package
     manifest.write_text(text.replace("<manifest ", '<manifest package="kdc.android" ', 1))
     compiled, linked = tmp_path / "res.zip", tmp_path / "base.apk"
-    for command in (
-        ["aapt2", "compile", "--dir", main / "res", "-o", compiled],
-        ["aapt2", "link", "-o", linked, "-I", framework, "--manifest", manifest, compiled]
-        + ["--min-sdk-version", "24", "--target-sdk-version", "35"],
-    ):
+    link = ["aapt2", "link", "-o", linked, "-I", framework, "--manifest", manifest, compiled]
+    link += ["--min-sdk-version", "24", "--target-sdk-version", "35"]
+    for command in (["aapt2", "compile", "--dir", main / "res", "-o", compiled], link):
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
     dump = ["aapt2", "dump", "strings", str(linked)]

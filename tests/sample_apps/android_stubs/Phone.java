@@ -2,7 +2,6 @@ import android.app.Activity;
 import android.content.Intent;
 import android.net.Uri;
 import android.os.Bundle;
-import android.webkit.JavascriptInterface;
 import android.webkit.WebResourceRequest;
 import android.webkit.WebResourceResponse;
 import android.webkit.WebView;
@@ -64,8 +63,7 @@ public class Phone {
         share.invoke(web.bridge, "a report");
         Intent intent = shell.started.chosen;
         System.out.println("share " + web.bridgeName + " "
-                + share.isAnnotationPresent(JavascriptInterface.class) + " " + intent.action + " "
-                + intent.type + " " + intent.extras);
+                + intent.action + " " + intent.type + " " + intent.extras);
     }
 
     private static SSLContext tls(String path) throws Exception {
