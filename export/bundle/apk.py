@@ -51,8 +51,8 @@ def build_apk(folder: Path, content: Content, job: BundleJob, progress: Progress
         base = _link(shell, framework, package, f"{version('kdc')}-{_digest(content)[:8]}")
         dex = scratch / "classes.dex"
         # one job: several write the classes in the order in which they end
-        command = ["smali", "assemble", "--jobs", "1", "--api", _OLDEST, "-o", dex, shell / "smali"]
-        run_tool(command, "assemble the app's code")
+        command = ["smali", "assemble", "--jobs", "1", "--api", _OLDEST, "-o", str(dex)]
+        run_tool([*command, str(shell / "smali")], "assemble the app's code")
         files = {
             f"{SITE}/{path.relative_to(site).as_posix()}": path
             for path in site.rglob("*")
@@ -95,10 +95,10 @@ def _link(shell: Path, framework: Path, package: str, version_name: str) -> Path
         ["aapt2", "compile", "--dir", shell / "res", "-o", compiled], "compile the app's resources"
     )
     manifest = shell / "AndroidManifest.xml"
-    command = ["aapt2", "link", "-o", base, "-I", framework, "--manifest", manifest]
+    command = ["aapt2", "link", "-o", str(base), "-I", str(framework), "--manifest", str(manifest)]
     command += ["--rename-manifest-package", package, "--version-code", "1"]
     command += ["--version-name", version_name, "--min-sdk-version", _OLDEST]
-    run_tool([*command, "--target-sdk-version", _TARGET, compiled], "link the app's resources")
+    run_tool([*command, "--target-sdk-version", _TARGET, str(compiled)], "link the app's resources")
     return base
 
 
@@ -120,7 +120,7 @@ def _sign(unsigned: Path, signed: Path, keystore: Path | None) -> None:
     command += ["--v1-signing-enabled", "false", "--v4-signing-enabled", "false"]
     command += [part for v in _SCHEMES for part in (f"--{v}-signing-enabled", "true")]
     run_tool([*command, "--in", unsigned, "--out", signed], "sign the APK", {PASSWORD: password})
-    verify = ["apksigner", "verify", "--verbose", "--min-sdk-version", _OLDEST, signed]
+    verify = ["apksigner", "verify", "--verbose", "--min-sdk-version", _OLDEST, str(signed)]
     said = run_tool(verify, "verify the APK's signature")
     for scheme in _SCHEMES:
         line = next((x for x in said.splitlines() if f"using {scheme} scheme" in x), "")

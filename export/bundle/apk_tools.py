@@ -3,11 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kdc.compress.errors import KdcError
-from kdc.export.devices.device import Need
 
 PACKAGES = {
     "aapt2": "aapt",
@@ -22,15 +21,10 @@ _FRAMEWORK_PACKAGE = "android-framework-res"
 _TIME_LIMIT = 300.0  # seconds; each takes one or two
 
 
-def needs() -> Iterator[Need]:
-    """Look for what building an APK needs of this machine."""
-    for program, package in PACKAGES.items():
-        found = shutil.which(program)
-        yield Need(program, found is not None, found or "not installed", _install([package]))
-    framework = find_framework()
-    told = str(framework) if framework else "not installed"
-    package = _FRAMEWORK_PACKAGE
-    yield Need("framework", framework is not None, told, _install([package]))
+def missing_packages() -> list[str]:
+    """Return the packages that building an APK wants and this machine lacks."""
+    missing = [package for name, package in PACKAGES.items() if shutil.which(name) is None]
+    return missing if find_framework() else [*missing, _FRAMEWORK_PACKAGE]
 
 
 def find_framework() -> Path | None:
@@ -51,10 +45,7 @@ def require_tools() -> Path:
     Raises:
         KdcError: something is missing; one command gets all of it.
     """
-    missing = [package for name, package in PACKAGES.items() if shutil.which(name) is None]
-    framework = find_framework()
-    if framework is None:
-        missing.append(_FRAMEWORK_PACKAGE)
+    framework, missing = find_framework(), missing_packages()
     if missing or framework is None:
         raise KdcError(f"an APK is built with programs that are not here: {_install(missing)}")
     return framework

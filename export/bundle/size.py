@@ -31,7 +31,7 @@ def asset_parts(folder: str = ASSETS) -> dict[str, str]:
 
 
 def measure(folder: Path, parts: Mapping[str, str]) -> list[Part]:
-    """Weigh every file of an app's folder, and add up those of one part."""
+    """Weigh every file of an app's folder, and add up those of each part that has any."""
     sizes: dict[str, list[tuple[int, int]]] = {name: [] for name in [*parts.values(), PAGE]}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         part = _part(path.relative_to(folder).as_posix(), parts)
@@ -39,6 +39,7 @@ def measure(folder: Path, parts: Mapping[str, str]) -> list[Part]:
     return [
         Part(name, sum(raw for raw, _ in pairs), sum(zipped for _, zipped in pairs))
         for name, pairs in sizes.items()
+        if pairs
     ]
 
 

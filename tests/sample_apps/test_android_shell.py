@@ -14,7 +14,7 @@ from threading import Timer
 import pytest
 
 from kdc.export.bundle import BundleJob, bundle
-from kdc.export.bundle.apk_tools import needs
+from kdc.export.bundle.apk_tools import missing_packages
 from kdc.export.devices.web.browser import browse, find_browser
 from tests.phones import make_phone
 
@@ -60,9 +60,8 @@ class Phone:
 @pytest.fixture(scope="module")
 def apk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A signed APK around a tiny model, built as a user builds it."""
-    missing = [need.mend for need in needs() if not need.there]
-    if missing:
-        pytest.skip(f"no tools for an APK: {'; '.join(missing)}")
+    if missing := missing_packages():
+        pytest.skip(f"no tools for an APK: apt-get install {' '.join(missing)}")
     if shutil.which("npm") is None:
         pytest.skip("no npm is installed, which gets the page's runtime")
     folder = tmp_path_factory.mktemp("apk")

@@ -11,7 +11,7 @@ from kdc.export.parity_vectors.vectors import make_vectors
 from tests.jvm import UNICODE, encode, java
 from tests.student import tiny_tokenizer
 
-COUNT = 3000
+COUNT = 1000
 Change = Callable[[Tokenizer], None]
 
 
