@@ -55,8 +55,10 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     app = APPS[job.app]
     if job.check and app.check is None:
         raise KdcError(f"--check: an app for {job.app} cannot be opened here, only one for the web")
-    if (job.apk or job.package or job.keystore) and job.app != "android":
-        raise KdcError("--apk, --package and --keystore are for --app android: leave them out")
+    if (job.apk or job.keystore) and job.app != "android":
+        raise KdcError("--apk and --keystore are for --app android: leave them out")
+    if job.package and job.app == "web":
+        raise KdcError("--package names apps of phones, and a page has no id: leave it out")
     if job.keystore and not job.apk:
         raise KdcError("--keystore signs an APK, and no APK is built without --apk: give both")
     refuse_foreign(job.out, FORM)  # before the work, not after it

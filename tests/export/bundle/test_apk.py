@@ -50,6 +50,8 @@ def test_options_of_android_are_for_android(phone: Path, tmp_path: Path) -> None
     key, out = tmp_path / "key", tmp_path / "app"
     with pytest.raises(KdcError, match="are for --app android"):
         bundle(BundleJob(phone, "web", out, apk=True))
+    with pytest.raises(KdcError, match="a page has no id"):
+        bundle(BundleJob(phone, "web", out, package="org.example.demo"))
     with pytest.raises(KdcError, match="no APK is built without --apk"):
         bundle(BundleJob(phone, "android", out, keystore=key))
 
