@@ -38,7 +38,7 @@ def bundle(
     ] = False,
     package: Annotated[
         str | None,
-        typer.Option("--package", metavar="ID", help="With --app android: the app's id."),
+        typer.Option("--package", metavar="ID", help="The id of an Android or iOS app."),
     ] = None,
     keystore: Annotated[
         Path | None,

@@ -28,7 +28,7 @@ class BundleJob:
     check: bool = False
     """Whether the app is opened here, and kept only if it passes its self-test."""
     package: str | None = None
-    """An Android app's id, such as `org.example.demo`; None for one made from the name."""
+    """An Android or iOS app's id, such as `org.example.demo`; None for one made from the name."""
     keystore: Path | None = None
     """Keystore that signs an APK; None for this machine's debug key."""
 
