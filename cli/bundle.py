@@ -10,6 +10,7 @@ from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
 from kdc.export.bundle import APPS
 from kdc.export.bundle import bundle as make_app
+from kdc.export.bundle.app import BundleJob, SelfTest
 
 
 def bundle(
@@ -20,18 +21,77 @@ def bundle(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the app goes.")] = Path(
         "app"
     ),
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What the app is called; else as its task."),
+    ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY",
+            help="Sign the model with this private key (Ed25519); the app takes no other's.",
+        ),
+    ] = None,
+    apk: Annotated[
+        bool, typer.Option("--apk", help="With --app android: build the page as an APK, here.")
+    ] = False,
+    package: Annotated[
+        str | None,
+        typer.Option("--package", metavar="ID", help="The id of an Android or iOS app."),
+    ] = None,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(
+            "--keystore",
+            metavar="FILE",
+            help="With --apk: sign it with this key, not with this machine's debug key.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Open the page in a headless Chromium; keep it only if its self-test passes.",
+        ),
+    ] = False,
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Put a phone folder's model into an app, digests checked."""
     terminal = Terminal(quiet, json_to)
-    parts = make_app(phone, app, out)
+    checked = check and _can_check(terminal)
+    made = make_app(
+        BundleJob(phone, app, out, name, sign, apk, checked, package, keystore), terminal
+    )
+    parts = made.parts
     total = sum(part.bytes for part in parts), sum(part.zip_bytes for part in parts)
     rows = [(part.name, part.bytes, part.zip_bytes) for part in parts] + [("total", *total)]
     terminal.table(
-        f"app {out}",
-        ("part", "MB", "MB zipped"),
+        f"{made.name}: {out}",
+        ("part", "MB", "MB deflated"),
         [(name, f"{raw / 1e6:.3f}", f"{zipped / 1e6:.3f}") for name, raw, zipped in rows],
     )
-    terminal.say(f"to see it: python3 -m http.server --directory {out}, http://localhost:8000")
-    terminal.result({"app": app, "out": str(out), "parts": [asdict(part) for part in parts]})
+    if made.self_test is not None:
+        terminal.say(_passed(made.self_test))
+    terminal.say(f"to open it: {made.opens}")
+    told = {"app": app, "name": made.name, "out": str(out), "opens": made.opens}
+    found = None if made.self_test is None else asdict(made.self_test)
+    terminal.result({**told, "parts": [asdict(part) for part in parts], "self_test": found})
+
+
+def _can_check(terminal: Terminal) -> bool:
+    """Return whether there is a browser, and say so where there is none: the app is made anyway."""
+    from kdc.export.devices.web.browser import INSTALL, find_browser
+
+    if find_browser() is None:
+        terminal.say(f"there is no Chromium here, so the app is not opened: {INSTALL}")
+        return False
+    return True
+
+
+def _passed(test: SelfTest) -> str:
+    return (
+        f"self-test passed in a headless Chromium: {test.texts} golden texts; the model opened in "
+        f"{test.load_ms:.0f} ms, an answer takes {test.p50_ms:.1f} ms ({test.threads} threads)"
+    )

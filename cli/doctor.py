@@ -41,7 +41,7 @@ class Check:
 def doctor(json_to: Json = None) -> None:
     """Say what this machine can do and how to get what is missing."""
     devices = _look_at_devices()
-    checks = [*_python(), *_packages(), *_compute(), *_teacher(), *_machine(), *devices()]
+    checks = [*_python(), *_packages(), *_compute(), *_teacher(), *_machine(), *devices(), *_apk()]
     terminal = Terminal(json_to=json_to)
     columns = ("what", "state", "found", "to get it")
     terminal.table("doctor", columns, [tuple(asdict(check).values()) for check in checks])
@@ -161,6 +161,18 @@ def _look(name: str, found: list[Check]) -> None:
     except Exception as error:  # the doctor is what a user runs when something is broken
         told = f"cannot be looked at: {type(error).__name__}: {error}"
         found.append(Check(f"device {name}", "optional", told[:200]))
+
+
+def _apk() -> Iterator[Check]:
+    """Look for the programs that build an APK: they are many, so they share one row."""
+    from kdc.export.bundle.apk_tools import missing_packages
+
+    missing = missing_packages()
+    if missing:
+        mend = f"apt-get install {' '.join(missing)}"
+        yield Check("bundle --apk", "optional", f"{len(missing)} packages are missing", mend)
+    else:
+        yield Check("bundle --apk", "ok", "aapt2, smali, apksigner and Android's resources")
 
 
 def _cores() -> int:

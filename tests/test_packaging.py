@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 FOLDERS = ("compress", "export", "cli", "sample_apps")
 OLDER = {"datasets", "huggingface_hub", "optimum", "optimum-onnx", "tokenizers", "transformers"}
-VERBS = {"install", "test", "test-457", "test-web", "check", "fix", "demo"}
+VERBS = {"install", "test", "test-457", "test-web", "test-clients", "check", "fix", "demo"}
 
 
 @pytest.fixture

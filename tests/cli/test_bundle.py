@@ -9,6 +9,8 @@ from kdc.cli.main import build
 
 MakePhone = Callable[[Path], Path]
 
+pytestmark = pytest.mark.usefixtures("some_runtime")
+
 
 def test_bundle_prints_the_sizes_and_tells_them_as_json(
     make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -33,3 +35,36 @@ def test_a_missing_phone_folder_is_one_sentence(
     done = CliRunner().invoke(build(), ["bundle"])
     assert done.exit_code == 1
     assert done.stderr == "kdc: there is no phone folder at phone\n"
+
+
+def test_without_a_browser_the_app_is_made_and_the_command_is_told(
+    make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make demo` ends with it, on machines that have no Chromium too."""
+    monkeypatch.chdir(tmp_path)
+    make_phone(Path("phone"))
+    monkeypatch.setenv("CHROME", "no-such-browser")
+    done = CliRunner().invoke(build(), ["bundle", "--check", "--json", "made.json"])
+    assert done.exit_code == 0, done.output
+    assert "there is no Chromium here, so the app is not opened: apt-get install" in done.stderr
+    assert "to open it: python3 -m http.server --directory app" in done.stderr
+    assert json.loads(Path("made.json").read_text())["self_test"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("  ", "--name is empty"),
+        ("x" * 61, "--name has 61 characters: give at most 60"),
+        ("two\nlines", "holds characters that cannot be shown"),
+        ("\u202eevil", "holds characters that cannot be shown"),
+    ],
+)
+def test_a_name_that_no_phone_can_show_is_refused(
+    name: str, told: str, make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_phone(Path("phone"))
+    done = CliRunner().invoke(build(), ["bundle", "--name", name])
+    assert done.exit_code == 1 and not Path("app").exists()
+    assert told in done.stderr and done.stderr.count("\n") == 1

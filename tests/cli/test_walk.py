@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from kdc.cli.main import build
 from kdc.compress.data.dataset import Split
+from tests.phones import take_some_runtime
 from tests.tiny import tiny_data, tiny_teacher
 
 
@@ -36,6 +37,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_teacher(folder / "teacher", data)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        take_some_runtime(tmp_path_factory.mktemp("runtime"), patch)
         options = ["--teacher", "teacher", "--data", "table", "--student", "1x32", "--epochs", "4"]
         for words in (
             ["distill", *options, "--learning-rate", "0.003", "--json", "distill.json"],

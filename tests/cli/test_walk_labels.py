@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from kdc.cli.main import build
 from kdc.compress.artifact import read_student
+from tests.phones import take_some_runtime
 from tests.shipping import export
 from tests.student import make_student
 from tests.tables import write_sets
@@ -43,6 +44,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export = ["export", "--quantize", "--max-drop", "20", "--probabilities"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        take_some_runtime(tmp_path_factory.mktemp("runtime"), patch)
         for words in (
             ["teacher", "--model", "encoder", *TABLE, *fast, "20", "--json", "teacher.json"],
             ["distill", *student, *TABLE, "--json", "distill.json"],

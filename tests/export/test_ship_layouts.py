@@ -8,6 +8,7 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.measure import Plan, bench
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import find_phone, read_phone
@@ -64,7 +65,7 @@ def test_it_is_measured_with_its_accuracy_and_bundled(laid_out: Shipped, tmp_pat
     assert found.size_bytes == read_model_file(find_model(laid_out)).size_bytes
     assert found.accuracy is not None
     assert found.accuracy.shipped.as_dict() == laid_out.outcome.shipped.score.as_dict()
-    bundle(laid_out.folder, "web", tmp_path / "app")
+    bundle(BundleJob(laid_out.folder, "web", tmp_path / "app"))
     for path in (laid_out.folder / "onnx").iterdir():
         copied = tmp_path / "app" / "assets" / "onnx" / path.name
         assert copied.read_bytes() == path.read_bytes()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
-from kdc.export import web_runtime
+from kdc.export import npm_package, web_runtime
 from kdc.export.devices.device import Device, Need
 from kdc.export.devices.web import browser, reply
 from kdc.export.devices.web.browser import Browser, Memory
@@ -74,13 +74,13 @@ def needs() -> Iterator[Need]:
     found = browser.find_browser()
     yield Need("browser", found is not None, found or "no Chromium", browser.INSTALL)
     name = f"{web_runtime.PACKAGE} {web_runtime.VERSION}"
-    folder, npm = web_runtime.cached(), web_runtime.find_npm()
-    if web_runtime.is_there(folder):
+    folder, npm = web_runtime.RUNTIME.folder, npm_package.find_npm()
+    if web_runtime.RUNTIME.is_there():
         yield Need(name, True, str(folder))
     elif npm is not None:
         yield Need(name, True, f"fetched at first use by {npm}")
     else:
-        yield Need(name, False, "not fetched yet, and no npm", web_runtime.INSTALL)
+        yield Need(name, False, "not fetched yet, and no npm", npm_package.INSTALL)
 
 
 def _check(threads: int, address: str) -> None:

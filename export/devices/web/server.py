@@ -16,7 +16,7 @@ _HEADERS = {  # only a page that lets no other origin in may share memory betwee
     "Cache-Control": "no-store",
 }
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript"}
-_TYPES[".wasm"] = "application/wasm"
+_TYPES |= {".wasm": "application/wasm", ".css": "text/css", ".svg": "image/svg+xml"}
 _MOST = 256 << 20  # bytes of an answer: ten hours of samples of a small model
 
 
@@ -47,15 +47,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(files: Mapping[str, Path | bytes]) -> Iterator[Site]:
+def serve(files: Mapping[str, Path | bytes], page: str = "page.html") -> Iterator[Site]:
     """Serve a page on a free port of the loopback for as long as the block runs.
 
     Args:
-        files: what is served, by its path; the page itself is named `page.html`.
+        files: what is served, by its path.
+        page: the path of the page itself; a fragment may follow.
     """
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.root, server.files = f"/{token_urlsafe(16)}/", files
-        server.site = Site(f"http://127.0.0.1:{server.server_port}{server.root}page.html")
+        server.site = Site(f"http://127.0.0.1:{server.server_port}{server.root}{page}")
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield server.site

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export import web_runtime
+from kdc.export import npm_package, web_runtime
 from kdc.export.devices import web
 from kdc.export.devices.web import browser
 from kdc.export.jobs import Asked, Job, Reading
@@ -187,7 +187,7 @@ def test_what_is_missing_is_told_with_its_command(
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     chromium, runtime = web.needs()
     assert not chromium.there and chromium.mend == "apt-get install chromium"
-    assert not runtime.there and runtime.mend == web_runtime.INSTALL
+    assert not runtime.there and runtime.mend == npm_package.INSTALL
     for name in ("npm", "chromium"):
         fake_browser(tmp_path / name, "")
     chromium, runtime = web.needs()

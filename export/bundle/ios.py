@@ -1,0 +1,62 @@
+"""The iOS app: an Xcode project in SwiftUI, written for a model, built by the user's Xcode."""
+
+import plistlib
+import shlex
+from importlib.resources import files
+from pathlib import Path
+
+from kdc.compress.progress import Progress
+from kdc.export.bundle.android_names import package_id
+from kdc.export.bundle.app import App, BundleJob, Content
+from kdc.export.bundle.assets import ASSETS, write_assets
+from kdc.export.bundle.copying import copy_app
+from kdc.export.bundle.icon import draw_png
+from kdc.export.bundle.size import asset_parts
+
+VECTORS = 2_000
+"""Hostile texts that the project's own tests replay."""
+_UNICODE = "unicode.txt"
+_APP = "App"
+_ICON = 1024  # pixels, the one size that Xcode asks for
+
+
+def fill_ios(folder: Path, content: Content, job: BundleJob, progress: Progress) -> None:
+    """Write the Xcode project, the model, and the vectors that its tests replay.
+
+    Raises:
+        KdcError: a copy differs, or the identifier cannot be used.
+    """
+    from tokenizers import Tokenizer
+
+    from kdc.export.parity_vectors.vectors import as_line, make_vectors
+
+    tokenizer = Tokenizer.from_file(str(content.phone.folder / "tokenizer.json"))
+    copy_app("ios", folder, leave=(".build", ".swiftpm", "xcuserdata"))
+    unicode = files("kdc.sample_apps") / _UNICODE
+    (folder / _APP / _UNICODE).write_bytes(unicode.read_bytes())
+    _name_app(folder, content, job.package)
+    write_assets(folder / ASSETS, content)
+    with (folder / "vectors.jsonl").open("w", encoding="ascii") as lines:
+        lines.writelines(f"{as_line(one)}\n" for one in make_vectors(tokenizer, VECTORS, seed=0))
+
+
+def _name_app(folder: Path, content: Content, package: str | None) -> None:
+    info = folder / "Info.plist"
+    fields = plistlib.loads(info.read_bytes())
+    info.write_bytes(plistlib.dumps({**fields, "CFBundleDisplayName": content.name}))
+    identifier = package_id(package, content.name).replace("_", "-")  # which Apple's do not have
+    (folder / "Model.xcconfig").write_text(f"PRODUCT_BUNDLE_IDENTIFIER = {identifier}\n")
+    icons = folder / _APP / "Assets.xcassets" / "AppIcon.appiconset"
+    (icons / "icon.png").write_bytes(draw_png(content.name, content.colour, _ICON))
+
+
+def _opens(folder: Path, job: BundleJob) -> str:
+    return f"open {shlex.quote(str(folder / 'App.xcodeproj'))}"
+
+
+IOS = App(
+    "an Xcode project in SwiftUI; built by your Xcode",
+    fill_ios,
+    _opens,
+    {**asset_parts(), f"{_APP}/{_UNICODE}": "tokenizer", "vectors.jsonl": "tests", "": "source"},
+)

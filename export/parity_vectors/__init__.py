@@ -1,0 +1,1 @@
+"""The proof that tokenizers agree: Unicode as the Rust one sees it, hostile texts, expected ids."""

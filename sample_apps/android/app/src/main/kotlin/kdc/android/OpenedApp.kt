@@ -1,0 +1,50 @@
+package kdc.android
+
+import android.content.Context
+import android.os.SystemClock
+import java.io.Closeable
+import kdc.core.Classifier
+import kdc.core.Golden
+import kdc.core.PhoneFolder
+import kdc.core.Refused
+import kdc.core.UnicodeTables
+
+/** A model that passed every check and is ready to answer. */
+class OpenedApp private constructor(
+    val folder: PhoneFolder,
+    val classifier: Classifier,
+    val golden: Golden,
+    /** Milliseconds from the first check to the opened model. */
+    val openMs: Long,
+    private val model: RuntimeModel,
+) : Closeable {
+
+    override fun close() = model.close()
+
+    companion object {
+        private const val THREADS = 2
+        private const val TABLES = "/kdc/unicode.txt"
+
+        /** Checks signature and digests, then opens the model; [Refused] says what is wrong. */
+        fun open(context: Context): OpenedApp {
+            val start = SystemClock.elapsedRealtime()
+            val folder = PhoneFolder.open { name -> context.assets.open(name) }
+            val model = RuntimeModel.open(folder, ModelFiles(context), THREADS)
+            val classifier = Classifier(folder, tables(), model)
+            val golden = Golden.parse(folder.text("golden.json"))
+            return OpenedApp(
+                folder,
+                classifier,
+                golden,
+                SystemClock.elapsedRealtime() - start,
+                model,
+            )
+        }
+
+        private fun tables(): UnicodeTables {
+            val stream = Classifier::class.java.getResourceAsStream(TABLES)
+                ?: throw Refused("the app lacks $TABLES: bundle it again")
+            return UnicodeTables.parse(stream.bufferedReader().use { it.readText() })
+        }
+    }
+}

@@ -1,0 +1,91 @@
+package kdc.android
+
+import ai.onnxruntime.OnnxTensor
+import ai.onnxruntime.OrtEnvironment
+import ai.onnxruntime.OrtException
+import ai.onnxruntime.OrtSession
+import ai.onnxruntime.OrtSession.SessionOptions
+import ai.onnxruntime.OrtSession.SessionOptions.OptLevel
+import java.io.Closeable
+import java.nio.LongBuffer
+import kdc.core.Fields
+import kdc.core.Model
+import kdc.core.ModelInput
+import kdc.core.PhoneFolder
+import kdc.core.Refused
+
+/** The model in ONNX Runtime, opened as its manifest says. */
+class RuntimeModel private constructor(private val session: OrtSession) : Model, Closeable {
+    private val environment = OrtEnvironment.getEnvironment()
+
+    init {
+        ModelInput.check(session.inputNames)
+        if (OUTPUT !in session.outputNames) {
+            throw Refused("the model gives no $OUTPUT: export it again")
+        }
+    }
+
+    override fun logits(input: ModelInput): FloatArray {
+        val tensors = LinkedHashMap<String, OnnxTensor>()
+        try {
+            for (name in session.inputNames) {
+                val row = input.row(name)
+                val shape = longArrayOf(1, row.size.toLong())
+                tensors[name] = OnnxTensor.createTensor(environment, LongBuffer.wrap(row), shape)
+            }
+            session.run(tensors, setOf(OUTPUT)).use { result ->
+                val buffer = (result.get(0) as OnnxTensor).floatBuffer
+                return FloatArray(buffer.remaining()).also { buffer.get(it) }
+            }
+        } catch (error: OrtException) {
+            throw Refused("the model does not run: ${error.message}")
+        } finally {
+            tensors.values.forEach { it.close() }
+        }
+    }
+
+    override fun close() = session.close()
+
+    companion object {
+        private const val OUTPUT = "logits"
+        private val LEVELS = mapOf(
+            "disable" to OptLevel.NO_OPT,
+            "basic" to OptLevel.BASIC_OPT,
+            "extended" to OptLevel.EXTENDED_OPT,
+            "all" to OptLevel.ALL_OPT,
+        )
+
+        /** Opens a checked folder's model with as many threads as are asked for. */
+        fun open(folder: PhoneFolder, files: ModelFiles, threads: Int): RuntimeModel {
+            val environment = OrtEnvironment.getEnvironment()
+            try {
+                options(folder.manifest, threads).use { options ->
+                    val path = files.path(folder)
+                    val session = if (path == null) {
+                        environment.createSession(files.mapped(folder.model), options)
+                    } else {
+                        environment.createSession(path, options)
+                    }
+                    return RuntimeModel(session)
+                }
+            } catch (error: OrtException) {
+                throw Refused("ONNX Runtime cannot open ${folder.model}: ${error.message}")
+            }
+        }
+
+        private fun options(manifest: Fields, threads: Int): SessionOptions {
+            val options = SessionOptions()
+            options.setIntraOpNumThreads(threads)
+            if (!manifest.has("session")) return options
+            val wanted = manifest.`object`("session")
+            val level = LEVELS[wanted.text("optimization")] ?: throw wanted.wrong("optimization")
+            options.setOptimizationLevel(level)
+            options.setCPUArenaAllocator(wanted.flag("arena"))
+            options.setMemoryPatternOptimization(wanted.flag("memory_pattern"))
+            if (!wanted.flag("prepacking")) {
+                options.addConfigEntry("session.disable_prepacking", "1")
+            }
+            return options
+        }
+    }
+}

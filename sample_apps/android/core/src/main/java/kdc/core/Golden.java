@@ -1,0 +1,170 @@
+package kdc.core;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * The self-test: texts with the ids, logits and labels that this device must reproduce.
+ *
+ * <p>A text is wrong where its ids or its label are others. Runtimes round the activations of
+ * quantized models differently, which moves the logits of a few texts while their labels stay; so
+ * the test is passed where no text is wrong and four in five are exact.
+ */
+public final class Golden {
+    private static final double ENOUGH = 0.8;
+
+    /** How one text came out. */
+    public static final class Row {
+        public final String text;
+        /** The second text, or null. */
+        public final String pair;
+        public final boolean sameIds;
+        /** Whether the label is the same, or was a tie; true for regression. */
+        public final boolean sameLabel;
+        /** The largest difference of a logit; infinite where one is not finite. */
+        public final double off;
+        /** Milliseconds from text to logits. */
+        public final double ms;
+        private final double tolerance;
+
+        Row(String text, String pair, boolean sameIds, boolean sameLabel, double off, double ms,
+                double tolerance) {
+            this.text = text;
+            this.pair = pair;
+            this.sameIds = sameIds;
+            this.sameLabel = sameLabel;
+            this.off = off;
+            this.ms = ms;
+            this.tolerance = tolerance;
+        }
+
+        public boolean isWrong() {
+            return !sameIds || !sameLabel || Double.isInfinite(off);
+        }
+
+        public boolean isExact() {
+            return !isWrong() && off <= tolerance;
+        }
+    }
+
+    /** How all of them came out. */
+    public static final class Report {
+        public final List<Row> rows;
+
+        Report(List<Row> rows) {
+            this.rows = Collections.unmodifiableList(rows);
+        }
+
+        public int wrong() {
+            int count = 0;
+            for (Row row : rows) if (row.isWrong()) count++;
+            return count;
+        }
+
+        public int exact() {
+            int count = 0;
+            for (Row row : rows) if (row.isExact()) count++;
+            return count;
+        }
+
+        public boolean isPassed() {
+            return wrong() == 0 && exact() >= ENOUGH * rows.size();
+        }
+
+        /** Returns the latency below which a share of the texts lies, 0 to 1, in milliseconds. */
+        public double latency(double share) {
+            double[] times = new double[rows.size()];
+            for (int i = 0; i < times.length; i++) times[i] = rows.get(i).ms;
+            Arrays.sort(times);
+            return times[Math.max(0, (int) Math.ceil(share * times.length) - 1)];
+        }
+    }
+
+    private final List<String> texts;
+    private final List<String> pairs;
+    private final List<int[]> ids;
+    private final List<double[]> logits;
+    private final double tolerance;
+
+    private Golden(Fields file) throws Refused {
+        texts = file.texts("texts");
+        pairs = file.has("pairs") ? file.texts("pairs") : null;
+        ids = file.counts("input_ids");
+        logits = file.numbers("logits");
+        tolerance = file.number("tolerance");
+        if (texts.isEmpty() || ids.size() != texts.size() || logits.size() != texts.size()) {
+            throw file.wrong("texts");
+        }
+        if (pairs != null && pairs.size() != texts.size()) throw file.wrong("pairs");
+    }
+
+    /** Reads {@code golden.json}. */
+    public static Golden parse(String json) throws Refused {
+        return new Golden(Json.object(json, "golden.json"));
+    }
+
+    public int size() {
+        return texts.size();
+    }
+
+    /** Asks every text. */
+    public Report run(Classifier classifier) throws Refused {
+        List<Row> rows = new ArrayList<>();
+        for (int i = 0; i < texts.size(); i++) rows.add(row(classifier, i));
+        return new Report(rows);
+    }
+
+    private Row row(Classifier classifier, int place) throws Refused {
+        String text = texts.get(place);
+        String pair = pairs == null ? null : pairs.get(place);
+        long start = System.nanoTime();
+        Encoding encoding = classifier.encode(text, pair);
+        float[] found = classifier.logits(encoding);
+        double ms = (System.nanoTime() - start) / 1e6;
+        double[] wanted = logits.get(place);
+        if (found.length != wanted.length) {
+            throw new Refused(
+                    "the model gives " + found.length + " numbers, and golden.json has "
+                            + wanted.length + ": bundle again");
+        }
+        boolean sameIds = Arrays.equals(encoding.ids, ids.get(place));
+        boolean sameLabel = isSameLabel(classifier, wanted, found);
+        return new Row(text, pair, sameIds, sameLabel, off(wanted, found), ms, tolerance);
+    }
+
+    private static double off(double[] wanted, float[] found) {
+        double most = 0;
+        for (int i = 0; i < found.length; i++) {
+            double off = Math.abs(found[i] - wanted[i]);
+            most = off >= 0 ? Math.max(most, off) : Double.POSITIVE_INFINITY; // NaN compares false
+        }
+        return most;
+    }
+
+    /** Whether the same labels hold; one that was undecided may fall either way. */
+    private boolean isSameLabel(Classifier task, double[] wanted, float[] found) {
+        if (task.kind.equals("regression")) return true;
+        double[] own = new double[found.length];
+        for (int i = 0; i < own.length; i++) own[i] = found[i];
+        if (task.kind.equals("multi-label")) {
+            for (int i = 0; i < own.length; i++) {
+                boolean decided = Math.abs(wanted[i]) > tolerance;
+                if (decided && own[i] > 0 != wanted[i] > 0) return false;
+            }
+            return true;
+        }
+        double[] sorted = wanted.clone();
+        Arrays.sort(sorted);
+        int last = sorted.length - 1;
+        boolean tie = last > 0 && sorted[last] - sorted[last - 1] <= 2 * tolerance;
+        return tie || best(own) == best(wanted);
+    }
+
+    private static int best(double[] values) {
+        int best = 0;
+        for (int i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+        return best;
+    }
+}

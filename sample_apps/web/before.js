@@ -1,0 +1,22 @@
+"use strict";
+
+// Says what keeps the page's modules from running at all; a plain script, which always runs.
+
+{
+  let obstacle = null;
+  if (location.protocol === "file:") {
+    obstacle =
+      "a browser does not let a page opened from a file read its model: " +
+      "serve this folder (python3 -m http.server) and open http://localhost:8000";
+  } else if (!globalThis.crypto?.subtle) {
+    obstacle = "digests can be checked over https or on localhost only: open the page there";
+  } else if (typeof WebAssembly !== "object") {
+    obstacle = "this browser runs no WebAssembly: try a newer one";
+  }
+  if (obstacle) {
+    document.documentElement.dataset.selftest = "refused";
+    document.getElementById("status").textContent = `Refused: ${obstacle}`;
+    document.getElementById("status").dataset.state = "bad";
+    document.getElementById("progress").hidden = true;
+  }
+}

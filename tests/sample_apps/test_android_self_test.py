@@ -1,0 +1,193 @@
+import base64
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.files import write_json
+from kdc.compress.task import Kind
+from kdc.export.session import open_session
+from tests.jvm import self_test
+from tests.phones import make_phone
+from tests.student import remake
+
+Answer = Callable[..., Sequence[float]]
+Change = Callable[[Path], None]
+
+
+def make_assets(folder: Path, public_key: str | None = None, **options: object) -> Path:
+    """An app's assets without the bundle: a phone folder and `app.json`."""
+    make_phone(folder, **options)  # type: ignore[arg-type]
+    config = {"format": "kdc.app-config/1", "name": "demo", "public_key": public_key}
+    write_json(folder / "app.json", config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ready_assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_assets(tmp_path_factory.mktemp("ready") / "assets")
+
+
+@pytest.fixture
+def assets(ready_assets: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ready_assets, tmp_path / "assets"))
+
+
+def runtime(assets: Path) -> Answer:
+    """The phone folder's own model in ONNX Runtime, as the app's adapter would run it."""
+    import numpy as np
+
+    session = open_session(assets / "onnx" / "model_quantized.onnx")
+
+    def answer(ids: list[int], mask: list[int], types: list[int]) -> Sequence[float]:
+        rows = (np.array([row]) for row in (ids, mask, types))
+        found: list[float] = session.run_batch(*rows)[0].tolist()
+        return found
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "pair"),
+    [("classification", False), ("classification", True), ("multi-label", False)],
+)
+def test_the_golden_texts_pass_with_the_model_itself(
+    kind: Kind, pair: bool, tmp_path: Path
+) -> None:
+    """From text to label through the app's own code, with ONNX Runtime in the model's place."""
+    assets = make_assets(tmp_path / "assets", kind=kind, pair=pair)
+    code, error, told = self_test(assets, runtime(assets))
+    assert (code, error) == (0, "")
+    assert told[-1] == "passed: 6 exact and 0 wrong of 6"
+    assert told[0] == "model onnx/model_quantized.onnx, weights null"
+
+
+def test_rounding_is_told_apart_from_wrong_answers(assets: Path) -> None:
+    """One text in six a little off is a runtime's rounding; two are a runtime that is broken."""
+    right = runtime(assets)
+    asked: list[list[int]] = []
+
+    def rounded(count: int, by: float) -> Answer:
+        asked.clear()
+
+        def answer(ids: list[int], *rest: list[int]) -> Sequence[float]:
+            asked.append(ids)
+            off = by if len(asked) <= count else 0.0
+            return [x + off for x in right(ids, *rest)]
+
+        return answer
+
+    assert self_test(assets, rounded(1, 0.1))[2][-1].startswith("passed: 5 exact and 0 wrong")
+    assert self_test(assets, rounded(2, 0.1))[2][-1].startswith("failed: 4 exact and 0 wrong")
+    assert self_test(assets, rounded(6, 0.019))[2][-1].startswith("passed: 6 exact")
+
+
+def test_another_label_or_no_number_fails(assets: Path) -> None:
+    """An infinite logit is the largest, so it would pass for a confident answer."""
+    right = runtime(assets)
+    turned = self_test(assets, lambda *rows: list(reversed(right(*rows))))[2][-1]
+    assert turned.startswith("failed")
+    assert " 0 wrong" not in turned
+    endless = self_test(assets, lambda *rows: [1e39, *right(*rows)[1:]])[2][-1]  # as a float
+    assert endless == "failed: 0 exact and 6 wrong of 6"
+
+
+def test_other_tokens_fail_even_with_the_right_logits(assets: Path) -> None:
+    """A tokenizer that disagrees is what breaks most models on phones."""
+    golden = json.loads((assets / "golden.json").read_text())
+    golden["input_ids"][0][1] += 1
+    write_json(assets / "golden.json", golden)
+    remake(assets)
+    _fix_manifest(assets)
+    code, _, told = self_test(assets, runtime(assets))
+    assert code == 0
+    assert told[0].startswith("not exact: same ids false, same label true")
+    assert told[-1] == "failed: 5 exact and 1 wrong of 6"
+
+
+def _fix_manifest(assets: Path) -> None:
+    """Take `app.json` out of a manifest that was made again; it is the app's."""
+    manifest = json.loads((assets / "manifest.json").read_text())
+    manifest["files"].pop("app.json", None)
+    write_json(assets / "manifest.json", manifest)
+
+
+def _truncate(assets: Path) -> None:
+    path = assets / "onnx" / "model_quantized.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _flip(assets: Path) -> None:
+    data = bytearray((assets / "tokenizer.json").read_bytes())
+    data[-3] ^= 1
+    (assets / "tokenizer.json").write_bytes(data)
+
+
+def _edit(**fields: object) -> Change:
+    def edit(assets: Path) -> None:
+        manifest = json.loads((assets / "manifest.json").read_text())
+        write_json(assets / "manifest.json", {**manifest, **fields})
+
+    return edit
+
+
+def _escape(assets: Path) -> None:
+    manifest = json.loads((assets / "manifest.json").read_text())
+    manifest["files"]["../app.json"] = {"sha256": "0" * 64, "bytes": 1}
+    write_json(assets / "manifest.json", manifest)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_truncate, "onnx/model_quantized.onnx does not match its sha256"),
+        (_flip, "tokenizer.json does not match its sha256"),
+        (lambda assets: (assets / "vocab.txt").unlink(), "vocab.txt is missing"),
+        (lambda assets: (assets / "manifest.json").unlink(), "manifest.json is missing"),
+        (_edit(format="kdc.phone/2"), "this app reads models of the format kdc.phone/1"),
+        (_edit(files={}), "manifest.json names no model"),
+        (_edit(task={"kind": "tagging"}), 'its "labels" is missing or wrong'),
+        (
+            _edit(labels=["a"], task={"kind": "classification", "labels": [], "pair": False}),
+            "labels",
+        ),
+        (_escape, "names a file outside its folder: ../app.json"),
+        (lambda assets: (assets / "manifest.json").write_bytes(b"\xff{}"), "no UTF-8 text"),
+    ],
+)
+def test_a_changed_model_is_refused_in_a_sentence(
+    change: Change, sentence: str, assets: Path
+) -> None:
+    """What a device shows after a bad copy or a tampered file; the model must not be opened."""
+    change(assets)
+    code, error, told = self_test(assets, runtime_never)
+    assert code == 1
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+    assert told == []
+
+
+def runtime_never(*rows: list[int]) -> Sequence[float]:
+    raise AssertionError(f"the model was asked {rows}")
+
+
+def test_with_a_key_only_what_it_signed_is_opened(tmp_path: Path) -> None:
+    """A replaced model must be signed; an app without a key takes any intact one."""
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
+    key, other = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    assets = make_assets(tmp_path / "assets", public)
+    assert "is not signed" in self_test(assets, runtime_never)[1]
+    signature = assets / "manifest.json.sig"
+    manifest = (assets / "manifest.json").read_bytes()
+    signature.write_bytes(key.sign(manifest))
+    assert self_test(assets, runtime(assets))[2][-1].startswith("passed")
+    signature.write_bytes(other.sign(manifest))
+    assert "does not bear the signature" in self_test(assets, runtime_never)[1]
+    signature.write_bytes(key.sign(manifest)[:-1])
+    assert "does not bear the signature" in self_test(assets, runtime_never)[1]
+    (assets / "manifest.json").write_bytes(manifest.replace(b"demo", b"demi"))
+    signature.write_bytes(key.sign(manifest))
+    assert "does not bear the signature" in self_test(assets, runtime_never)[1]
