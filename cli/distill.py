@@ -55,7 +55,7 @@ def distill(
             metavar="NAME",
             help="One of `kdc list recipes`, or a .toml file; of several, each is run.",
         ),
-    ] = ["hinton"],  # noqa: B006 - typer copies it
+    ] = ["best"],  # noqa: B006 - typer copies it
     seeds: Annotated[
         int | None,
         typer.Option(metavar="N", help="Run each recipe with N seeds and compare: OUT/NAME-seed0."),

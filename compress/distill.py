@@ -147,13 +147,14 @@ def _run(
     )
     identity |= {"start_layers": list(layers)} if layers else {}
     identity |= {"student_sha256": plan.origin.digest} if plan.origin else {}
+    narrow = plan.origin is None and plan.shape.hidden < ground.width
     legs = (
         Leg(
             name=stage.name,
             objectives=objectives,
             teacher=signals[needs(stage.losses), stage.rows],
             rows=trained[stage.rows],
-            training=stage.train,
+            training=stage.train.for_width(narrow=narrow),
             keep_best=trains_head(objectives),
         )
         for stage, objectives in zip(stages, plan.objectives, strict=True)

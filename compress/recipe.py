@@ -11,7 +11,7 @@ from kdc.compress.augment import Augmentation
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.stages import ALL, CORPUS, NONE, Stage, Start, Training
 
-DEFAULT = "hinton"
+DEFAULT = "best"
 FINETUNE = "finetune"
 SCRATCH = "scratch"
 _PACKAGE = "kdc.compress.recipes"
@@ -86,7 +86,7 @@ class Recipe:
         if epochs is not None:
             changes |= {"epochs": epochs, "min_steps": 0}
         if learning_rate is not None:
-            changes["learning_rate"] = learning_rate
+            changes |= {"learning_rate": learning_rate, "narrow_rate": 0.0}
         stages = [replace(stage, train=replace(stage.train, **changes)) for stage in self.stages]
         return replace(self, stages=tuple(stages))
 

@@ -1,6 +1,6 @@
 """What a recipe is made of: how long and fast, where the weights start, stage after stage."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdc.compress.errors import KdcError, unknown
@@ -29,6 +29,9 @@ class Training:
     """Parts that each process learns its share of a step in, where memory is short."""
     learning_rate: float = 1e-4
     """AdamW's peak rate, after the warm-up; it falls linearly to 0."""
+    narrow_rate: float = 0.0
+    """The rate in its place for a student that is narrower than its teacher, whose weights it
+    cannot take over as they are; 0 for the same."""
     warmup: float = 0.1
     """Share of the steps in which the rate rises linearly."""
     weight_decay: float = 0.01
@@ -61,6 +64,7 @@ class Training:
             ("batch_tokens", 1, 100_000_000),
             ("accumulate", 1, 65_536),
             ("learning_rate", 1e-9, 1.0),
+            ("narrow_rate", 0.0, 1.0),
             ("warmup", 0.0, 1.0),
             ("weight_decay", 0.0, 10.0),
             ("clip", 1e-6, 1e6),
@@ -74,6 +78,10 @@ class Training:
                 raise KdcError(f"{name} must be from {low} to {high}, not {value}")
             if isinstance(low, int) and type(value) is not int:
                 raise KdcError(f"{name} must be a whole number, not {value}")
+
+    def for_width(self, *, narrow: bool) -> "Training":
+        """Return what a student is trained with; `narrow`: it is narrower than its teacher."""
+        return replace(self, learning_rate=self.narrow_rate) if narrow and self.narrow_rate else self
 
 
 @dataclass(frozen=True)
