@@ -81,7 +81,9 @@ class Training:
 
     def for_width(self, *, narrow: bool) -> "Training":
         """Return what a student is trained with; `narrow`: it is narrower than its teacher."""
-        return replace(self, learning_rate=self.narrow_rate) if narrow and self.narrow_rate else self
+        return (
+            replace(self, learning_rate=self.narrow_rate) if narrow and self.narrow_rate else self
+        )
 
 
 @dataclass(frozen=True)
