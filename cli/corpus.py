@@ -76,7 +76,7 @@ def corpus(
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Turn raw text into token shards that `kdc label` and `kdc distill --corpus` read."""
+    """Turn raw text into shards of tokens, to be distilled on."""
     from kdc.cli.console import Terminal
     from kdc.cli.corpus_table import show_corpus
     from kdc.cli.outputs import check_paths
