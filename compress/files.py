@@ -276,11 +276,11 @@ def _check_file(folder: Path, name: str, entry: object, what: str) -> None:
 
 
 @contextmanager
-def lock(path: Path, what: str) -> Iterator[None]:
+def lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Hold an exclusive lock for as long as the block runs; a killed process lets go of it.
 
     Raises:
-        KdcError: another run holds it.
+        KdcError: another run holds it, and this one does not `wait`.
     """
     import fcntl
 
@@ -289,7 +289,7 @@ def lock(path: Path, what: str) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             raise KdcError(
                 f"{what} is in use by another run: wait for it or choose another --out"

@@ -61,14 +61,13 @@ def converted(folder: Path, progress: Progress) -> Path:
         KdcError: a file of it is missing, damaged, or does not fit the others.
     """
     out = _cache() / _digest(folder)
-    with lock(out.with_name(f"{out.name}.lock"), str(out)):
+    if _is_whole(out):  # read without the lock: any number of runs share it
+        return out
+    with lock(out.with_name(f"{out.name}.lock"), str(out), wait=True):
+        if _is_whole(out):  # another run made it while this one waited
+            return out
         if (out / MANIFEST).is_file():
-            try:
-                read_manifest(out, FORMAT, "converted checkpoint")
-            except KdcError:
-                progress.say(f"{out} is damaged: converting {folder} again")
-            else:
-                return out
+            progress.say(f"{out} is damaged: converting {folder} again")
         progress.say(f"converting the TensorFlow checkpoint in {folder} (once)")
         sweep(out)
         with whole_folder(out, FORM) as staging:
@@ -100,6 +99,14 @@ def convert(folder: Path, out: Path) -> None:
     kind = {2: "BertForPreTraining", 1: "BertForMaskedLM", 0: "BertModel"}[len(heads)]
     write_json(out / "config.json", {"model_type": "bert", "architectures": [kind], **config})
     _write_tokenizer(out, words, config["max_position_embeddings"])
+
+
+def _is_whole(out: Path) -> bool:
+    try:
+        read_manifest(out, FORMAT, "converted checkpoint")
+    except KdcError:
+        return False
+    return True
 
 
 def _cache() -> Path:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, BertForPreTraining
 
 from kdc.compress.crc32c import crc32c, masked, unmasked
 from kdc.compress.errors import KdcError
+from kdc.compress.files import lock
 from kdc.compress.general.load import load_masked_lm
 from kdc.compress.models import find_model, load_classifier
 from kdc.compress.progress import Silent
 from kdc.compress.tensor_bundle import TensorBundle
+from kdc.compress.tf_checkpoint import _digest, converted
 from tests import tensorflow_files
 from tests.student import tiny_tokenizer
 from tests.tensorflow_files import google_checkpoint, google_names, write_bundle
@@ -182,3 +185,20 @@ def test_every_flipped_byte_of_an_index_is_noticed(tmp_path: Path) -> None:
         except KdcError:
             continue
         assert found == good  # the meta index and the footer's filler say nothing
+
+
+def test_parallel_runs_share_one_conversion(tmp_path: Path, cache: Path) -> None:
+    """Bug: of the tasks of an array job all but one end with "in use by another run"."""
+    google_checkpoint(tmp_path / "google")
+    said, again = Recorder(), Recorder()
+    place = cache / "kdc" / "tensorflow" / f"{_digest(tmp_path / 'google')}.lock"
+    with ThreadPoolExecutor(1) as pool:
+        with lock(place, "x"):
+            waiting = pool.submit(converted, tmp_path / "google", said)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+        made = waiting.result(timeout=60)
+    assert len(said.said) == 1
+    with lock(place, "x"):  # somebody else's: what is there is read all the same
+        assert converted(tmp_path / "google", again) == made
+    assert not again.said
