@@ -141,6 +141,7 @@ def begin(folder: Path, settings: Mapping[str, object]) -> None:
     Raises:
         KdcError: the folder holds labels made otherwise, or something else.
     """
+    foreign = _holds_foreign(folder)  # before the manifest: another run may write it meanwhile
     if (folder / MANIFEST).is_file():
         found = read_settings(folder)
         for name, wanted in settings.items():
@@ -150,9 +151,16 @@ def begin(folder: Path, settings: Mapping[str, object]) -> None:
                     "remove it"
                 )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if foreign:
         raise KdcError(f"{folder} already holds something else: choose another --out or remove it")
     write_json(folder / MANIFEST, {"format": FORMAT, **settings})
+
+
+def _holds_foreign(folder: Path) -> bool:
+    """Whether there is more than a manifest that is being written, or was when its run ended."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(not path.match(f".{MANIFEST}.*.tmp") for path in folder.iterdir())
 
 
 def sidecar(path: Path) -> Path:

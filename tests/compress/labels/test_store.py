@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.errors import KdcError
 from kdc.compress.labels.label import LabelJob, label
 from kdc.compress.labels.method import Method
-from kdc.compress.labels.store import FORMAT, finish, read_labels
+from kdc.compress.labels.store import FORMAT, begin, finish, read_labels, read_settings
 from kdc.compress.progress import Silent
 from tests.shards import tiny_corpus
 
@@ -155,3 +156,35 @@ def test_a_header_that_lies_is_refused_even_with_a_right_sha256(
     assert json.loads((folder / "manifest.json").read_text())["format"] == FORMAT
     with pytest.raises(KdcError, match=words):
         labels.open(1)
+
+
+def settings_of(labelled: Path) -> dict[str, Any]:
+    return read_settings(labelled / "out")
+
+
+def test_a_run_that_ended_while_it_began_does_not_stop_the_next(
+    labelled: Path, tmp_path: Path
+) -> None:
+    """Bug: a kill within the first file makes the folder "something else" for ever."""
+    (tmp_path / ".manifest.json.x1y2.tmp").touch()
+    begin(tmp_path, settings_of(labelled))
+    assert read_settings(tmp_path) == settings_of(labelled)
+
+
+def test_a_run_that_begins_meanwhile_is_joined(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: of two jobs that start together one finds the other's manifest and calls it foreign."""
+    settings, there = settings_of(labelled), Path.is_file
+
+    def late(path: Path) -> bool:
+        """Look before the other run has written its manifest, and go on after it."""
+        found = there(path)
+        if path == tmp_path / "out" / "manifest.json" and not found:
+            shutil.copytree(labelled / "out", tmp_path / "out")
+        return found
+
+    monkeypatch.setattr(Path, "is_file", late)
+    begin(tmp_path / "out", settings)
+    monkeypatch.undo()
+    assert read_settings(tmp_path / "out") == settings
