@@ -60,7 +60,8 @@ class Settings:
             raise KdcError(f"--short-seq-prob must be 0 to 1, not {self.short}")
         if not 0 <= self.held_out < 1:
             raise KdcError(f"--held-out must be 0 to below 1, not {self.held_out}")
-        if self.duplicates < 0 or (self.max_predictions or 1) < 1 or self.shard_characters < 1:
+        cap = 1 if self.max_predictions is None else self.max_predictions
+        if self.duplicates < 0 or cap < 1 or self.shard_characters < 1:
             raise KdcError("--dupe must be 0 or more, --max-predictions and --shard-size 1 or more")
 
     def as_dict(self) -> dict[str, Any]:

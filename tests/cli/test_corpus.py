@@ -30,7 +30,9 @@ def test_a_dump_becomes_shards(place: Path, monkeypatch: pytest.MonkeyPatch) -> 
     manifest = json.loads(Path("shards/manifest.json").read_text())
     assert found["complete"] and found["tokens"] == manifest["tokens"]
     assert f"{manifest['tokens']:,}" in done.stdout and "held out" in done.stdout
-    assert "next: kdc label shards" in done.stderr
+    assert "next: kdc label shards --teacher teacher, or kdc distill" in " ".join(
+        done.stderr.split()
+    )
     assert manifest["documents"] + manifest["held_out"]["documents"] == 60
 
 
@@ -53,6 +55,7 @@ def test_a_share_says_that_others_are_missing(place: Path, monkeypatch: pytest.M
         (["--held-out", "1"], "--held-out must be"),
         (["--short-seq-prob", "2"], "--short-seq-prob must be"),
         (["--dupe", "-1"], "--dupe must be"),
+        (["--max-predictions", "0"], "--max-predictions and --shard-size 1 or more"),
         (["--packing", "--pairs", "order"], "leave one of them out"),
         (["--shard", "2/2"], "--shard 2/2"),
         (["--executor", "dask"], "unknown executor"),
