@@ -61,8 +61,13 @@ def build_corpus(job: CorpusJob, progress: Progress) -> Corpus | None:
     place = Workspace(job.out)
     parts = Parts(place.state, sources, job.settings.shard_characters)
     if is_made(job.out, job.settings, parts, vocabulary):
-        progress.say(f"{job.out} is made of these sources already: nothing is done")
-        return read_corpus(job.out)
+        try:
+            found = read_corpus(job.out)
+        except KdcError as error:
+            progress.say(f"{error}: making {job.out} again")
+        else:
+            progress.say(f"{job.out} is made of these sources already: nothing is done")
+            return found
     with nullcontext() if job.share else lock(place.lock, str(job.out)):
         if job.share is None:
             sweep(job.out)

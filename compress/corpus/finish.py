@@ -30,11 +30,14 @@ def is_made(out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary)
     found = read_json(out / MANIFEST)
     wanted = (settings.as_dict(), vocabulary_digest(vocabulary.plain))
     names = [{"name": source.path.name, "bytes": source.size} for source in parts.sources]
-    said = [dict(entry) for entry in found.get("sources", ())]
-    digests = [entry.pop("sha256", "") for entry in said]
-    if (found.get("settings"), found.get("tokenizer")) != wanted or said != names:
+    if (found.get("settings"), found.get("tokenizer")) != wanted:
         return False
-    return digests == [sha256(source.path) for source in parts.sources]
+    said = found.get("sources")
+    if not isinstance(said, list) or not all(isinstance(entry, dict) for entry in said):
+        return False
+    if [{key: entry.get(key) for key in ("name", "bytes")} for entry in said] != names:
+        return False
+    return [entry.get("sha256") for entry in said] == [sha256(s.path) for s in parts.sources]
 
 
 def finish(
@@ -43,10 +46,10 @@ def finish(
     """Put the folder together from all parts, and remove them.
 
     Raises:
-        KdcError: there is no text in the sources, or the disk is full.
+        KdcError: a part is damaged, there is no text in the sources, or the disk is full.
     """
     names = [name for number in range(len(parts.sources)) for name in parts.names(number)]
-    made = {name: read_json(parts.folder / f"{name}.json") for name in names}
+    made = _made(parts, names)
     totals = {split: _totals(made, split) for split in _NAMES}
     if not totals["train"]["sequences"]:
         where = ", ".join(str(source.path) for source in parts.sources)
@@ -60,6 +63,24 @@ def finish(
             write_text(staging / name, text)
         write_manifest(staging, FORMAT, _fields(settings, parts, vocabulary, totals))
     shutil.rmtree(parts.folder, ignore_errors=True)
+
+
+def _made(parts: Parts, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what was noted of each part; other processes made some, so all are read again.
+
+    Raises:
+        KdcError: some are missing or damaged; they are forgotten, so that they are made again.
+    """
+    made = {name: parts.made(name) for name in names}
+    damaged = [name for name, entry in made.items() if entry is None]
+    for name in damaged:
+        parts.forget(name)
+    if damaged:
+        raise KdcError(
+            f"{', '.join(damaged)} in {parts.folder} {'is' if len(damaged) == 1 else 'are'} "
+            "damaged: run the same command again, with --shard every one of them"
+        )
+    return {name: entry for name, entry in made.items() if entry is not None}
 
 
 def _fields(

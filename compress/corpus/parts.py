@@ -95,6 +95,10 @@ class Parts:
                 return None
         return splits
 
+    def forget(self, name: str) -> None:
+        """Have a part made again."""
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+
     def file(self, name: str, split: str) -> Path:
         """Return where a part's shard lies."""
         return self.folder / f"{name}-{split}.safetensors"

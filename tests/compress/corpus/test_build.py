@@ -1,5 +1,6 @@
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,40 @@ def test_no_mask_token(tmp_path: Path, sources: tuple[Path, ...]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "mask_token": None}))
     with pytest.raises(KdcError, match="no mask token"):
         build_corpus(CorpusJob(sources, str(folder), tmp_path / "out", SETTINGS), Silent())
+
+
+@pytest.mark.parametrize("fault", ["flip", "remove"])
+def test_a_part_that_another_process_damaged_is_named_and_made_again(
+    job: CorpusJob, fault: str, tmp_path: Path
+) -> None:
+    """Bug: its changed tokens end up in the corpus, with a sha256 of their own."""
+    ours = replace(job, out=tmp_path / "out")
+    assert build_corpus(replace(ours, share=Share(0, 2)), Silent()) is None
+    path = tmp_path / ".kdc" / "runs" / "out" / "part-00000-000000-train.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data) if fault == "flip" else path.unlink()
+    with pytest.raises(KdcError, match=r"part-00000-000000 in .* is damaged: run the same"):
+        build_corpus(replace(ours, share=Share(1, 2)), Silent())
+    assert not (tmp_path / "out").exists()
+    assert build_corpus(replace(ours, share=Share(1, 2)), Silent()) is None
+    assert build_corpus(replace(ours, share=Share(0, 2)), Silent()) is not None
+    assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+
+
+@pytest.mark.parametrize("name", ["shard-00000.safetensors", "manifest.json"])
+def test_a_damaged_corpus_is_made_again_by_the_same_command(
+    job: CorpusJob, name: str, tmp_path: Path
+) -> None:
+    """Bug: "make it again" says the command that would have to."""
+    ours, heard = replace(job, out=tmp_path / "out"), Recorder()
+    shutil.copytree(job.out, ours.out)
+    data = (ours.out / name).read_bytes()
+    fields = json.loads((ours.out / "manifest.json").read_text())
+    damaged = json.dumps({**fields, "sources": [None]}).encode()
+    (ours.out / name).write_bytes(damaged if name == "manifest.json" else data[:-1])
+    assert build_corpus(ours, heard) is not None
+    assert bytes_of(ours.out) == bytes_of(job.out)
 
 
 @pytest.mark.parametrize("text", ["", "1", "4/4", "-1/4", "a/b", "1/0", "1/2/3"])
