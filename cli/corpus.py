@@ -104,4 +104,4 @@ def corpus(
     job = CorpusJob(tuple(sources), teacher, out, settings, text, workers, parse_share(shard))
     start = time.monotonic()
     made = run_corpus(job, executor, executor_option or [], terminal)
-    show_corpus(terminal, out, made, time.monotonic() - start)
+    show_corpus(terminal, out, made, teacher, time.monotonic() - start)

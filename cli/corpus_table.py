@@ -6,7 +6,9 @@ from kdc.cli.console import Terminal, duration
 from kdc.compress.corpus.folder import Corpus
 
 
-def show_corpus(terminal: Terminal, out: Path, made: Corpus | None, seconds: float) -> None:
+def show_corpus(
+    terminal: Terminal, out: Path, made: Corpus | None, teacher: str, seconds: float
+) -> None:
     """Print what is in the folder, or that others have to finish it."""
     if made is None:
         terminal.say(
@@ -24,7 +26,9 @@ def show_corpus(terminal: Terminal, out: Path, made: Corpus | None, seconds: flo
     terminal.table(f"{out}", ["", "shards", *names], rows)
     tokens = int(made.manifest["tokens"]) + int(made.manifest["held_out"]["tokens"])
     terminal.say(f"{tokens / max(seconds, 1e-9):,.0f} tokens/s, took {duration(seconds)}")
-    terminal.say(f"{out}: next: kdc label {out}, or kdc distill --corpus {out}")
+    student = f"kdc distill --corpus {out} --teacher {teacher}"
+    labels = f"kdc label {out} --teacher {teacher}, or " if made.duplicates else ""
+    terminal.say(f"{out}: next: {labels}{student}")
     terminal.result(
         {
             "complete": True,
