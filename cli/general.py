@@ -26,6 +26,7 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
     """
     from kdc.compress.general.job import GeneralJob, rerun
     from kdc.compress.general.teach import usual_recipe
+    from kdc.compress.labels.store import teacher_name
     from kdc.compress.recipe import load_recipe, load_run
 
     refuse_given(context, (*_TASK, *_STUDENT), "belongs to a task: leave it out with --corpus")
@@ -35,6 +36,10 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
             raise KdcError(f"a general student has one {name}: give --{name} once")
         values[name] = values[name][0]
     said = given(context)
+    if "labels" in said and "teacher" not in said:
+        values["teacher"] = teacher_name(values["labels"])
+        said.add("teacher")
+        terminal.say(f"teacher: {values['teacher']}, whose labels {values['labels']} holds")
     if "recipe" in said:
         values |= rerun(load_run(values["recipe"]), said, values["recipe"])
     else:

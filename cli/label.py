@@ -29,10 +29,10 @@ def label(
     full: Annotated[bool, typer.Option("--full", help="Keep every token's probability.")] = False,
     states: Annotated[
         str | None,
-        typer.Option(metavar="L,..", help="Keep the states after these layers; 0: embeddings."),
+        typer.Option(metavar="L,..", help="For other programs: layers' states; 0: embeddings."),
     ] = None,
     pooled: Annotated[
-        bool, typer.Option("--pooled", help="Keep the mean of each example's last states.")
+        bool, typer.Option("--pooled", help="For other programs: each example's mean state.")
     ] = False,
     bits: Annotated[int, typer.Option(metavar="8|16", help="Of a probability.")] = 8,
     temperature: Annotated[float, typer.Option(metavar="T", help="Of the softmax.")] = 1.0,
@@ -71,4 +71,5 @@ def label(
 
     job = LabelJob(shards, teacher, method, out, part, seed, device, batch_tokens)
     ready = write_labels(job, terminal)
-    show_labels(terminal, ready, compare(ready, sample, terminal) if verify else None)
+    asked = verify and ready.names  # a part may have none
+    show_labels(terminal, ready, compare(ready, sample, terminal) if asked else None)

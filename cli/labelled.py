@@ -77,10 +77,13 @@ def show_labels(terminal: Terminal, ready: "Labelling", verified: "Verified | No
         against = ""
     else:
         against = f", {found.full / max(1, found.bytes):,.0f} times less than the full softmax"
-    terminal.say(
-        f"{job.out}: {job.method}, {found.shards:,} shards, {found.bytes:,} bytes: "
-        f"{found.bytes_per_token:.2f} a token{against}"
-    )
+    if not found.shards:
+        terminal.say(f"{job.out}: no shard falls to part {job.part[0]} of {job.part[1]}")
+    else:
+        terminal.say(
+            f"{job.out}: {job.method} of {job.teacher}, {found.shards:,} shards, {found.bytes:,} "
+            f"bytes: {found.bytes_per_token:.2f} a token{against}"
+        )
     result: dict[str, object] = {**found.as_dict(), "method": job.method.as_dict()}
     if verified:
         errors = [(who, f"{value:.4f}") for who, value in verified.gradient_error.items()]
@@ -98,5 +101,17 @@ def show_labels(terminal: Terminal, ready: "Labelling", verified: "Verified | No
             ],
         )
         result["verified"] = verified.as_dict()
-    terminal.say(f"next: kdc distill --corpus {job.corpus} --labels {job.out}")
+    terminal.say(_what_next(ready))
     terminal.result(result)
+
+
+def _what_next(ready: "Labelling") -> str:
+    """Say what can be done with the labels now."""
+    from kdc.compress.labels.store import sidecar
+
+    job, names = ready.job, [*ready.corpus.shards, *ready.corpus.held]
+    if left := sum(not sidecar(job.out / name).is_file() for name in names):
+        return f"{left:,} of {len(names):,} shards are left to the other parts"
+    if job.method.kind == "none":
+        return f"{job.out}: for other programs; kdc distill learns from labels of masked words"
+    return f"next: kdc distill --corpus {job.corpus} --labels {job.out}"

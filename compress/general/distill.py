@@ -16,7 +16,7 @@ from kdc.compress.general.held_out import HeldOutWords
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
 from kdc.compress.general.sequences import at_most, sequences
-from kdc.compress.general.teach import Teaching, find_teaching, labels_digest, must_run, signals_of
+from kdc.compress.general.teach import Teaching, find_teaching, must_run, signals_of
 from kdc.compress.labels.store import LabelFolder
 from kdc.compress.learner import Objectives
 from kdc.compress.loop import train
@@ -162,7 +162,7 @@ def _fingerprint(
     identity = job.identity(
         teacher_sha256=teaching.source.digest if teaching else None,
         corpus_sha256=corpus.digest_of_manifest,
-        labels_sha256=labels_digest(labels) if labels else None,
+        labels_sha256=labels.digest if labels else None,
         student_sha256=plan.origin.digest if plan.origin else None,
         shape=plan.shape.as_dict(),
         max_length=corpus.max_length,

@@ -3,9 +3,7 @@
 A teacher with a masked-LM head can be asked for words; any encoder for what lies below them.
 """
 
-import json
 from dataclasses import dataclass, replace
-from hashlib import sha256 as digest_of
 
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
@@ -86,6 +84,11 @@ def find_teaching(job: GeneralJob, corpus: Corpus, progress: Progress) -> Teachi
     labels = read_labels(job.labels, corpus) if job.labels else None
     if labels and labels.teacher != source.digest:
         raise KdcError(f"the labels in {job.labels} are of another teacher than {job.teacher}")
+    if labels and labels.method.kind == "none":
+        raise KdcError(
+            f"the labels in {job.labels} hold {labels.method} for other programs, and no recipe "
+            "learns from them: leave --labels out, or label masked words with --topk"
+        )
     config = read_config(source.folder)
     return Teaching(source, config, has_masked_lm(config), labels)
 
@@ -134,11 +137,6 @@ def signals_of(teaching: Teaching | None, wants: frozenset[str], model: Model | 
 def must_run(teaching: Teaching, wants: frozenset[str]) -> bool:
     """Whether a teacher has to be loaded for what is asked of it."""
     return bool(wants - {MASKED} if teaching.labels is not None else wants)
-
-
-def labels_digest(labels: LabelFolder) -> str:
-    """Return a sha256 over how labels were made and of what: the same ones, given the same seed."""
-    return digest_of(json.dumps(labels.settings, sort_keys=True).encode()).hexdigest()
 
 
 def usual_recipe(teacher: str, progress: Progress) -> str:

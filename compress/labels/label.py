@@ -99,7 +99,7 @@ def label(job: LabelJob, progress: Progress) -> Labelling:
             written.
     """
     ready = prepare(job, progress)
-    begin(job.out, ready.settings)
+    begin(job.out, ready.settings, job.teacher)
     with crew(ready.model.device) as team:
         team.call(_label_along, ready)
         _label(team, ready, progress)
@@ -152,8 +152,10 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
     with progress.bar("asking the teacher", sum(tokens.values())) as advance:
         for name in missing:
             with lock(ready.job.out / f".{name}.lock", f"the labels of {name}"):
-                _label_shard(ready, name, advance)
-            (ready.job.out / f".{name}.lock").unlink(missing_ok=True)
+                if ready.finished(name):  # by another run, since this one looked
+                    advance(tokens[name])
+                else:
+                    _label_shard(ready, name, advance)
     team.any(True)  # all wait here for the slowest: what comes next reads every shard
 
 
@@ -200,8 +202,8 @@ class Written:
 
     @property
     def bytes_per_token(self) -> float:
-        """Of the corpus."""
-        return self.bytes / self.tokens
+        """Of the corpus; 0 of a part that no shard falls to."""
+        return self.bytes / max(1, self.tokens)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""

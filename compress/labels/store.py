@@ -5,8 +5,10 @@ labels, of the token shard they belong to, of the teacher, and how they were mad
 share nothing but the folder can so write different shards; whatever is finished says so itself.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256 as digest_of
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ from kdc.compress.labels.shard import ShardLabels, read_shard_labels
 FORM = "kdc.labels"
 FORMAT = f"{FORM}/1"
 _SETTINGS = ("corpus", "teacher", "method", "vocab_size", "seed")
+_NAME = "teacher_name"
 
 
 class Tokens(Protocol):
@@ -73,6 +76,12 @@ class LabelFolder:
         """The sha256 of the teacher."""
         return str(self.settings["teacher"])
 
+    @property
+    def digest(self) -> str:
+        """A sha256 over how the labels were made and every shard's own."""
+        shards = [read_json(sidecar(self.folder / name))["sha256"] for name in self.names]
+        return digest_of(json.dumps([self.settings, shards], sort_keys=True).encode()).hexdigest()
+
     def open(self, which: int | str) -> ShardLabels:
         """Map the labels of a shard into memory, by its place in the corpus or its name.
 
@@ -120,6 +129,22 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         KdcError: there is none, or it is of another format or damaged.
     """
+    fields = _read_manifest(folder)
+    return {name: fields[name] for name in _SETTINGS}
+
+
+def teacher_name(folder: Path) -> str:
+    """Return what the teacher was called by the run that began a folder of labels.
+
+    Raises:
+        KdcError: it is not said, or as `read_settings`.
+    """
+    if not (name := _read_manifest(folder).get(_NAME)):
+        raise KdcError(f"{folder} does not say whose labels it holds: name it with --teacher")
+    return str(name)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise KdcError(f"{folder} is no folder of labels: it has no {MANIFEST}")
@@ -129,14 +154,20 @@ def read_settings(folder: Path) -> dict[str, Any]:
             f"{folder} is no folder of labels this version reads: {fields.get('format')!r}, wanted "
             f"{FORMAT!r}"
         )
-    if fields.keys() != {"format", *_SETTINGS} or type(fields["vocab_size"]) is not int:
+    whole = fields.keys() - {_NAME} == {"format", *_SETTINGS}
+    if not whole or type(fields["vocab_size"]) is not int or type(fields.get(_NAME, "")) is not str:
         raise KdcError(f"{path} is damaged: label the corpus again")
     read_method(fields["method"], str(path))
-    return {name: fields[name] for name in _SETTINGS}
+    return fields
 
 
-def begin(folder: Path, settings: Mapping[str, object]) -> None:
+def begin(folder: Path, settings: Mapping[str, object], teacher: str) -> None:
     """Write the manifest, or find it written by another process with the same settings.
+
+    Args:
+        folder: of the labels.
+        settings: what all its shards have in common.
+        teacher: its name; another one for the same teacher may have been kept.
 
     Raises:
         KdcError: the folder holds labels made otherwise, or something else.
@@ -153,7 +184,7 @@ def begin(folder: Path, settings: Mapping[str, object]) -> None:
         return
     if foreign:
         raise KdcError(f"{folder} already holds something else: choose another --out or remove it")
-    write_json(folder / MANIFEST, {"format": FORMAT, **settings})
+    write_json(folder / MANIFEST, {"format": FORMAT, **settings, _NAME: teacher})
 
 
 def _holds_foreign(folder: Path) -> bool:

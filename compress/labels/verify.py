@@ -66,6 +66,8 @@ def verify(ready: Labelling, sample: int, progress: Progress) -> Verified:
         raise KdcError("--verify compares masked words, and these labels hold states alone")
     if sample < 1:
         raise KdcError(f"--sample must be 1 or more, not {sample}")
+    if not ready.names:
+        raise KdcError("no shard falls to this part: there is nothing to verify")
     names = ready.names[:: -(-len(ready.names) // _SHARDS)]
     sums = _Sums()
     with progress.bar("comparing with the full softmax", sample) as advance:

@@ -9,7 +9,21 @@ from typer.testing import CliRunner
 from kdc.cli.main import build
 from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.labels.store import read_labels
+from kdc.compress.recipe import load_run
 from tests.shards import tiny_corpus, tiny_masked_lm
+
+QUICK = """
+rows = "corpus"
+[train]
+batch_tokens = 64
+evaluations = 1
+[start]
+weights = "random"
+[losses.masked_lm]
+temperature = 1.0
+soft = 1.0
+hard = 0.0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +86,45 @@ def test_parts_are_labelled_by_commands_that_share_nothing(places: Path, tmp_pat
         code, said = kdc(places, "--draws", "5", "--shard", part, "--out", out, "--quiet")
         assert code == 0, said
     read_labels(tmp_path / "out", read_corpus(places / "shards"))
+
+
+def test_the_next_command_is_printed_when_all_is_labelled_and_works(
+    places: Path, tmp_path: Path
+) -> None:
+    """Bug: the command that is shown needs a teacher, or shards that are not labelled yet."""
+    out, recipe = tmp_path / "out", tmp_path / "quick.toml"
+    code, said = kdc(places, "--shard", "1/2", "--out", str(out))
+    assert code == 0 and "next:" not in said
+    assert "2 of 3 shards are left to the other parts" in said
+    code, said = kdc(places, "--shard", "0/2", "--out", str(out))
+    assert code == 0 and f"of {places / 'teacher'}" in " ".join(said.split())
+    command = f"kdc distill --corpus {places / 'shards'} --labels {out}"
+    assert f"next: {command}" in " ".join(said.split())
+    recipe.write_text(QUICK)
+    more = ["--recipe", str(recipe), "--student", "1x32", "--tokens", "64", "--device", "cpu"]
+    made = ["--out", str(tmp_path / "student")]
+    result = CliRunner().invoke(build(), [*command.split()[1:], *more, *made])
+    assert result.exit_code == 0, result.output
+    run = load_run(str(tmp_path / "student" / "recipe.toml"))
+    assert run["teacher"] == str(places / "teacher")
+    assert run["labels_sha256"] == read_labels(out, read_corpus(places / "shards")).digest
+
+
+def test_labels_of_states_are_for_other_programs(places: Path, tmp_path: Path) -> None:
+    """Bug: a training that needs no labels dies of them in its first step."""
+    out = tmp_path / "out"
+    code, said = kdc(places, "--states", "2", "--out", str(out))
+    assert code == 0 and "next:" not in said and "for other programs" in said
+    words = ["distill", "--corpus", str(places / "shards"), "--labels", str(out), "--student"]
+    more = ["1x32", "--recipe", "general-minilm", "--out", str(tmp_path / "student")]
+    result = CliRunner().invoke(build(), [*words, *more, "--device", "cpu"])
+    assert result.exit_code == 1
+    assert "hold states of 2 for other programs, and no recipe learns from them" in result.output
+    assert not (tmp_path / "student").exists()
+
+
+def test_a_part_that_no_shard_falls_to_ends_well(places: Path, tmp_path: Path) -> None:
+    """Bug: an array job of more tasks than shards ends in a ZeroDivisionError."""
+    code, said = kdc(places, "--shard", "3/4", "--verify", "--out", str(tmp_path / "out"))
+    assert code == 0, said
+    assert "no shard falls to part 3 of 4" in said

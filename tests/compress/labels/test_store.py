@@ -12,7 +12,14 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.errors import KdcError
 from kdc.compress.labels.label import LabelJob, label
 from kdc.compress.labels.method import Method
-from kdc.compress.labels.store import FORMAT, begin, finish, read_labels, read_settings
+from kdc.compress.labels.store import (
+    FORMAT,
+    begin,
+    finish,
+    read_labels,
+    read_settings,
+    teacher_name,
+)
 from kdc.compress.progress import Silent
 from tests.shards import tiny_corpus
 
@@ -167,7 +174,7 @@ def test_a_run_that_ended_while_it_began_does_not_stop_the_next(
 ) -> None:
     """Bug: a kill within the first file makes the folder "something else" for ever."""
     (tmp_path / ".manifest.json.x1y2.tmp").touch()
-    begin(tmp_path, settings_of(labelled))
+    begin(tmp_path, settings_of(labelled), "teacher")
     assert read_settings(tmp_path) == settings_of(labelled)
 
 
@@ -185,6 +192,28 @@ def test_a_run_that_begins_meanwhile_is_joined(
         return found
 
     monkeypatch.setattr(Path, "is_file", late)
-    begin(tmp_path / "out", settings)
+    begin(tmp_path / "out", settings, "teacher")
     monkeypatch.undo()
     assert read_settings(tmp_path / "out") == settings
+
+
+def test_the_digest_is_that_of_the_bytes(folder: Path, corpus: Corpus, labelled: Path) -> None:
+    """Bug: labels made again on another machine pass for the same, and --resume goes on."""
+    before = read_labels(folder, corpus).digest
+    assert before == read_labels(labelled / "out", corpus).digest
+    flip(folder)
+    fields = json.loads((folder / "shard-00001.json").read_text())
+    finish(folder / ONE, settings_of(labelled), fields["parent"], places=fields["places"])
+    assert read_labels(folder, corpus).digest != before
+
+
+def test_the_teacher_has_the_name_it_was_given(folder: Path, labelled: Path) -> None:
+    """Bug: a digest that nobody can load, or labels written before that are refused."""
+    assert teacher_name(folder) == str(labelled / "teacher")
+    begin(folder, settings_of(labelled), "the same, called otherwise")
+    fields = json.loads((folder / "manifest.json").read_text())
+    del fields["teacher_name"]
+    (folder / "manifest.json").write_text(json.dumps(fields))
+    assert read_settings(folder) == settings_of(labelled)
+    with pytest.raises(KdcError, match="does not say whose labels it holds"):
+        teacher_name(folder)

@@ -1,0 +1,58 @@
+"""Parts of a corpus that several runs label: those that overlap, and those of no shard."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.errors import KdcError
+from kdc.compress.labels.label import LabelJob, label, measure
+from kdc.compress.labels.method import Method
+from kdc.compress.labels.verify import verify
+from kdc.compress.progress import Advance, Silent
+
+
+def job(places: Path, out: Path, part: tuple[int, int] = (0, 1)) -> LabelJob:
+    teacher, method = str(places / "teacher"), Method("topk", 4)
+    return LabelJob(places / "shards", teacher, method, out, part, device="cpu")
+
+
+def test_an_overlapping_run_leaves_finished_shards_alone(places: Path, tmp_path: Path) -> None:
+    """Bug: a shard that another run has finished meanwhile is taken away from its readers."""
+    asked = job(places, tmp_path / "out")
+    times: dict[Path, int] = {}
+
+    class Overlapped(Silent):
+        """Lets another run do everything between the look and the labelling."""
+
+        @contextmanager
+        def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
+            label(asked, Silent())
+            times.update({path: path.stat().st_mtime_ns for path in asked.out.iterdir()})
+            counted: list[int] = []
+            yield counted.append
+            assert sum(counted) == total
+
+    label(asked, Overlapped())
+    assert len(list(asked.out.glob("shard-*.json"))) == 2
+    assert {path: path.stat().st_mtime_ns for path in asked.out.iterdir()} == times
+
+
+def test_a_lock_is_one_file_for_all_runs(places: Path, tmp_path: Path) -> None:
+    """Bug: a lock taken away behind its owner is held by two: each has a file of its own."""
+    asked = job(places, tmp_path / "out")
+    label(asked, Silent())
+    held = asked.out / ".shard-00001.safetensors.lock"
+    before = held.stat().st_ino
+    (asked.out / "shard-00001.json").unlink()
+    label(asked, Silent())
+    assert held.stat().st_ino == before
+
+
+def test_a_part_that_no_shard_falls_to_is_done(places: Path, tmp_path: Path) -> None:
+    """Bug: the last tasks of an array job divide by no tokens."""
+    ready = label(job(places, tmp_path / "out", (3, 4)), Silent())
+    assert measure(ready).as_dict()["bytes_per_token"] == 0
+    with pytest.raises(KdcError, match="no shard falls to this part"):
+        verify(ready, 10, Silent())
