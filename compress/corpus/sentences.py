@@ -9,8 +9,11 @@ _SMALL = "a-z\u00df-\u00f6\u00f8-\u00ff"  # what begins no sentence
 _WIDE = (
     "[\u3002\uff01\uff1f\uff61]+[\u300d\u300f\uff09\u201d\u2019]*"  # CJK puts no space behind them
 )
-# a set of characters at its very start is what the regular expression engine searches fast
-_LATIN = rf"[.!?\u2026][.!?\u2026]*{_CLOSING}*(\s+)(?={_OPENING}*[^\W_{_SMALL}])"
+# a set of characters at its very start is what the regular expression engine searches fast; a row
+# of marks is tried from its first one alone, or a long one would take time quadratic in its length
+_LATIN = (
+    rf"[.!?\u2026](?<![.!?\u2026]{{2}})[.!?\u2026]*+{_CLOSING}*+(\s+)(?={_OPENING}*[^\W_{_SMALL}])"
+)
 _BORDER = re.compile(_LATIN)
 _ANY_BORDER = re.compile(rf"{_LATIN}|{_WIDE}(\s*)(?=\S)")
 _HAS_WIDE = re.compile(_WIDE[: _WIDE.index("]") + 1])

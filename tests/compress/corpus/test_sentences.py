@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 
 from kdc.compress.corpus.sentences import sentences
+from tests.compress.corpus.texts import times_slower
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,17 @@ from kdc.compress.corpus.sentences import sentences
 def test_sentences(text: str, found: list[str] | int) -> None:
     made = list(sentences(text))
     assert made == found if isinstance(found, list) else len(made) == found
+
+
+@pytest.mark.parametrize("mark", [".", "!", "\u2026", "\u3002"])
+@pytest.mark.parametrize("tail", ["", "x", '"', " x"])
+def test_twice_the_marks_take_twice_the_time(mark: str, tail: str) -> None:
+    """Bug: a table of contents with dotted lines, or an excited comment, keeps a worker busy."""
+
+    def cut(text: str) -> list[str]:
+        return list(sentences(text))
+
+    assert times_slower(cut, "a" + mark * 16000 + tail, "a" + mark * 32000 + tail) < 3
 
 
 def test_no_character_but_space_is_lost() -> None:

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from kdc.compress.corpus.wikitext import plain_text
+from tests.compress.corpus.texts import times_slower
 
 ARTICLE = """{{Infobox city|name=[[Ulm]]|coat={{nested|{{deep}}}}}}
 '''Ulm''' ({{IPA|ʊlm}}) is a [[city]] in the [[Germany|German]] state<ref name="a">A [[book]].</ref>
@@ -70,3 +71,11 @@ def test_hostile_articles_take_time_in_proportion(piece: str) -> None:
     start = time.process_time()
     plain_text(text)
     assert time.process_time() - start < 4
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"), [("{{", " "), ("{{a", " "), ("[http://", "a"), ("[//", " "), ("[// ", "a")]
+)
+def test_twice_the_text_takes_twice_the_time(head: str, piece: str) -> None:
+    """Bug: two parts of an expression can share a row of characters in any way."""
+    assert times_slower(plain_text, head + piece * 8000, head + piece * 16000) < 3
