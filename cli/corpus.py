@@ -1,5 +1,6 @@
 """`kdc corpus`: raw text -> shards of tokens."""
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -81,8 +82,11 @@ def corpus(
     from kdc.cli.corpus_table import show_corpus
     from kdc.cli.outputs import check_paths
     from kdc.compress.corpus.settings import Settings
+    from kdc.compress.errors import KdcError
 
     check_paths({"--json": json}, [*sources, out])
+    if not math.isfinite(shard_size):
+        raise KdcError(f"--shard-size is a number of millions of characters, not {shard_size}")
     settings = Settings(
         max_length=max_length,
         packing=packing,

@@ -48,6 +48,8 @@ def map_arrays(path: Path) -> Arrays:
         return _arrays(header, raw, size - 8 - count)
     except FileNotFoundError as error:
         raise KdcError(f"{path} is missing") from error
+    except OSError as error:
+        raise KdcError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KdcError(f"{path} is damaged: it is no whole safetensors file") from error
 

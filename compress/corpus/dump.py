@@ -69,6 +69,13 @@ def _refuse_entity(*_: object) -> None:
     raise KdcError("it declares entities of its own, which no dump does")
 
 
+def _parse(parser: expat.XMLParserType, piece: bytes, *, last: bool = False) -> None:
+    try:
+        parser.Parse(piece, last)
+    except (LookupError, ValueError) as error:  # of the codec that the file asks for
+        raise KdcError(f"its encoding cannot be read ({error}); a dump is UTF-8") from error
+
+
 def articles(stream: Stream) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the wikitext of every article, with the wiki's own names of spaces that links drop.
 
@@ -85,12 +92,12 @@ def articles(stream: Stream) -> Iterator[tuple[str, tuple[str, ...]]]:
     fate = "it is damaged or no XML dump"
     try:
         for piece in stream.pieces():
-            parser.Parse(piece, False)
+            _parse(parser, piece)
             for text in pages.ready:
                 yield text, tuple(pages.spaces)
             pages.ready.clear()
         fate = "it ends early"
-        parser.Parse(b"", True)
+        _parse(parser, b"", last=True)
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
         raise KdcError(

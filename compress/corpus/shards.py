@@ -4,7 +4,6 @@ A shard is one safetensors file. Its arrays are views of the file, mapped into m
 opened shard of any size costs nothing until it is read.
 """
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ import numpy.typing as npt
 
 from kdc.compress.errors import KdcError
 from kdc.compress.files import whole_file
+from kdc.compress.mapped import map_arrays
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
-_TYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "I8": np.int8}
-_HEADER = 65_536  # bytes; seven arrays take fewer than a thousand
 _NARROW = 65_536  # tokens that uint16 can tell apart
 LONGEST = 65_535
 """Tokens of the longest sequence whose places fit uint16."""
@@ -111,36 +109,14 @@ def read_shard(path: Path, vocab_size: int) -> Shard:
     Raises:
         KdcError: it is missing, no shard, cut off, or holds numbers that contradict each other.
     """
-    shard = Shard(**_arrays(path))
+    arrays = map_arrays(path)
+    if set(arrays) != set(_NAMES) or any(array.ndim != 1 for array in arrays.values()):
+        raise KdcError(f"{path} is no shard of tokens: make it again")
+    # a plain view: what is taken of a memmap is one again, at a price, each time
+    shard = Shard(**{name: np.asarray(array) for name, array in arrays.items()})
     if problem := _problem(shard, vocab_size):
         raise KdcError(f"{path} is damaged: {problem}; make it again")
     return shard
-
-
-def _arrays(path: Path) -> dict[str, Array]:
-    """Return the arrays of a safetensors file as views of the file."""
-    try:
-        data: Array = np.memmap(path, mode="r", dtype=np.uint8)
-        length = int.from_bytes(data[:8].tobytes(), "little")
-        if not 2 <= length <= min(_HEADER, len(data) - 8):
-            raise ValueError("no header")
-        header = json.loads(data[8 : 8 + length].tobytes())
-        return {name: _array(data, 8 + length, header[name]) for name in _NAMES}
-    except OSError as error:
-        raise KdcError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise KdcError(f"{path} is no shard of tokens, or cut off: make it again") from error
-
-
-def _array(data: Array, offset: int, entry: dict[str, Any]) -> Array:
-    """Return the view that a header's entry describes; numpy checks that it lies in the file."""
-    (length,), (start, end) = entry["shape"], entry["data_offsets"]
-    kind = np.dtype(_TYPES[entry["dtype"]])
-    if type(length) is not int or type(start) is not int or min(length, start) < 0:
-        raise ValueError("no whole numbers")
-    if end - start != length * kind.itemsize:
-        raise ValueError("size and shape differ")
-    return np.ndarray((length,), kind, buffer=data.data, offset=offset + start)
 
 
 def _problem(shard: Shard, vocab_size: int) -> str:

@@ -133,6 +133,10 @@ class Reading:
             with ParquetFile(path) as file:
                 if column not in file.schema_arrow.names:
                     raise KdcError(f"{path} has no column {column!r}: name its --text")
+                kind = file.schema_arrow.field(column).type
+                kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+                if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
+                    raise KdcError(f"{path} has no text in {column!r} but {kind}: name its --text")
                 done, rows = 0, max(file.metadata.num_rows, 1)
                 for batch in file.iter_batches(1024, columns=[column]):
                     done += batch.num_rows

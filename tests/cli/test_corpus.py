@@ -55,6 +55,8 @@ def test_a_share_says_that_others_are_missing(place: Path, monkeypatch: pytest.M
         (["--held-out", "1"], "--held-out must be"),
         (["--short-seq-prob", "2"], "--short-seq-prob must be"),
         (["--dupe", "-1"], "--dupe must be"),
+        (["--shard-size", "nan"], "not nan"),
+        (["--shard-size", "inf"], "not inf"),
         (["--max-predictions", "0"], "--max-predictions and --shard-size 1 or more"),
         (["--packing", "--pairs", "order"], "leave one of them out"),
         (["--shard", "2/2"], "--shard 2/2"),

@@ -102,5 +102,29 @@ def test_any_cut_and_any_changed_header_ends_in_a_sentence(path: Path) -> None:
         assert found.tokens.shape == (10,) and "tokens" in header
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"data_offsets": [1 << 70, (1 << 70) + 20]},
+        {"data_offsets": [0, 1 << 70], "shape": [1 << 69]},
+        {"shape": [5, 2]},
+        {"shape": [1 << 70]},
+        None,
+    ],
+)
+def test_headers_that_lie_end_in_a_sentence(path: Path, entry: dict[str, object] | None) -> None:
+    """Bug: an OverflowError of numpy, for offsets that no file has."""
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    header["tokens"] |= entry or {}
+    if entry is None:
+        header["more"] = header.pop("pairs")
+    said = json.dumps(header).encode()
+    path.write_bytes(len(said).to_bytes(8, "little") + said + whole[8 + length :])
+    with pytest.raises(KdcError, match=r"shard\.safetensors"):
+        read_shard(path, 128)
+
+
 def test_wide_vocabularies_take_four_bytes() -> None:
     assert token_type(65_536) is np.uint16 and token_type(65_537) is np.uint32

@@ -76,6 +76,15 @@ def test_a_dump_that_is_none_is_named(data: bytes, tmp_path: Path) -> None:
         texts(path)
 
 
+@pytest.mark.parametrize("encoding", ["no-such", "utf-32", "gb18030", "shift_jis", "utf-7"])
+def test_encodings_that_cannot_be_read_are_named(encoding: str, tmp_path: Path) -> None:
+    """Bug: a traceback of the codec that the first line asks for."""
+    path = tmp_path / "w.xml"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><mediawiki>a</mediawiki>')
+    with pytest.raises(KdcError, match=r"w\.xml.*encoding"):
+        texts(path)
+
+
 def test_entities_are_refused(tmp_path: Path) -> None:
     """Bug: a billion laughs."""
     path = tmp_path / "w.xml"
@@ -99,6 +108,28 @@ def test_jsonl_and_parquet_have_a_column(tmp_path: Path) -> None:
     assert reading.position == (tmp_path / "a.parquet").stat().st_size
     with pytest.raises(KdcError, match="has no column 'text'"):
         texts(tmp_path / "a.parquet")
+
+
+def test_a_column_of_anything_but_text_is_refused(tmp_path: Path) -> None:
+    """Bug: a student learns from numbers, or from what Python prints of bytes and lists."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    texts_of = pyarrow.array(["one", "two", "one"])
+    columns = {
+        "number": [1, 2, 3],
+        "bytes": [b"a", b"b", b"c"],
+        "list": [["a"], ["b"], ["c"]],
+        "kinds": pyarrow.array([1, 2, 1]).dictionary_encode(),
+        "large": texts_of.cast(pyarrow.large_string()),
+        "few": texts_of.dictionary_encode(),
+    }
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table(columns), path)
+    for name in ("number", "bytes", "list", "kinds"):
+        with pytest.raises(KdcError, match=f"has no text in '{name}' but "):
+            texts(path, name)
+    for name in ("large", "few"):
+        assert texts(path, name) == ["one", "two", "one"]
 
 
 @pytest.mark.parametrize(
