@@ -98,18 +98,19 @@ def _taken(
 ) -> Array:
     """Return (U,) bool: words in random order until a sequence has what is wanted of it.
 
-    The last word is taken if more than half of it fits, so that long words are not left out.
+    The last word is taken if more than half of it fits, so that long words are not left out. One
+    that would not fit even as the first is passed over for the next, as in the authors' code.
     """
     order = np.argsort((owners << 32) | dice.integers(0, 1 << 32, len(owners)))
+    coin = dice.integers(0, 2, len(order))  # decides where exactly half of a word fits
+    most = 2 * wanted[owners[order]] + coin - sizes[order]  # above twice what is taken before it
+    if cap is not None:
+        most = np.minimum(most, 2 * (cap - sizes[order]) + 1)
+    order, most = order[most > 0], most[most > 0]
     shuffled, rows = sizes[order], owners[order]
-    ends = np.cumsum(shuffled)
-    before = ends - shuffled
+    before = np.cumsum(shuffled) - shuffled
     first = np.flatnonzero(np.diff(rows, prepend=-1))
     before = before - np.repeat(before[first], np.diff(first, append=len(rows)))
-    coin = dice.integers(0, 2, len(rows))  # decides where exactly half of a word fits
-    fits = 2 * before + shuffled < 2 * wanted[rows] + coin
-    if cap is not None:
-        fits &= before + shuffled <= cap
     taken = np.zeros(len(sizes), dtype=bool)
-    taken[order] = fits
+    taken[order[2 * before < most]] = True
     return taken

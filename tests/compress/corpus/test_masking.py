@@ -86,6 +86,15 @@ def test_of_whole_words_about_15_percent_of_the_tokens_are_masked() -> None:
     assert (begins[TOKENS[at]]).mean() == pytest.approx(begins[TOKENS[free]].mean(), abs=0.02)
 
 
+def test_a_word_that_does_not_fit_is_passed_over() -> None:
+    """Bug: a short sequence whose first word drawn is a long one has nothing masked at all."""
+    row = [CLS, 5, *[PIECE] * 7, 6, SEP]  # a word of eight tokens and one of one
+    tokens = np.tile(np.array(row, np.uint16), 500)
+    starts = np.arange(0, len(tokens) + 1, len(row))
+    chosen = Masker(VOCABULARY, Settings()).mask(tokens, starts, np.random.default_rng(0))
+    assert (chosen.places == 9).all() and np.diff(chosen.starts).tolist() == [1] * 500
+
+
 def test_a_cap_on_whole_words_is_never_passed() -> None:
     assert max(map(len, rows(masked(max_predictions=3)))) == 3
 
