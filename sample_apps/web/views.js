@@ -113,7 +113,7 @@ export function showJudged(index, { state, off, wrong, answer }) {
   const why = {
     exact: "",
     near: `, rounded: off by ${off.toFixed(3)}`,
-    wrong: `: other ${wrong.join(" and ")}${wrong.includes("label") ? `, ${said(answer)}` : ""}`,
+    wrong: `: other ${wrong.join(" and ")}${/label|score/.test(wrong) ? `, ${said(answer)}` : ""}`,
   };
   row.querySelector(".state").textContent = WORDS[state] + why[state];
 }

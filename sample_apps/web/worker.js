@@ -76,7 +76,7 @@ async function golden({ index }) {
   const { ids, types } = tokenizer.encode(all.texts[index], all.pairs?.[index] ?? null);
   const { logits, ms } = await run(model, ids, types, padding);
   const wanted = { ids: all.input_ids[index], logits: all.logits[index] };
-  const judged = judgeText({ ids, logits }, wanted, manifest.task, all.tolerance);
+  const judged = judgeText({ ids, logits }, wanted, manifest.task, all);
   return { ...judged, ms, answer: answer(logits, manifest.task) };
 }
 
