@@ -43,7 +43,8 @@ def fill_ios(folder: Path, content: Content, job: BundleJob, progress: Progress)
 def _name_app(folder: Path, content: Content, package: str | None) -> None:
     info = folder / "Info.plist"
     fields = plistlib.loads(info.read_bytes())
-    info.write_bytes(plistlib.dumps({**fields, "CFBundleDisplayName": content.name}))
+    fields |= {"CFBundleDisplayName": content.name, "CFBundleVersion": str(content.build)}
+    info.write_bytes(plistlib.dumps(fields))
     identifier = package_id(package, content.name).replace("_", "-")  # which Apple's do not have
     (folder / "Model.xcconfig").write_text(f"PRODUCT_BUNDLE_IDENTIFIER = {identifier}\n")
     icons = folder / _APP / "Assets.xcassets" / "AppIcon.appiconset"

@@ -17,7 +17,7 @@ _HOSTILE = "A & B <\"x'> $(HOME) 日本"
 @pytest.fixture(scope="module")
 def project(shipped: Shipped, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ios") / "app"
-    bundle(BundleJob(shipped.folder, "ios", out, name=_HOSTILE))
+    bundle(BundleJob(shipped.folder, "ios", out, name=_HOSTILE, number=7))
     return out
 
 
@@ -38,6 +38,7 @@ def test_a_hostile_name_is_only_a_name(project: Path) -> None:
     """In a plist written by hand & and < would break it, $(...) in an xcconfig is a variable."""
     info = plistlib.loads((project / "Info.plist").read_bytes())
     assert info["CFBundleDisplayName"] == _HOSTILE
+    assert info["CFBundleVersion"] == "7"
     assert info["CFBundleIdentifier"] == "$(PRODUCT_BUNDLE_IDENTIFIER)"
     key, _, value = (project / "Model.xcconfig").read_text().strip().partition(" = ")
     assert key == "PRODUCT_BUNDLE_IDENTIFIER"
