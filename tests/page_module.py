@@ -14,13 +14,19 @@ import { readFileSync } from "node:fs";
 const [address, name] = process.argv.slice(-2);
 const module = await import(address);
 const out = [];
-for (const given of JSON.parse(readFileSync(0, "utf8"))) out.push(await module[name](...given));
+const bytes = (_, value) => (value?.hex === undefined ? value : Buffer.from(value.hex, "hex"));
+for (const given of JSON.parse(readFileSync(0, "utf8"), bytes)) {
+  out.push(await module[name](...given));
+}
 console.log(JSON.stringify(out));
 """
 
 
 def call(module: str, name: str, calls: list[list[Any]]) -> list[Any]:
-    """Return what a function of `web/MODULE.js` gives for each list of arguments."""
+    """Return what a function of `web/MODULE.js` gives for each list of arguments.
+
+    Bytes may be among them as `{"hex": "00ff"}`.
+    """
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node: apt-get install npm")
