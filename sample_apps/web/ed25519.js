@@ -1,6 +1,6 @@
-// Verifies Ed25519 signatures (RFC 8032, 5.1.7), by the browser itself where it can. Older ones
-// cannot (Chromium before 137); what stands in is for public keys and public messages alone: it
-// takes no care to hide what it computes with.
+// Verifies Ed25519 signatures (RFC 8032, 5.1.7), by the browser itself where it can.
+// Chromium before 137 cannot; what stands in is for public keys and public messages alone: it takes
+// no care to hide what it computes with.
 
 const P = 2n ** 255n - 19n;
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n; // of the base point
