@@ -18,13 +18,14 @@ from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples, pick
 from kdc.compress.families import max_length
-from kdc.compress.loop import Leg, Run, train
+from kdc.compress.loop import train
 from kdc.compress.models import find_model, load_classifier
 from kdc.compress.objectives import build_objectives, widths_between
 from kdc.compress.preflight import align_labels
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.rows import Rows, tokenise
+from kdc.compress.run import Leg, Run
 from kdc.compress.signals import KeptTeacher
 
 GOAL_POINTS = 0.3

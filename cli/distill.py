@@ -7,6 +7,7 @@ import typer
 
 from kdc.cli import options
 from kdc.cli.console import Terminal
+from kdc.cli.options import refuse_given
 
 if TYPE_CHECKING:
     from kdc.compress.job import StudentJob
@@ -31,12 +32,22 @@ def distill(
         typer.Option(metavar="N,...", help="What each teacher's logits weigh in their mean."),
     ] = None,
     data: options.Data = "phone-commands",
+    corpus: options.Corpus = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --corpus: what kdc label wrote; the teacher rests."),
+    ] = None,
+    tokens: options.Tokens = None,
     unlabelled: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Further texts of the task, which the teacher labels."),
     ] = None,
     student: Annotated[
-        str, typer.Option(metavar="NAME", help="One of `kdc list students`, or LAYERSxHIDDEN.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="One of `kdc list students`, LAYERSxHIDDEN, or a general student.",
+        ),
     ] = "3x384",
     recipe: Annotated[
         list[str],
@@ -44,7 +55,7 @@ def distill(
             metavar="NAME",
             help="One of `kdc list recipes`, or a .toml file; of several, each is run.",
         ),
-    ] = ["hinton"],  # noqa: B006 - typer copies it
+    ] = ["best"],  # noqa: B006 - typer copies it
     seeds: Annotated[
         int | None,
         typer.Option(metavar="N", help="Run each recipe with N seeds and compare: OUT/NAME-seed0."),
@@ -81,18 +92,25 @@ def distill(
     metric: options.Metric = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
+    compiled: options.Compile = False,
     resume: options.Resume = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Distil a teacher into a small student.
+    """Distil a teacher into a small student, of a task or general.
 
     With several processes, one a GPU or a core:
     torchrun --nproc-per-node 2 -m kdc.cli.main distill ...
     """
-    from kdc.compress.recipe import load_recipe
+    from kdc.compress.recipe import load_recipe, load_run
 
     terminal = Terminal(quiet, json)
+    if corpus is not None or (len(recipe) == 1 and "corpus" in load_run(recipe[0])):
+        from kdc.cli.general import distil_corpus
+
+        distil_corpus(context, terminal)
+        return
+    refuse_given(context, ("labels", "tokens", "compiled"), "goes with --corpus")
     recipes = [load_recipe(name).with_options(epochs, learning_rate) for name in recipe]
     values = {**context.params, "setup_seed": None}
     run = _repeat(context, terminal, recipe, values)
@@ -115,9 +133,7 @@ def _repeat(
     from kdc.compress.rerun import rerun_options
 
     run = load_run(recipes[0]) if len(recipes) == 1 else {}
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = {name for name, source in sources.items() if source and source.name != "DEFAULT"}
-    found = rerun_options(run, given, recipes[0]) if run else {}
+    found = rerun_options(run, options.given(context), recipes[0]) if run else {}
     values.update(found)
     if found:
         told = ("teacher", "data", "student", "seed")

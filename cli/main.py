@@ -12,11 +12,13 @@ import typer
 
 from kdc.cli.bench import bench
 from kdc.cli.bundle import bundle
+from kdc.cli.corpus import corpus
 from kdc.cli.distill import distill
 from kdc.cli.doctor import doctor
 from kdc.cli.eval import evaluate
 from kdc.cli.export import export
 from kdc.cli.failures import explain, guarded, report
+from kdc.cli.label import label
 from kdc.cli.list import list_names
 from kdc.cli.report import merge_reports
 from kdc.cli.teacher import teacher
@@ -32,6 +34,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "bench": bench,
     "report": merge_reports,
     "bundle": bundle,
+    "corpus": corpus,
+    "label": label,
     "list": list_names,
     "doctor": doctor,
 }

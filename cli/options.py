@@ -1,9 +1,12 @@
 """The options that several commands share, each described once."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from kdc.compress.errors import KdcError
 
 Json = Annotated[
     str | None,
@@ -82,6 +85,39 @@ MaxLength = Annotated[
         help="Tokens a text is cut to; else 128 or the model's longest.",
     ),
 ]
+Corpus = Annotated[
+    Path | None,
+    typer.Option(
+        "--corpus", metavar="DIR", help="Token shards of kdc corpus, in place of a task's data."
+    ),
+]
+Tokens = Annotated[
+    int | None,
+    typer.Option(
+        "--tokens", metavar="N", help="With --corpus: how many to train on, in place of epochs."
+    ),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="With --corpus: compile the encoders, for long runs.")
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run that was stopped, bit for bit.")
 ]
+
+
+def given(context: typer.Context) -> set[str]:
+    """Return the names of the options that the user gave."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name != "DEFAULT"}
+
+
+def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """Refuse options that mean nothing beside the others.
+
+    Raises:
+        KdcError: one was given (it is named).
+    """
+    for name in names:
+        if name in given(context):
+            option = "compile" if name == "compiled" else name.replace("_", "-")
+            raise KdcError(f"--{option} {why}")

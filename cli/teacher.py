@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from kdc.cli import options
+from kdc.compress.errors import unknown
 
 
 def teacher(
+    context: typer.Context,
     model: Annotated[
         str, typer.Option(metavar="MODEL", help="minilm, a model folder or a Hub id.")
     ] = "minilm",
@@ -16,6 +18,16 @@ def teacher(
     recipe: Annotated[
         str, typer.Option(metavar="NAME", help="One of `kdc list recipes`, or a .toml file.")
     ] = "finetune",
+    objective: Annotated[
+        str,
+        typer.Option(metavar="task|mlm", help="A task, or the masked words of a --corpus."),
+    ] = "task",
+    corpus: options.Corpus = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(metavar="SHAPE", help="With mlm: start anew as this, such as 4x256."),
+    ] = None,
+    tokens: options.Tokens = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The teacher folder.")] = Path("teacher"),
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
@@ -28,17 +40,27 @@ def teacher(
     metric: options.Metric = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
+    compiled: options.Compile = False,
     resume: options.Resume = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fine-tune an encoder on a task, to be distilled from."""
+    """Train an encoder on a task or a corpus, to be distilled from."""
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
     from kdc.cli.table import load_table
     from kdc.compress.recipe import load_recipe
 
     terminal = Terminal(quiet, json)
+    if objective not in ("task", "mlm"):
+        raise unknown("objective", objective, ("task", "mlm"))
+    if objective == "mlm":
+        from kdc.cli.general import pretrain
+
+        pretrain(context, terminal)
+        return
+    wrong = ("corpus", "shape", "tokens", "compiled")
+    options.refuse_given(context, wrong, "goes with --objective mlm")
     chosen = load_recipe(recipe).with_options(epochs, learning_rate)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label

@@ -91,12 +91,23 @@ def save_token_counts(folder: Path, tokens: Array, rows: int) -> None:
     np.savez_compressed(folder / _COUNTS, allow_pickle=False, counts=counts)
 
 
+def _refuse_general(folder: Path) -> None:
+    """Refuse an encoder that knows no task, which nothing could be asked on a phone."""
+    path = folder / MANIFEST
+    if path.is_file() and str(read_json(path).get("format", "")).startswith("kdc.encoder/"):
+        raise KdcError(
+            f"{folder} is a general student, which knows no task yet: distil it on one with "
+            f"kdc distill --teacher T --student {folder} --data D, and export that"
+        )
+
+
 def read_student(folder: Path) -> Student:
     """Read and check a student folder.
 
     Raises:
         KdcError: it is missing, of another format, incomplete or corrupted (the file is named).
     """
+    _refuse_general(folder)
     manifest = read_manifest(folder, FORMAT, "student folder")
     metrics = read_json(folder / "metrics.json")
     try:

@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdc.compress.artifact import FORM
+from kdc.compress.errors import KdcError
 from kdc.compress.examples import concatenate
+from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
-from kdc.compress.loop import Leg, Run, train
+from kdc.compress.loop import train
 from kdc.compress.objectives import needs
 from kdc.compress.plan import Plan, make_plan, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
 from kdc.compress.rows import Rows
+from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.scratch import Control, scratch_answers
 from kdc.compress.signals import Teacher
@@ -82,7 +85,7 @@ def distil_on(
     left_out = () if job.controls else ("scratch",)
     identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
     with place.state_kept():
-        if job.controls and not _is_control(job):
+        if job.controls and not _is_control(job, plan):
             control = Control(plan.student.config, rows, run.total)
             found["scratch"] = scratch_answers(job, control, place, progress)
         report = make_report(job.data, {**found, **ground.controls}, history, left_out)
@@ -98,6 +101,13 @@ def _start(
 ) -> tuple[int, ...] | None:
     """Fill the student's weights; return the teacher's layers where they were searched for."""
     start, teacher = job.recipe.start, ground.teachers.first
+    if plan.origin is not None:
+        if max_length(plan.student) < teacher.rows.max_length:
+            raise KdcError(
+                f"the student in {job.student} reads up to {max_length(plan.student)} tokens: add "
+                f"--max-length {max_length(plan.student)}"
+            )
+        return None
     if start.weights != "teacher":
         return None
     rows = teacher.rows
@@ -136,13 +146,15 @@ def _run(
         ground.teachers.digests, plan.shape.as_dict(), rows.max_length, precision(device)
     )
     identity |= {"start_layers": list(layers)} if layers else {}
+    identity |= {"student_sha256": plan.origin.digest} if plan.origin else {}
+    narrow = plan.origin is None and plan.shape.hidden < ground.width
     legs = (
         Leg(
             name=stage.name,
             objectives=objectives,
             teacher=signals[needs(stage.losses), stage.rows],
             rows=trained[stage.rows],
-            training=stage.train,
+            training=stage.train.for_width(narrow=narrow),
             keep_best=trains_head(objectives),
         )
         for stage, objectives in zip(stages, plan.objectives, strict=True)
@@ -162,6 +174,7 @@ def _run(
     return run, rows
 
 
-def _is_control(job: StudentJob) -> bool:
+def _is_control(job: StudentJob, plan: Plan) -> bool:
     """Whether the student itself is trained without any teacher."""
-    return job.recipe.start.weights == "random" and not needs(job.recipe.losses)
+    fresh = job.recipe.start.weights == "random" and plan.origin is None
+    return fresh and not needs(job.recipe.losses)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from kdc.compress.data.dataset import Split
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.progress import Progress
+
+if TYPE_CHECKING:
+    from kdc.compress.signals import Sparse
 
 Index = npt.NDArray[np.int64]
 _CHUNK = 1024  # texts handed to the Rust tokenizer at once
@@ -89,6 +92,8 @@ class Masked:
     """(M,) int64: b * T + t of every masked token."""
     targets: Tensor
     """(M,) int64: the tokens that stood there."""
+    sparse: "Sparse | None" = None
+    """What a teacher's labels say at these places; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,8 @@ class Batch:
     shares: dict[str, float] | None = None
     """Unit of an objective -> what these rows count in its mean over the batch that they are a
     slice of; None where they are all of it."""
+    padded: bool = True
+    """Whether some row may be shorter than T; where none is, the attention needs no mask."""
 
 
 class Batches:
@@ -130,15 +137,22 @@ class Batches:
         ids = np.where(mask, self.examples.tokens[where], self.padding)
         types = np.where(mask, self.examples.types[where], 0)
         labels = self.examples.labels[index]
-        send = self._send
-        return Batch(send(ids), send(mask), send(types), send(labels), send(index))
+        return Batch(
+            input_ids=send(ids, self.device),
+            mask=send(mask, self.device),
+            types=send(types, self.device),
+            labels=send(labels, self.device),
+            index=send(index, self.device),
+        )
 
-    def _send(self, array: npt.NDArray[Any]) -> Tensor:
-        wide = array if array.dtype == np.float32 else array.astype(np.int64)
-        tensor = torch.from_numpy(np.ascontiguousarray(wide))
-        if self.device.type == "cuda":  # a pinned copy overlaps with the step before
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
+
+def send(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """Bring an array to a device: float32 as it is, everything else as int64."""
+    wide = array if array.dtype == np.float32 else array.astype(np.int64)
+    tensor = torch.from_numpy(np.ascontiguousarray(wide))
+    if device.type == "cuda":  # a pinned copy overlaps with the step before
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def epoch_order(lengths: npt.NDArray[Any], size: int, seed: int, epoch: int) -> list[Index]:

@@ -21,13 +21,14 @@ from kdc.compress.files import (
     write_manifest,
     write_text,
 )
-from kdc.compress.loop import Leg, Run, train
+from kdc.compress.loop import train
 from kdc.compress.metrics import Score, score
 from kdc.compress.models import Source, find_model, load_classifier
 from kdc.compress.objectives import build_objectives, needs, widths_between
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import Recipe
 from kdc.compress.rows import Rows, tokenise
+from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import NoTeacher
 from kdc.compress.toml import to_toml
@@ -61,6 +62,8 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
     Raises:
         KdcError: the model or the output cannot be used, or the run was stopped (state kept).
     """
+    if job.recipe.for_corpus:
+        raise KdcError(f"recipe {job.recipe.name} is for a corpus: add --objective mlm")
     if needs(job.recipe.losses):
         raise KdcError(f"recipe {job.recipe.name} asks a teacher: a teacher is trained without one")
     place = Workspace(job.out)

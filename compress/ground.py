@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from kdc.compress.augment import Augmentation
 from kdc.compress.controls import controls
 from kdc.compress.examples import Examples
+from kdc.compress.families import Sizes
 from kdc.compress.job import StudentJob
 from kdc.compress.models import Source, find_model
 from kdc.compress.more_rows import more_rows
@@ -35,6 +36,11 @@ class Ground:
     def rows(self) -> Rows:
         """The data in the first teacher's tokens."""
         return self.teachers.first.rows
+
+    @property
+    def width(self) -> int:
+        """Width of the first teacher, from which students start."""
+        return Sizes(self.teachers.first.model.config).hidden
 
     def more_rows(self, job: StudentJob, place: Workspace, progress: Progress) -> Examples | None:
         """Return the rows without labels that a job asks for, in the first teacher's tokens.

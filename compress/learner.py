@@ -1,6 +1,6 @@
 """What a step changes: the model, the objectives' own parameters, the optimizer, the dice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,7 +11,6 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.checkpoint import Tensors
 from kdc.compress.ema import Average
 from kdc.compress.encode import Batch
-from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.fake_quantize import FakeQuantization
 from kdc.compress.losses.objective import Objective
@@ -36,19 +35,13 @@ class Learner:
         device: torch.device,
         crew: Crew = ALONE,
     ) -> None:
-        """Put everything on the device.
-
-        Raises:
-            KdcError: an objective that several processes cannot share.
-        """
+        """Put everything on the device."""
         self.model = model.to(device)
         self.objectives = {name: loss.to(device) for name, (_, loss) in objectives.items()}
         self.weights = torch.tensor([weight for weight, _ in objectives.values()], device=device)
         self.device = device
         self.crew = crew
         self._units = [loss.unit for loss in self.objectives.values()]
-        if crew.size > 1 and "masked" in self._units:
-            raise KdcError("masked_lm is trained by one process: leave torchrun out")
         self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
         self._clip = training.clip
         self._average = Average(self.model.parameters(), training.ema) if training.ema else None
@@ -74,8 +67,13 @@ class Learner:
             {"params": [p for p in every if id(p) in tables], "weight_decay": 0.0},
         ]
 
-    def step(self, batch: Batch, teacher: Teacher, rate: float) -> Tensor:
-        """Learn from one batch at a learning rate; several processes each bring a slice of it.
+    def step(self, batch: Batch | Sequence[Batch], teacher: Teacher, rate: float) -> Tensor:
+        """Learn from one batch at a learning rate.
+
+        Args:
+            batch: a whole batch, or slices of one; several processes each bring their own.
+            teacher: answers it.
+            rate: the learning rate.
 
         Returns:
             (K,) the unweighted losses of the whole batch, one an objective, still on the device.
@@ -83,15 +81,8 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self._all.train()
-        with autocast(self.device):
-            theirs = teacher(batch)
-            ours = observe(self.model, batch, wants=self._wants)
-        losses = torch.stack([f(ours, theirs, batch.labels) for f in self.objectives.values()])
-        if batch.shares is not None:  # the means over slices add up to the mean over the batch
-            parts = zip(losses, self._units, strict=True)
-            losses = torch.stack([loss * batch.shares[unit] for loss, unit in parts])
-        (losses * self.weights).sum().backward()  # type: ignore[no-untyped-call]
-        losses = losses.detach()
+        slices = [batch] if isinstance(batch, Batch) else batch
+        losses = torch.stack([self._learn(each, teacher) for each in slices]).sum(0)
         if self.crew.size > 1:
             every = self._all.parameters()
             self.crew.add([*(p.grad for p in every if p.grad is not None), losses])
@@ -101,6 +92,18 @@ class Learner:
         if self._average:
             self._average.update()
         return losses
+
+    def _learn(self, batch: Batch, teacher: Teacher) -> Tensor:
+        """Add a slice's gradients; return its (K,) shares of the losses."""
+        with autocast(self.device):
+            theirs = teacher(batch)
+            ours = observe(self.model, batch, wants=self._wants)
+        losses = torch.stack([f(ours, theirs, batch.labels) for f in self.objectives.values()])
+        if batch.shares is not None:  # the means over slices add up to the mean over the batch
+            parts = zip(losses, self._units, strict=True)
+            losses = torch.stack([loss * batch.shares[unit] for loss, unit in parts])
+        (losses * self.weights).sum().backward()  # type: ignore[no-untyped-call]
+        return losses.detach()
 
     def averaged(self) -> AbstractContextManager[None]:
         """Return a block in which the model has its averaged weights, where they are averaged."""
@@ -138,7 +141,7 @@ class Learner:
 
     def tensors(self) -> Tensors:
         """Return everything that a resumed run needs to go on bit by bit."""
-        tensors = {f"all.{key}": value for key, value in self._all.state_dict().items()}
+        tensors = {f"all.{key}": value for key, value in self._own().items()}
         for index, key, value in self._moments():
             tensors[f"optimizer.{index}.{key}"] = value
         if self._average:
@@ -151,6 +154,12 @@ class Learner:
                 tensors[_of(rank, _CUDA_DICE)] = dice
         return tensors
 
+    def _own(self) -> Tensors:
+        """Return what is learnt, each tensor once: a masked-LM head may be the embedding."""
+        every = self._all.state_dict(keep_vars=True)  # the same parameter is the same object
+        first = {id(value): key for key, value in reversed(every.items())}
+        return {key: value.detach() for key, value in every.items() if first[id(value)] == key}
+
     def _moments(self) -> Iterator[tuple[int, str, Tensor]]:
         for index, moments in self.optimizer.state_dict()["state"].items():
             for key, value in moments.items():
@@ -162,7 +171,7 @@ class Learner:
         Returns:
             How many processes that were.
         """
-        self._all.load_state_dict(_under("all.", tensors))
+        self._all.load_state_dict(_under("all.", tensors), strict=False)  # each tied tensor is once
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer.", tensors).items():
             index, key = name.split(".", 1)

@@ -19,6 +19,7 @@ from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.minilm import minilm_folder
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind, Task
+from kdc.compress.tf_checkpoint import converted, is_tf_checkpoint
 
 _HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
 _HUB_FILES += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model"]
@@ -65,6 +66,7 @@ def find_model(name: str, progress: Progress) -> Source:
         folder = minilm_folder(progress)
     elif Path(name).is_dir():
         folder = Path(name)
+        folder = converted(folder, progress) if is_tf_checkpoint(folder) else folder
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/"):
         raise KdcError(f"there is no folder {name}: name a model folder, a Hub id or minilm")
     else:
@@ -91,7 +93,7 @@ def _check_folder(folder: Path) -> None:
         raise KdcError(f"{folder} is no model folder: it has no config.json")
     manifest = folder / MANIFEST
     form = str(read_json(manifest).get("format", "")) if manifest.is_file() else ""
-    if form.startswith(("kdc.teacher/", "kdc.student/")):
+    if form.startswith(("kdc.teacher/", "kdc.student/", "kdc.encoder/")):
         read_manifest(folder, form, form.split("/")[0].removeprefix("kdc.") + " folder")
     if _weights(folder):
         return

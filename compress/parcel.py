@@ -22,7 +22,9 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         still = [name for name, each in thing.named_parameters() if not each.requires_grad]
         table, state = thing.get_input_embeddings(), thing.state_dict()
-        return _rebuilt, (type(thing), thing.config, table, state, still, thing.training)
+        head = thing.get_output_embeddings()
+        tied = head is not None and head.weight is getattr(table, "weight", None)
+        return _rebuilt, (type(thing), thing.config, table, state, still, thing.training, tied)
 
 
 class _Pickle:
@@ -38,10 +40,13 @@ def _rebuilt(
     state: dict[str, Tensor],
     still: list[str],
     training: bool,
+    tied: bool,
 ) -> Model:
     """Build a model anew: `table` looks its tokens up, `still` are the parameters at rest."""
     model = kind(config)
     model.set_input_embeddings(table)
+    if tied:  # the head is the table
+        model.tie_weights()
     model.load_state_dict(state)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in still)

@@ -1,19 +1,29 @@
 """What follows from a job's options and the teacher's sizes alone, before anything is trained."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.encode import plain_tokenizer, same_tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.job import StudentJob
 from kdc.compress.kept_tokens import KEEP, parse_vocab
 from kdc.compress.layer_maps import SEARCH, layer_map
 from kdc.compress.learner import Objectives
 from kdc.compress.low_rank import check_rank
-from kdc.compress.models import Source, read_config, set_task
+from kdc.compress.models import (
+    Source,
+    find_model,
+    load_classifier,
+    load_tokenizer,
+    read_config,
+    set_task,
+)
 from kdc.compress.more_rows import check_augmentation
 from kdc.compress.objectives import build_objectives, needs, widths_between
+from kdc.compress.progress import Silent
 from kdc.compress.signals import LOGITS
 from kdc.compress.students import Shape, build_student, choose_shape, shape_of
 
@@ -26,6 +36,8 @@ class Plan:
     student: Model
     objectives: tuple[Objectives, ...]
     """One a stage, fitted."""
+    origin: Source | None = None
+    """The general student that it goes on from; None where the recipe says how it starts."""
 
 
 def make_plan(job: StudentJob, encoder: Source) -> Plan:
@@ -39,6 +51,10 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
         KdcError: a student, recipe or layer map that does not fit the teacher's sizes.
     """
     recipe = job.recipe
+    if recipe.for_corpus:
+        raise KdcError(
+            f"recipe {recipe.name} is for a corpus: give --corpus, or one of the recipes of a task"
+        )
     if parse_vocab(job.vocab) != KEEP and needs(recipe.losses) - {LOGITS}:
         raise KdcError(
             f"the recipe {recipe.name} compares states token by token, so the student needs "
@@ -47,12 +63,21 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
     check_augmentation(recipe.augment, encoder)
     config = read_config(encoder.folder)
     size, task = shape_of(config), job.data.task
-    shape = choose_shape(job.student, size, heads=job.heads, ffn=job.ffn, activation=job.activation)
-    if recipe.start.layers != SEARCH:
-        layer_map(recipe.start.layers, shape.layers, size.layers)
+    origin = find_origin(job.student, encoder)
+    if origin is not None:
+        shape = _shape_of_origin(job, origin)
+    else:
+        shape = choose_shape(
+            job.student, size, heads=job.heads, ffn=job.ffn, activation=job.activation
+        )
+        if recipe.start.layers != SEARCH:
+            layer_map(recipe.start.layers, shape.layers, size.layers)
     set_task(config, task)
     torch.manual_seed(job.seed)
-    student = build_student(config, shape, recipe.dropout)
+    if origin is not None:
+        student = load_classifier(origin, task, recipe.dropout)
+    else:
+        student = build_student(config, shape, recipe.dropout)
     if job.embedding_rank is not None:
         check_rank(student, job.embedding_rank)
     widths = widths_between(task, student.config, config)
@@ -62,7 +87,38 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
             f"no stage of {recipe.name} trains the classifier, which starts at random: add a loss "
             "such as [losses.soft_labels]"
         )
-    return Plan(shape, student, objectives)
+    return Plan(shape, student, objectives, origin)
+
+
+def find_origin(name: str, teacher: Source) -> Source | None:
+    """Find the student that a student goes on from, where a folder is named.
+
+    Args:
+        name: the user's `--student`.
+        teacher: whose tokens it has to have.
+
+    Raises:
+        KdcError: it is no model folder, or has another tokenizer than the teacher.
+    """
+    if not Path(name).is_dir():
+        return None
+    found = find_model(name, Silent())
+    ours, theirs = (plain_tokenizer(load_tokenizer(each), 128) for each in (found, teacher))
+    if not same_tokenizer(ours, theirs):
+        raise KdcError(
+            f"the student in {name} has another tokenizer than its teacher {teacher.name}: they "
+            "must have the same tokens"
+        )
+    return found
+
+
+def _shape_of_origin(job: StudentJob, origin: Source) -> Shape:
+    shape = shape_of(read_config(origin.folder))
+    for option in ("heads", "ffn", "activation"):
+        wanted, has = getattr(job, option), getattr(shape, option)
+        if wanted not in (None, has):
+            raise KdcError(f"the student in {job.student} has {option} {has}: leave --{option} out")
+    return shape
 
 
 def trains_head(objectives: Objectives) -> bool:

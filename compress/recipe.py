@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from kdc.compress.augment import Augmentation
 from kdc.compress.errors import KdcError, unknown
-from kdc.compress.stages import ALL, NONE, Stage, Start, Training
+from kdc.compress.stages import ALL, CORPUS, NONE, Stage, Start, Training
 
-DEFAULT = "hinton"
+DEFAULT = "best"
 FINETUNE = "finetune"
 SCRATCH = "scratch"
 _PACKAGE = "kdc.compress.recipes"
@@ -45,6 +45,11 @@ class Recipe:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise KdcError(f"recipe {self.name} has two stages called {twice}: rename one")
+        if self.for_corpus and any(stage.rows != CORPUS for stage in self.stages):
+            raise KdcError(
+                f"recipe {self.name} mixes a corpus and a task: a general student is made first, "
+                "and distilled on a task by a recipe of its own"
+            )
         early = [stage.name for stage in self.stages[:-1] if stage.train.quantize != NONE]
         if early:
             raise KdcError(
@@ -56,6 +61,11 @@ class Recipe:
                 f"recipe {self.name} has stages of different dropout, which the model is built "
                 "with once: give it in the top-level [train]"
             )
+
+    @property
+    def for_corpus(self) -> bool:
+        """Whether it makes a general student of a corpus, and not one of a task."""
+        return any(stage.rows == CORPUS for stage in self.stages)
 
     @property
     def dropout(self) -> float:
@@ -76,7 +86,7 @@ class Recipe:
         if epochs is not None:
             changes |= {"epochs": epochs, "min_steps": 0}
         if learning_rate is not None:
-            changes["learning_rate"] = learning_rate
+            changes |= {"learning_rate": learning_rate, "narrow_rate": 0.0}
         stages = [replace(stage, train=replace(stage.train, **changes)) for stage in self.stages]
         return replace(self, stages=tuple(stages))
 

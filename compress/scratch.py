@@ -12,11 +12,12 @@ from transformers import PretrainedConfig as Config
 from kdc.compress.families import set_dropout
 from kdc.compress.job import StudentJob
 from kdc.compress.kept import Answers, kept_answers, tokens_digest
-from kdc.compress.loop import Leg, Run, train
+from kdc.compress.loop import train
 from kdc.compress.objectives import build_objectives, widths_between
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import SCRATCH, Recipe, load_recipe
 from kdc.compress.rows import Rows
+from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import NoTeacher
 from kdc.compress.teachers import answers

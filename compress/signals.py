@@ -39,11 +39,33 @@ Heads = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
+class Sparse:
+    """What a teacher said at M masked places, cut to the k tokens it gave most to, or drew."""
+
+    ids: Tensor
+    """(M, k) int64: the tokens of a place, none of them twice."""
+    shares: Tensor
+    """(M, k) float32: their probabilities, or how often each was drawn of all draws. An entry of
+    0 is filler of a place with fewer than k tokens, and its id means nothing."""
+    tail: Tensor
+    """(M,) float32: the probability of all other tokens together; 0 of draws."""
+    temperature: float = 1.0
+    """Of the softmax that the probabilities are of."""
+
+    def to(self, device: torch.device) -> "Sparse":
+        """Return it on a device."""
+        ids, shares, tail = (
+            part.to(device, non_blocking=True) for part in (self.ids, self.shares, self.tail)
+        )
+        return Sparse(ids, shares, tail, self.temperature)
+
+
+@dataclass(frozen=True)
 class Signals:
     """A model's answers to one batch."""
 
     logits: Tensor
-    """(B, C) float32; (B, 0) of a model that was asked for masked words."""
+    """(B, C) float32; (B, 0) of a model that classifies nothing."""
     hidden: tuple[Tensor, ...]
     """L + 1 tensors (B, T, H): the embeddings, then every layer; empty unless asked for."""
     mask: Tensor
@@ -58,6 +80,8 @@ class Signals:
     """(M, V): the logits of every token at the batch's masked places; None unless asked for."""
     targets: Tensor | None = None
     """(M,) int64: the tokens that stood at the masked places; None unless asked for."""
+    sparse: Sparse | None = None
+    """In place of `masked` from a teacher whose answers were written down before."""
 
 
 def gives(config: Config, *, masked_lm: bool = False) -> frozenset[str]:
@@ -110,16 +134,22 @@ def observe(model: Model, batch: Batch, *, wants: frozenset[str] = frozenset()) 
     Raises:
         KdcError: masked words are asked of a model or a batch that has none.
     """
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.mask}
+    inputs = {"input_ids": batch.input_ids}
+    if batch.padded:
+        inputs["attention_mask"] = batch.mask
     types = getattr(model.config, "type_vocab_size", 0)  # with one type there is nothing to tell
     if types > 1 and "token_type_ids" in signature(model.forward).parameters:
         inputs["token_type_ids"] = batch.types
-    hidden = HIDDEN in wants
+    hidden, masked = HIDDEN in wants, MASKED in wants
+    # a head over the vocabulary that nobody asks would take most of the time
+    asked = model if masked or model.get_output_embeddings() is None else model.base_model
     with _heads(model, wants) as heads, _at_masked_places(model, batch, wants):
-        out = model(**inputs, output_hidden_states=hidden, return_dict=True)
-    masked = MASKED in wants
+        out = asked(**inputs, output_hidden_states=hidden, return_dict=True)
+    classes = None if masked else getattr(out, "logits", None)
     return Signals(
-        logits=batch.mask.new_empty((len(batch.mask), 0)).float() if masked else out.logits.float(),
+        logits=batch.mask.new_empty((len(batch.mask), 0)).float()
+        if classes is None
+        else classes.float(),
         hidden=tuple(out.hidden_states) if hidden else (),
         mask=batch.mask,
         queries=tuple(heads[0]),

@@ -10,21 +10,32 @@ from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.parallel import Crew
 
 
-def make_slice(batches: Batches, rows: Index, crew: Crew) -> Batch:
+def make_slices(batches: Batches, rows: Index, crew: Crew, parts: int = 1) -> list[Batch]:
     """Collate a process's rows of a batch: every n-th, so that all have about as many tokens.
 
-    Where the rows are fewer than the processes, one without a row takes the first, which then
+    Where the rows are fewer than the slices, a process without a row takes the first, which then
     counts nothing: all run the same program, and none has to wait for another to say so.
+
+    Args:
+        batches: the rows of the table.
+        rows: the batch.
+        crew: the processes.
+        parts: how many slices each process learns from, one after the other.
     """
-    if crew.size == 1:
-        return batches.make(rows)
-    mine = rows[crew.rank :: crew.size]
-    batch = batches.make(mine if len(mine) else rows[:1])
-    return replace(batch, shares=shares(batches.examples, rows, crew))
+    among = crew.size * parts
+    if among == 1:
+        return [batches.make(rows)]
+    made: list[Batch] = []
+    for number in range(crew.rank, among, crew.size):
+        mine = rows[number::among]
+        if len(mine) or not made:
+            batch = batches.make(mine if len(mine) else rows[:1])
+            made.append(replace(batch, shares=shares(batches.examples, rows, number, among)))
+    return made
 
 
-def shares(rows: Examples, batch: Index, crew: Crew) -> dict[str, float]:
-    """Return what a process's slice counts in an objective's mean over the batch, by its unit.
+def shares(rows: Examples, batch: Index, number: int, among: int) -> dict[str, float]:
+    """Return what a slice counts in an objective's mean over the batch, by its unit.
 
     The mean over a batch is the sum over its slices of share times mean over the slice, the share
     being how many of the batch's rows, real tokens or labelled rows are the slice's. Every process
@@ -32,11 +43,11 @@ def shares(rows: Examples, batch: Index, crew: Crew) -> dict[str, float]:
     as their rows do, which is not the loss of the whole.
     """
     tokens, labelled = rows.lengths[batch], is_labelled(rows.labels[batch])
-    by_rows = _share(np.ones(len(batch)), crew)
+    by_rows = share(np.ones(len(batch)), number, among)
     return {
         "rows": by_rows,
-        "tokens": _share(tokens, crew),
-        "labelled": _share(labelled, crew),
+        "tokens": share(tokens, number, among),
+        "labelled": share(labelled, number, among),
         "batch": by_rows,
     }
 
@@ -53,6 +64,7 @@ def without_texts(rows: Examples) -> Examples:
     return replace(rows, texts=[], pairs=None, logits=None)
 
 
-def _share(counts: Array, crew: Crew) -> float:
+def share(counts: Array, number: int, among: int) -> float:
+    """Return which share of some counts, one a row, a slice has."""
     whole = float(counts.sum())
-    return float(counts[crew.rank :: crew.size].sum()) / whole if whole else 0.0
+    return float(counts[number::among].sum()) / whole if whole else 0.0

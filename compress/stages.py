@@ -1,12 +1,12 @@
 """What a recipe is made of: how long and fast, where the weights start, stage after stage."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.layer_maps import NAMED, SEARCH
 
-TASK, ALL = "task", "all"
+TASK, ALL, CORPUS = "task", "all", "corpus"
 NONE, INT8, EMBEDDINGS4, INT4 = "none", "int8-dynamic", "int8-embeddings4", "int4"
 ROUNDINGS = (NONE, INT8, EMBEDDINGS4, INT4)
 """Methods of `kdc export` that a model can be trained for."""
@@ -23,8 +23,15 @@ class Training:
     """A small table is passed over more often, until at least this many steps are done."""
     batch: int = 32
     """Rows in a step, over all processes together."""
+    batch_tokens: int = 16_384
+    """Tokens in a step of a corpus, in place of rows, over all processes together."""
+    accumulate: int = 1
+    """Parts that each process learns its share of a step in, where memory is short."""
     learning_rate: float = 1e-4
     """AdamW's peak rate, after the warm-up; it falls linearly to 0."""
+    narrow_rate: float = 0.0
+    """The rate in its place for a student that is narrower than its teacher, whose weights it
+    cannot take over as they are; 0 for the same."""
     warmup: float = 0.1
     """Share of the steps in which the rate rises linearly."""
     weight_decay: float = 0.01
@@ -51,10 +58,13 @@ class Training:
         if self.quantize not in ROUNDINGS:
             raise unknown("method to train for", self.quantize, ROUNDINGS)
         for name, low, high in (
-            ("epochs", 0.01, 10_000),
+            ("epochs", 1e-9, 10_000),
             ("min_steps", 0, 10_000_000),
             ("batch", 1, 65_536),
+            ("batch_tokens", 1, 100_000_000),
+            ("accumulate", 1, 65_536),
             ("learning_rate", 1e-9, 1.0),
+            ("narrow_rate", 0.0, 1.0),
             ("warmup", 0.0, 1.0),
             ("weight_decay", 0.0, 10.0),
             ("clip", 1e-6, 1e6),
@@ -68,6 +78,12 @@ class Training:
                 raise KdcError(f"{name} must be from {low} to {high}, not {value}")
             if isinstance(low, int) and type(value) is not int:
                 raise KdcError(f"{name} must be a whole number, not {value}")
+
+    def for_width(self, *, narrow: bool) -> "Training":
+        """Return what a student is trained with; `narrow`: it is narrower than its teacher."""
+        return (
+            replace(self, learning_rate=self.narrow_rate) if narrow and self.narrow_rate else self
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +118,8 @@ class Stage:
     """Objective -> `weight` and the objective's own options."""
     train: Training = field(default_factory=Training)
     rows: str = ALL
-    """`task`: the labelled rows; `all`: these and what is augmented or unlabelled."""
+    """`task`: the labelled rows; `all`: these and what is augmented or unlabelled; `corpus`: the
+    sequences of a corpus, without any task."""
 
     def __post_init__(self) -> None:
         """Check the rows and the weights of the losses.
@@ -111,8 +128,8 @@ class Stage:
             KdcError: unknown rows, no loss, a weight that is not a number from 0 up, or weights
                 that sum to 0.
         """
-        if self.rows not in (TASK, ALL):
-            raise unknown(f"value of rows in {self.name}", self.rows, (TASK, ALL))
+        if self.rows not in (TASK, ALL, CORPUS):
+            raise unknown(f"value of rows in {self.name}", self.rows, (TASK, ALL, CORPUS))
         weights = [options.get("weight", 1.0) for options in self.losses.values()]
         for weight in weights:
             if not isinstance(weight, int | float) or not 0 <= weight <= _HEAVIEST:  # nor NaN

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kdc.compress.errors import KdcError, unknown
 
@@ -169,26 +169,33 @@ def shape_of(config: "Config") -> Shape:
     return Shape(sizes.layers, sizes.hidden, sizes.heads, sizes.ffn, sizes.activation)
 
 
-def build_student(teacher: "Config", shape: Shape, dropout: float) -> "Model":
-    """Build a randomly initialised student of the teacher's family, with the teacher's head.
+Head = Literal["classes", "words", "none"]
+
+
+def build_student(
+    teacher: "Config", shape: Shape, dropout: float, head: Head = "classes"
+) -> "Model":
+    """Build a randomly initialised student of the teacher's family.
 
     Args:
         teacher: the configuration of the fine-tuned teacher.
         shape: the student's sizes.
         dropout: probability for hidden states and attention while training.
+        head: for the teacher's classes, for masked words, or none.
 
     Raises:
         KdcError: the family cannot be built in this shape.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
     from kdc.compress.families import Sizes, set_dropout
 
     config = deepcopy(teacher)
     Sizes(config).set(**shape.as_dict())
     set_dropout(config, dropout)
-    build: Callable[..., Model] = AutoModelForSequenceClassification.from_config
+    kinds = {"classes": AutoModelForSequenceClassification, "words": AutoModelForMaskedLM}
+    build: Callable[..., Model] = kinds.get(head, AutoModel).from_config
     try:
         model = build(config)
         with torch.no_grad():

@@ -16,12 +16,12 @@ from kdc.compress.encode import encode
 from kdc.compress.examples import Examples
 from kdc.compress.files import write_json
 from kdc.compress.job import StudentJob
-from kdc.compress.loop import Leg, Run
 from kdc.compress.losses.objective import Widths
 from kdc.compress.models import PROBLEM_TYPES
 from kdc.compress.objectives import build_objectives
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import Recipe, load_recipe
+from kdc.compress.run import Leg, Run
 from kdc.compress.signals import KeptTeacher
 from kdc.compress.task import Kind, Task
 from tests.student import SPECIAL, WORDS, tiny_tokenizer

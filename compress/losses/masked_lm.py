@@ -2,16 +2,19 @@
 
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import KdcError, unknown
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import check_shares, check_temperature
-from kdc.compress.signals import MASKED, Signals
+from kdc.compress.signals import MASKED, Signals, Sparse
 
 _PLACES = 256  # held in fp32 at a time: 31 MB of a vocabulary of 30,522
+_LEAST_TAIL = 1e-6  # added to the student's: below it 1 - sum is rounding alone
+TAILS = ("bucket", "ignore")
 
 
 class MaskedLm(Objective):
@@ -20,6 +23,12 @@ class MaskedLm(Objective):
     Of (M, V) logits at the masked places, with p = softmax(z / T) for the KL. The defaults are
     DistilBERT's: 5 x KL at T = 2 and 2 x cross-entropy; its third term is the objective `cosine`.
     With `soft = 0` it is BERT's own pre-training (Devlin et al. 2019, arXiv 1810.04805).
+
+    Of labels, which have only some tokens i of a place (`signals.Sparse`), `bucket` takes all
+    others as one more token on both sides: KL = sum_i p_i log(p_i / q_i) + p' log(p' / q'), with
+    p' = 1 - sum p_i and q' = 1 - sum q_i. `ignore` is -sum_i p_i log q_i alone, whose optimum has
+    all of the student's mass on those tokens. For tokens drawn from p both are unbiased, and
+    differ by a constant: p' is 0 (Anshumann et al. 2025, arXiv 2503.16870).
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({MASKED})
@@ -27,11 +36,25 @@ class MaskedLm(Objective):
     about: ClassVar[str] = "KL and cross-entropy over the vocabulary at masked places"
     source: ClassVar[str] = "Sanh et al. 2019 (DistilBERT), arXiv 1910.01108"
 
-    def __init__(self, temperature: float = 2.0, soft: float = 5.0, hard: float = 2.0) -> None:
+    def __init__(
+        self,
+        temperature: float = 2.0,
+        soft: float = 5.0,
+        hard: float = 2.0,
+        tail: str = "bucket",
+    ) -> None:
+        """Take the options; `tail` is `bucket` or `ignore` and concerns labels alone."""
         super().__init__()
         self.temperature = check_temperature("masked_lm", temperature)
         check_shares("masked_lm", soft=soft, hard=hard)
-        self.soft, self.hard = soft, hard
+        if tail not in TAILS:
+            raise unknown("tail", str(tail), TAILS)
+        self.soft, self.hard, self.tail = soft, hard, tail
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it asks the teacher for: nothing where only the text teaches."""
+        return self.needs if self.soft else frozenset()
 
     def fit(self, widths: Widths) -> None:
         """Compare the vocabularies.
@@ -50,22 +73,62 @@ class MaskedLm(Objective):
         """Return the loss of a batch, a scalar."""
         if student.masked is None or student.targets is None:
             raise KdcError("masked_lm: the batch has no masked places")
-        said = teacher.masked if self.soft else student.masked.detach()
-        if said is None:
-            raise KdcError("masked_lm: the teacher gave no masked words; ask it for them")
+        said = self._said(teacher)
         total = student.masked[:0].float().sum()  # 0, with a gradient where no place is masked
-        for start in range(0, len(said), _PLACES):  # computed anew for the gradient, so not kept
+        for start in range(0, len(student.masked), _PLACES):  # anew for the gradient: not kept
             some = slice(start, start + _PLACES)
-            parts = (student.masked[some], said[some], student.targets[some])
+            parts = (student.masked[some], student.targets[some], *(part[some] for part in said))
             total = total + checkpoint(
                 self._sum, *parts, use_reentrant=False, preserve_rng_state=False
             )
         return total / max(1, len(student.masked))
 
-    def _sum(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
+    def _said(self, teacher: Signals) -> tuple[Tensor, ...]:
+        """Return what the teacher said: its logits, or ids, shares and tail, or nothing."""
+        if not self.soft:
+            return ()
+        if teacher.masked is not None:
+            return (teacher.masked,)
+        if teacher.sparse is None:
+            raise KdcError("masked_lm: the teacher gave no masked words; ask it for them")
+        self._check(teacher.sparse)
+        return (teacher.sparse.ids, teacher.sparse.shares, teacher.sparse.tail)
+
+    def _check(self, said: Sparse) -> None:
+        if said.temperature != self.temperature:
+            raise KdcError(
+                f"masked_lm: the labels were taken at temperature {said.temperature:g} and cannot "
+                f"be had at {self.temperature:g}: set temperature = {said.temperature:g}, or label "
+                f"with --temperature {self.temperature:g}"
+            )
+
+    def _sum(self, student: Tensor, targets: Tensor, *said: Tensor) -> Tensor:
         t, ours = self.temperature, student.float()
         total = self.hard * F.cross_entropy(ours, targets, reduction="sum")
         if not self.soft:
             return total
-        q, p = F.log_softmax(ours / t, dim=-1), F.log_softmax(teacher.float() / t, dim=-1)
-        return total + self.soft * t * t * F.kl_div(q, p, log_target=True, reduction="sum")
+        q = F.log_softmax(ours / t, dim=-1)
+        if len(said) == 1:
+            p = F.log_softmax(said[0].float() / t, dim=-1)
+            return total + self.soft * t * t * F.kl_div(q, p, log_target=True, reduction="sum")
+        return total + self.soft * t * t * sparse_loss(q, *said, bucket=self.tail == "bucket")
+
+
+def sparse_loss(q: Tensor, ids: Tensor, shares: Tensor, tail: Tensor, *, bucket: bool) -> Tensor:
+    """Return the loss over some tokens of a place, summed over the places.
+
+    Args:
+        q: (M, V) the student's log probabilities.
+        ids: (M, k) tokens.
+        shares: (M, k) the teacher's probabilities of them; 0: filler.
+        tail: (M,) of all others.
+        bucket: whether these others are one more token of a KL; else they are left out of
+            - sum p log q.
+    """
+    ours = q.gather(-1, ids)
+    if not bucket:
+        return -(shares * ours).sum()
+    known = torch.xlogy(shares, shares).sum() + torch.xlogy(tail, tail).sum()
+    listed = ours.exp().masked_fill(shares == 0, 0.0).sum(-1)
+    rest = (1 - listed).clamp(min=0.0) + _LEAST_TAIL
+    return known - (shares * ours).sum() - (tail * rest.log()).sum()

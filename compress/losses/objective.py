@@ -50,6 +50,11 @@ class Objective(nn.Module, ABC):
     about: ClassVar[str]
     source: ClassVar[str]
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it asks the teacher for; the student is always asked for all that it needs."""
+        return self.needs
+
     def fit(self, widths: Widths) -> None:
         """Build what depends on the two models, or refuse with a KdcError before training."""
 

@@ -12,10 +12,11 @@ from kdc.compress.ema import Average
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.learner import Learner
-from kdc.compress.loop import Run, train
+from kdc.compress.loop import train
 from kdc.compress.metrics import score
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe, read_recipe
+from kdc.compress.run import Run
 from kdc.compress.stages import Training
 from tests.tiny import Recorder, Stopped, tiny_recipe, tiny_run
 

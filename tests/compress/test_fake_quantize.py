@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdc.compress import loop
+from kdc.compress import judging, loop
 from kdc.compress.encode import Batches
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.fake_inputs import round_inputs, straight_through
 from kdc.compress.fake_quantize import FakeQuantization
-from kdc.compress.loop import Run, train
+from kdc.compress.loop import train
 from kdc.compress.low_rank import hold
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import read_recipe
+from kdc.compress.run import Run
 from kdc.compress.signals import HEADS, HIDDEN, observe
 from kdc.compress.stages import Training
 from tests.families import FAMILIES, family_model, some_ids
@@ -165,7 +166,7 @@ def test_only_what_was_rounded_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
         rounds.append(hasattr(model.classifier, "parametrizations"))  # type: ignore[union-attr]
         return predict(model, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "predict", spy)
+    monkeypatch.setattr(judging, "predict", spy)
     run = rounded_run(tmp_path, quantize_share=0.3, evaluations=6)
     kept: list[Tensor] = []
     history = train(run, Silent(), WHAT, resume=False)

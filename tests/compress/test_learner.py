@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from kdc.compress.encode import Batch, Batches
 from kdc.compress.learner import Learner
-from kdc.compress.loop import Run
 from kdc.compress.losses.hidden_states import HiddenStates
 from kdc.compress.losses.objective import Widths
+from kdc.compress.run import Run
 from kdc.compress.signals import HIDDEN, OnlineTeacher, observe
 from tests.tiny import tiny_model, tiny_run
 

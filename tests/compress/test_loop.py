@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdc.compress import loop
+from kdc.compress import judging
 from kdc.compress.evaluate import predict
 from kdc.compress.learner import Learner
-from kdc.compress.loop import Run, train
+from kdc.compress.loop import train
 from kdc.compress.metrics import Score, score
 from kdc.compress.progress import Silent
+from kdc.compress.run import Run
 from tests.tiny import tiny_run
 
 WHAT = "distilling"
@@ -74,7 +75,7 @@ class TestSchedule:
         step = Learner.step
 
         def spy(self: Learner, batch: Any, *rest: Any) -> Tensor:  # noqa: ANN401
-            seen.extend(batch.index.tolist())
+            seen.extend(row for part in batch for row in part.index.tolist())
             return step(self, batch, *rest)
 
         monkeypatch.setattr(Learner, "step", spy)
@@ -94,8 +95,8 @@ class TestBest:
             snapshots.append(model.classifier.weight.detach().clone())
             return predict(model, *rest, **how)
 
-        monkeypatch.setattr(loop, "predict", spy)
-        monkeypatch.setattr(loop, "score", lambda *_: Score("accuracy", next(values), 1, 0, 1))
+        monkeypatch.setattr(judging, "predict", spy)
+        monkeypatch.setattr(judging, "score", lambda *_: Score("accuracy", next(values), 1, 0, 1))
         run = tiny_run(tmp_path, evaluations=4)
         history = train(run, Silent(), WHAT, resume=False)
         assert [row["dev"] for row in history] == [0.5, 0.9, 0.9, 0.1]

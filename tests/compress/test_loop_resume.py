@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdc.compress import loop
+from kdc.compress import judging, loop
+from kdc.compress.encode import epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.loop import train
@@ -139,8 +140,8 @@ class TestRepeating:
             seen.append(model.classifier.weight.detach().clone())
             return predict(model, *rest, **how)
 
-        monkeypatch.setattr(loop, "predict", spy)
-        monkeypatch.setattr(loop, "score", scored)
+        monkeypatch.setattr(judging, "predict", spy)
+        monkeypatch.setattr(judging, "score", scored)
         with pytest.raises(KdcError, match="stopped"):
             run = tiny_run(tmp_path, evaluations=4)
             train(run, Signalling(signal.SIGINT, 7), WHAT, resume=False)
@@ -215,7 +216,7 @@ class TestStopped:
         """Bug: NaN weights are saved over good ones, and argmax of NaN scores like a class."""
         run = tiny_run(tmp_path)
         broken = run.legs[0].teacher.logits.clone()  # type: ignore[attr-defined]
-        broken[loop.epoch_order(run.legs[0].rows.lengths, 16, 0, 0)[3][0]] = float("nan")
+        broken[epoch_order(run.legs[0].rows.lengths, 16, 0, 0)[3][0]] = float("nan")
         with pytest.raises(KdcError, match=r"the loss soft_labels became nan at step 4.*rate"):
             leg = replace(run.legs[0], teacher=KeptTeacher(broken))
             train(replace(run, legs=(leg,)), Silent(), WHAT, resume=False)

@@ -4,16 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from kdc.compress import loop
+from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.learner import Learner
-from kdc.compress.loop import Run, train
+from kdc.compress.loop import train
 from kdc.compress.progress import Progress, Silent
 from kdc.compress.recipe import Recipe
+from kdc.compress.run import Run
 from kdc.compress.running import Losses
 from kdc.compress.signals import KeptTeacher
 from kdc.compress.stages import Stage, Training
@@ -140,7 +143,7 @@ def test_a_broken_loss_of_a_later_stage_is_named_and_the_good_state_kept(tmp_pat
     second = run.legs[1]
     assert isinstance(second.teacher, KeptTeacher)
     logits = second.teacher.logits.clone()
-    order = loop.epoch_order(second.rows.lengths, 16, loop._dice(0, 1), 0)
+    order = epoch_order(second.rows.lengths, 16, run.dice(1), 0)
     logits[order[3][0]] = float("nan")
     broken = replace(run, legs=(run.legs[0], replace(second, teacher=KeptTeacher(logits))))
     said = r"end \(2 of 2\): the loss soft_labels became nan at step 4.*the last good state is kept"
@@ -170,7 +173,7 @@ def test_a_step_does_not_wait_for_the_device(
     run = tiny_run(tmp_path)
     leg = run.legs[0]
     learner, losses = Learner(run.model, leg.objectives, leg.training, run.device), losses_of(run)
-    batch = loop.Batches(leg.rows, 0, run.device).make(loop.np.arange(16))
+    batch = Batches(leg.rows, 0, run.device).make(np.arange(16))
 
     inside = 0  # the model itself: transformers looks whether anything is padded
 

@@ -12,10 +12,11 @@ from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.learner import Learner
-from kdc.compress.loop import Run, train
+from kdc.compress.loop import train
 from kdc.compress.low_rank import LowRankEmbedding, check_rank, hold
 from kdc.compress.metrics import score
 from kdc.compress.progress import Silent
+from kdc.compress.run import Run
 from tests.families import FAMILIES, family_model, some_ids
 from tests.tiny import Recorder, Stopped, tiny_model, tiny_run
 

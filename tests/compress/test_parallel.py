@@ -19,13 +19,14 @@ from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.families import set_dropout
 from kdc.compress.learner import Learner, Objectives
-from kdc.compress.loop import Leg, Run, train
+from kdc.compress.loop import train
 from kdc.compress.losses import LOSSES
 from kdc.compress.losses.objective import Widths
 from kdc.compress.parallel import ALONE, Crew, World, check_device, crew, world
 from kdc.compress.progress import Silent
+from kdc.compress.run import Leg, Run, own_seed
 from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher, Signals
-from kdc.compress.slices import is_labelled, make_slice
+from kdc.compress.slices import is_labelled, make_slices
 from kdc.compress.task import Task
 from tests.crew import Processes
 from tests.faults import exit_code_of
@@ -87,7 +88,7 @@ class TestSlices:
             run = run_of(tmp_path, name)
             leg = run.legs[0]
             learner = Learner(run.model, leg.objectives, leg.training, run.device, member)
-            batch = make_slice(Batches(leg.rows, run.padding, run.device), index, member)
+            batch = make_slices(Batches(leg.rows, run.padding, run.device), index, member)[0]
             learner.step(batch, leg.teacher, 1e-3)
             return member.given[0]
 
@@ -121,7 +122,7 @@ class TestSlices:
 
         whole, parts = value(batches.make(index)), 0.0
         for rank in range(2):
-            batch = make_slice(batches, index, Member(rank, 2))
+            batch = make_slices(batches, index, Member(rank, 2))[0]
             assert batch.shares is not None
             parts += batch.shares["labelled"] * value(batch)
         assert parts == pytest.approx(whole, rel=1e-6)
@@ -131,11 +132,11 @@ class TestSlices:
         run = tiny_run(tmp_path)
         batches = Batches(run.legs[0].rows, 0, run.device)
         index = np.argsort(batches.examples.lengths, kind="stable")[:45]
-        made = [make_slice(batches, index, Member(rank, 4)) for rank in range(4)]
+        made = [make_slices(batches, index, Member(rank, 4))[0] for rank in range(4)]
         assert sorted(row for batch in made for row in batch.index.tolist()) == sorted(index)
         tokens = [int(batch.mask.sum()) for batch in made]
         assert max(tokens) - min(tokens) <= 9 + 9
-        assert make_slice(batches, index, ALONE).shares is None
+        assert make_slices(batches, index, ALONE)[0].shares is None
 
     def test_what_has_a_label(self) -> None:
         """Bug: rows without labels count in the mean over the labelled ones."""
@@ -144,12 +145,6 @@ class TestSlices:
         assert is_labelled(scores).tolist() == [True, False]
         several = np.array([[0, 1], [np.nan, np.nan]], dtype=np.float32)
         assert is_labelled(several).tolist() == [True, False]
-
-    def test_masked_words_are_refused(self, tmp_path: Path) -> None:
-        run = tiny_run(tmp_path)
-        objectives: Objectives = {"masked_lm": (1.0, LOSSES["masked_lm"]())}
-        with pytest.raises(KdcError, match="masked_lm is trained by one process"):
-            Learner(run.model, objectives, run.legs[0].training, run.device, Member(0, 2))
 
 
 class TestDice:
@@ -369,7 +364,7 @@ class TestResume:
         again = Processes(2, finish, str(tmp_path / "run"), str(out), False)
         assert again.exit_codes() == [0, 0]
         assert same(load(out), uninterrupted)
-        seeds = {loop._own_dice(seed, rank) for seed in range(4) for rank in range(4)}
+        seeds = {own_seed(seed, rank) for seed in range(4) for rank in range(4)}
         assert len(seeds) == 16
 
 

@@ -80,6 +80,7 @@ def test_a_users_own_epochs_are_meant() -> None:
     (stage,) = recipe.with_options(1.5, 3e-4).stages
     changed = stage.train
     assert (changed.epochs, changed.min_steps, changed.learning_rate) == (1.5, 0, 3e-4)
+    assert changed.for_width(narrow=True).learning_rate == 3e-4
 
 
 @pytest.mark.parametrize(

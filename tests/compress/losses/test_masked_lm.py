@@ -12,7 +12,7 @@ from kdc.compress.losses import masked_lm
 from kdc.compress.losses.masked_lm import MaskedLm
 from kdc.compress.losses.objective import Widths
 from kdc.compress.objectives import widths_between
-from kdc.compress.signals import MASKED, OnlineTeacher, Signals, observe
+from kdc.compress.signals import MASKED, OnlineTeacher, Signals, Sparse, observe
 from tests.said import CLASSES, said
 from tests.tiny import VOCABULARY, own_dice, tiny_config
 
@@ -140,3 +140,96 @@ def test_options_out_of_range_are_refused(options: dict[str, float], words: str)
     """Bug: a term that rewards wrong words."""
     with pytest.raises(KdcError, match=words):
         MaskedLm(**options)
+
+
+def labels_of(teacher: Signals, k: int, t: float = 1.0) -> tuple[Signals, Any, Any]:
+    """Return the k likeliest tokens of each place as labels, with one filler; ids; p."""
+    assert teacher.masked is not None
+    p = np.exp(log_softmax(teacher.masked.detach().double().numpy() / t))
+    ids = np.argsort(-p, axis=1)[:, :k]
+    top = np.take_along_axis(p, ids, axis=1)
+    filled_ids = torch.from_numpy(np.concatenate([ids, ids[:, :1]], axis=1))
+    shares = torch.from_numpy(np.concatenate([top, np.zeros((len(p), 1))], axis=1)).float()
+    tail = torch.from_numpy(1 - top.sum(axis=1)).float()
+    sparse = Sparse(filled_ids, shares, tail, t)
+    return replace(teacher, masked=None, sparse=sparse), ids, p
+
+
+@pytest.mark.parametrize("t", [1.0, 2.0])
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_labels_with_a_tail_are_a_kl_with_one_more_token(t: float, k: int) -> None:
+    """Bug: filler counted among the student's tokens, or the tail of the wrong side."""
+    student, (teacher, ids, p) = filled(0), labels_of(filled(1), k, t)
+    assert student.masked is not None
+    q = np.exp(log_softmax(student.masked.detach().double().numpy() / t))
+    expected = 0.0
+    for place in range(len(p)):
+        a = [*p[place, ids[place]], 1 - p[place, ids[place]].sum()]
+        b = [*q[place, ids[place]], 1 - q[place, ids[place]].sum()]
+        expected += sum(x * np.log(x / y) for x, y in zip(a, b, strict=True)) / len(p)
+    value = MaskedLm(t, 1.0, 0.0)(student, teacher, None)
+    assert value.item() == pytest.approx(t * t * expected, rel=1e-4)
+
+
+def test_labels_of_every_token_are_the_full_softmax() -> None:
+    """Bug: a gradient of the labels' loss that is not that of the KL they stand for."""
+    student, teacher = filled(0), filled(1)
+    every, _, _ = labels_of(teacher, 11)
+    assert student.masked is not None
+    gradients = []
+    for source in (teacher, every):
+        student.masked.grad = None
+        MaskedLm(1.0, 1.0, 0.0)(student, source, None).backward()
+        gradients.append(student.masked.grad)
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
+
+
+def test_a_tail_that_is_ignored_is_the_loss_of_the_first_pipeline() -> None:
+    """Bug: renormalised, or with a tail, and no longer what its results were had with."""
+    student, (teacher, ids, p) = filled(0), labels_of(filled(1), 4)
+    assert student.masked is not None
+    q = log_softmax(student.masked.detach().double().numpy())
+    expected = -(np.take_along_axis(p, ids, 1) * np.take_along_axis(q, ids, 1)).sum(1).mean()
+    value = MaskedLm(1.0, 1.0, 0.0, tail="ignore")(student, teacher, None)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_student_sure_of_the_listed_tokens_gets_finite_gradients() -> None:
+    """Bug: 1 - sum of its probabilities rounds to 0 or below, and the loss is NaN from there on."""
+    student, (teacher, ids, _) = filled(0), labels_of(filled(1), 3)
+    assert student.masked is not None
+    sure = torch.full_like(student.masked, -200.0)
+    sure = sure.scatter(1, torch.from_numpy(ids), 0.0).requires_grad_()
+    value = MaskedLm(1.0, 1.0, 0.0)(replace(student, masked=sure), teacher, None)
+    value.backward()
+    assert value.isfinite() and sure.grad is not None and sure.grad.isfinite().all()
+
+
+def test_a_place_of_tail_alone_teaches_nothing() -> None:
+    """Bug: a logarithm of no tokens at all, whose gradient is NaN."""
+    student = filled(0)
+    none = Sparse(torch.zeros(5, 2, dtype=torch.int64), torch.zeros(5, 2), torch.ones(5))
+    value = MaskedLm(1.0, 1.0, 0.0)(student, replace(filled(1), masked=None, sparse=none), None)
+    value.backward()
+    assert value.item() == pytest.approx(0.0, abs=1e-5)
+    assert student.masked is not None and student.masked.grad is not None
+    assert student.masked.grad.abs().max() == 0
+
+
+def test_labels_of_another_temperature_are_refused() -> None:
+    """Bug: probabilities at one temperature taken for those at another."""
+    labels, _, _ = labels_of(filled(1), 3, t=2.0)
+    with pytest.raises(KdcError, match=r"taken at temperature 2 .* at 1: set temperature = 2"):
+        MaskedLm(1.0, 1.0, 0.0)(filled(0), labels, None)
+
+
+def test_only_the_text_asks_no_teacher() -> None:
+    """Bug: a teacher runs through pre-training and nobody listens."""
+    assert MaskedLm(soft=0.0).asks == frozenset()
+    assert MaskedLm().asks == {MASKED}
+
+
+def test_an_unknown_tail_is_refused() -> None:
+    """Bug: a misspelt word is taken for the other of two."""
+    with pytest.raises(KdcError, match="unknown tail 'buckets': did you mean bucket"):
+        MaskedLm(tail="buckets")

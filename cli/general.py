@@ -1,0 +1,107 @@
+"""`kdc distill --corpus` and `kdc teacher --objective mlm`: encoders that know no task."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kdc.cli.console import Terminal
+from kdc.cli.options import given, refuse_given
+from kdc.compress.errors import KdcError
+
+if TYPE_CHECKING:
+    from kdc.compress.general.job import GeneralJob
+
+_TASK = ("data", "dev", "text", "pair", "label", "multi_label", "metric", "max_length")
+_STUDENT = ("unlabelled", "teacher_weights", "seeds", "vocab", "embedding_rank", "controls")
+_SAME = ("out", "tokens", "seed", "device", "compiled", "resume")
+"""Options that are a job's fields by the same names."""
+
+
+def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
+    """Make a general student.
+
+    Raises:
+        KdcError: an option that belongs to a task, or as `distill_general`.
+    """
+    from kdc.compress.general.job import GeneralJob, rerun
+    from kdc.compress.general.teach import usual_recipe
+    from kdc.compress.recipe import load_recipe, load_run
+
+    refuse_given(context, (*_TASK, *_STUDENT), "belongs to a task: leave it out with --corpus")
+    values = dict(context.params)
+    for name in ("teacher", "recipe"):
+        if len(values[name]) > 1:
+            raise KdcError(f"a general student has one {name}: give --{name} once")
+        values[name] = values[name][0]
+    said = given(context)
+    if "recipe" in said:
+        values |= rerun(load_run(values["recipe"]), said, values["recipe"])
+    else:
+        values["recipe"] = usual_recipe(values["teacher"], terminal)
+        terminal.say(f"recipe: {values['recipe']}")
+    job = GeneralJob(
+        corpus=Path(values["corpus"]),
+        recipe=load_recipe(values["recipe"]).with_options(*_pace(values)),
+        student=values["student"],
+        goes_on=values.get("goes_on", False),
+        teacher=values["teacher"],
+        labels=values["labels"] and Path(values["labels"]),
+        heads=values["heads"],
+        ffn=values["ffn"],
+        activation=values["activation"],
+        **{name: values[name] for name in _SAME},
+    )
+    _make(terminal, job, f"{job.out}: next: kdc distill --student {job.out} --teacher T --data D")
+
+
+def pretrain(context: typer.Context, terminal: Terminal) -> None:
+    """Make a teacher with a masked-LM head.
+
+    Raises:
+        KdcError: an option that belongs to a task, no corpus, no model and no shape, or as
+            `distill_general`.
+    """
+    from kdc.compress.general.job import GeneralJob
+    from kdc.compress.recipe import load_recipe
+
+    refuse_given(context, _TASK, "belongs to a task: leave it out with --objective mlm")
+    values, said = dict(context.params), given(context)
+    if values["corpus"] is None:
+        raise KdcError("--objective mlm trains on a corpus: give --corpus, made by kdc corpus")
+    if (values["shape"] is None) == ("model" not in said):
+        raise KdcError("give --model to go on with an encoder, or --shape to start anew")
+    recipe = values["recipe"] if "recipe" in said else "pretrain"
+    job = GeneralJob(
+        corpus=values["corpus"],
+        recipe=load_recipe(recipe).with_options(*_pace(values)),
+        student=values["shape"] or values["model"],
+        goes_on=values["shape"] is None,
+        **{name: values[name] for name in _SAME},
+    )
+    _make(terminal, job, f"{job.out}: next: kdc label {job.corpus} --teacher {job.out}")
+
+
+def _pace(values: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Return the user's own epochs and learning rate.
+
+    Raises:
+        KdcError: both epochs and tokens.
+    """
+    if values["tokens"] is not None and values["epochs"] is not None:
+        raise KdcError("--tokens and --epochs both say how long to train: give one of them")
+    return values["epochs"], values["learning_rate"]
+
+
+def _make(terminal: Terminal, job: "GeneralJob", after: str) -> None:
+    from kdc.compress.general.distill import distill_general
+
+    metrics = distill_general(job, terminal)
+    held = metrics.get("held_out", {})
+    rows = [(name.removeprefix("held_out_"), f"{value:.4g}") for name, value in held.items()]
+    if rows:
+        terminal.table(f"{job.student} on held-out sequences", ("figure", "value"), rows)
+    else:
+        terminal.say("nothing was held out of the corpus, so nothing judges the model")
+    terminal.say(after)
+    terminal.result(metrics)

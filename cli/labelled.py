@@ -1,0 +1,102 @@
+"""What `kdc label` is asked for, and what it says of the labels it has written."""
+
+import re
+from typing import TYPE_CHECKING
+
+from kdc.cli.console import Terminal
+from kdc.compress.errors import KdcError
+from kdc.compress.labels.method import Kind, Method
+
+if TYPE_CHECKING:
+    from kdc.compress.labels.label import Labelling
+    from kdc.compress.labels.verify import Verified
+
+DEFAULT = Method("topk", 16)
+"""What is kept where no option says it: 7.5 bytes a token where 15 % are masked."""
+
+
+def choose_method(
+    topk: int | None,
+    draws: int | None,
+    full: bool,
+    least: float | None,
+    states: str | None,
+    pooled: bool,
+    bits: int,
+    temperature: float,
+) -> Method:
+    """Return the method that the options ask for.
+
+    Raises:
+        KdcError: two at once, or numbers out of their range.
+    """
+    asked = {"--topk": topk is not None, "--draws": draws is not None, "--full": full}
+    given = [name for name, there in asked.items() if there]
+    if len(given) > 1:
+        raise KdcError(f"{' and '.join(given)} are two ways to label: choose one")
+    kind: Kind = "topk"
+    count, floor = topk or 0, least or 0.0
+    if draws is not None:
+        kind, count = "draws", draws
+    elif full:
+        kind = "full"
+    elif topk is None and (states or pooled):
+        kind = "none"
+    elif topk is None:
+        count = DEFAULT.count
+    return Method(kind, count, bits, temperature, floor, _layers(states), pooled)
+
+
+def read_part(text: str) -> tuple[int, int]:
+    """Read `i/N`.
+
+    Raises:
+        KdcError: it is no such thing.
+    """
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not found:
+        raise KdcError(f"--shard is a part and how many there are, such as 0/4, not {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def _layers(states: str | None) -> tuple[int, ...]:
+    if states is None:
+        return ()
+    if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", states):
+        raise KdcError(f"--states is a list of layers such as 0,6,12, not {states!r}")
+    return tuple(int(layer) for layer in states.split(","))
+
+
+def show_labels(terminal: Terminal, ready: "Labelling", verified: "Verified | None") -> None:
+    """Print what was written, and how near it is to the full softmax."""
+    from kdc.compress.labels.label import measure
+
+    job = ready.job
+    found = measure(ready)
+    if job.method.kind == "none":
+        against = ""
+    else:
+        against = f", {found.full / max(1, found.bytes):,.0f} times less than the full softmax"
+    terminal.say(
+        f"{job.out}: {job.method}, {found.shards:,} shards, {found.bytes:,} bytes: "
+        f"{found.bytes_per_token:.2f} a token{against}"
+    )
+    result: dict[str, object] = {**found.as_dict(), "method": job.method.as_dict()}
+    if verified:
+        errors = [(who, f"{value:.4f}") for who, value in verified.gradient_error.items()]
+        terminal.table(
+            f"{verified.places:,} places beside the full softmax",
+            ("what", "value"),
+            [
+                ("KL(labels || teacher), nats", f"{verified.divergence:.5f}"),
+                ("mass outside of the labels", f"{verified.outside:.4f}"),
+                *((f"gradient error, {who} student", value) for who, value in errors),
+                *(
+                    (f"bias of the gradient, {who} student", f"{value:.4f}")
+                    for who, value in verified.bias.items()
+                ),
+            ],
+        )
+        result["verified"] = verified.as_dict()
+    terminal.say(f"next: kdc distill --corpus {job.corpus} --labels {job.out}")
+    terminal.result(result)

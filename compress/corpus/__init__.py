@@ -1,0 +1,1 @@
+"""From raw text to shards of tokens that masked-LM training reads."""

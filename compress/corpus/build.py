@@ -1,0 +1,165 @@
+"""From sources to a folder of token shards, on one machine: `kdc corpus`.
+
+Every part is kept as soon as it is made; who is killed goes on there, and comes to the same bytes.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdc.compress.corpus.finish import finish, is_made
+from kdc.compress.corpus.folder import FORM, Corpus, read_corpus
+from kdc.compress.corpus.part import Maker, Part, making
+from kdc.compress.corpus.parts import Parts, Share
+from kdc.compress.corpus.pool import Pool
+from kdc.compress.corpus.settings import Settings
+from kdc.compress.corpus.sources import find_sources
+from kdc.compress.corpus.vocabulary import Vocabulary
+from kdc.compress.errors import KdcError
+from kdc.compress.files import lock, read_json, refuse_foreign, sweep, write_json
+from kdc.compress.progress import Progress
+from kdc.compress.workspace import Workspace
+
+_JOB = "job.json"
+
+
+@dataclass(frozen=True)
+class CorpusJob:
+    """What is asked for."""
+
+    sources: tuple[Path, ...]
+    """Files, or folders of them."""
+    teacher: str
+    """Whose tokenizer."""
+    out: Path
+    settings: Settings = field(default_factory=Settings)
+    column: str = "text"
+    """Of JSONL and Parquet."""
+    workers: int = 1
+    """Processes on this machine."""
+    share: Share | None = None
+    """Only these parts, of a run that others take part in; None: all of them."""
+
+
+def build_corpus(job: CorpusJob, progress: Progress) -> Corpus | None:
+    """Make a folder of token shards, or go on with one that was begun.
+
+    Returns:
+        The folder; None where parts of other processes are still missing.
+
+    Raises:
+        KdcError: a source, the teacher or `out` cannot be used, or the disk is full.
+    """
+    from kdc.compress.corpus.teacher import load_vocabulary  # torch; not in every worker
+
+    refuse_foreign(job.out, FORM)
+    sources = find_sources(job.sources, job.column)
+    vocabulary, files = load_vocabulary(job.teacher, job.settings.max_length, progress)
+    Maker(vocabulary, job.settings)  # what it refuses is refused before anything is read
+    place = Workspace(job.out)
+    parts = Parts(place.state, sources, job.settings.shard_characters)
+    if is_made(job.out, job.settings, parts, vocabulary):
+        progress.say(f"{job.out} is made of these sources already: nothing is done")
+        return read_corpus(job.out)
+    with nullcontext() if job.share else lock(place.lock, str(job.out)):
+        if job.share is None:
+            sweep(job.out)
+        _begin(job, parts, vocabulary)
+        _make(job, parts, vocabulary, progress)
+        if not all(map(parts.is_complete, range(len(sources)))):
+            return None
+        if job.share is None:
+            finish(job.out, job.settings, parts, vocabulary, files)
+        elif not _finish_first(job, place, parts, vocabulary, files):
+            return None
+    return read_corpus(job.out)
+
+
+def _finish_first(
+    job: CorpusJob, place: Workspace, parts: Parts, vocabulary: Vocabulary, files: dict[str, str]
+) -> bool:
+    """Put the folder together, unless another of the processes that share the work is at it."""
+    try:
+        with lock(place.lock, str(job.out)):
+            if (parts.folder / _JOB).is_file():
+                finish(job.out, job.settings, parts, vocabulary, files)
+            return True
+    except KdcError as error:
+        if isinstance(error.__cause__, BlockingIOError):
+            return False
+        raise
+
+
+def _begin(job: CorpusJob, parts: Parts, vocabulary: Vocabulary) -> None:
+    """Leave parts in the folder that are of this very run only.
+
+    Raises:
+        KdcError: others take part in the run, and the folder is of another one.
+    """
+    files = [(str(s.path), s.size, s.path.stat().st_mtime_ns, s.column) for s in parts.sources]
+    wanted = {
+        "sources": [list(file) for file in files],
+        "settings": job.settings.as_dict(),
+        "tokenizer": vocabulary.tokenizer,
+    }
+    note = parts.folder / _JOB
+    if note.is_file() and read_json(note) == wanted:
+        return
+    if parts.folder.exists():
+        if job.share is not None and note.is_file():
+            raise KdcError(
+                f"{parts.folder} holds parts of another run, from other sources or settings: "
+                "remove it, or choose another --out"
+            )
+        if job.share is None:
+            shutil.rmtree(parts.folder)
+    write_json(note, wanted)
+
+
+def _make(job: CorpusJob, parts: Parts, vocabulary: Vocabulary, progress: Progress) -> None:
+    """Make the parts that are this process's own and not there yet."""
+    share, count = job.share or Share(), len(parts.sources)
+    wanted = [n for n in range(count) if share.reads(n, count) and not _whole(parts, n, share)]
+    total = sum(parts.sources[number].size for number in wanted)
+    with _makers(job, parts, vocabulary) as make, progress.bar("kB read", total // 1000) as advance:
+        for number in wanted:
+            for part in parts.cut(number, _in_thousands(advance)):
+                if share.makes(part, count) and not parts.is_done(part):
+                    make(part)
+
+
+def _whole(parts: Parts, number: int, share: Share) -> bool:
+    """Whether a source need not be read again."""
+    names = parts.names(number)
+    if parts.read(number) is None:
+        return False
+    own = (Part(number, part, []) for part in range(len(names)))
+    count = len(parts.sources)
+    return all(parts.is_done(part) for part in own if share.makes(part, count))
+
+
+def _in_thousands(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Turn bytes read so far into thousands of bytes more."""
+    told = 0
+
+    def watch(position: int) -> None:
+        nonlocal told
+        advance(position // 1000 - told)
+        told = position // 1000
+
+    return watch
+
+
+@contextmanager
+def _makers(
+    job: CorpusJob, parts: Parts, vocabulary: Vocabulary
+) -> Iterator[Callable[[Part], None]]:
+    """Yield what makes a part: this process, or some others, of which one will be idle."""
+    if job.workers == 1:
+        yield making(vocabulary, job.settings, parts.folder)
+        return
+    with Pool(job.workers, making, vocabulary, job.settings, parts.folder) as pool:
+        yield pool.give
+        pool.finish()

@@ -1,0 +1,97 @@
+"""Putting the folder of token shards together from the parts that were made."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kdc.compress.corpus.folder import FORM, FORMAT, vocabulary_digest
+from kdc.compress.corpus.parts import Parts
+from kdc.compress.corpus.settings import Settings
+from kdc.compress.corpus.vocabulary import Vocabulary
+from kdc.compress.errors import KdcError
+from kdc.compress.files import (
+    MANIFEST,
+    read_json,
+    sha256,
+    whole_folder,
+    write_manifest,
+    write_text,
+)
+
+_TOTALS = ("documents", "sequences", "tokens", "masked")
+_NAMES = {"train": "shard", "held": "held"}
+
+
+def is_made(out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary) -> bool:
+    """Whether the folder is there already, of the same sources and settings."""
+    if not (out / MANIFEST).is_file():
+        return False
+    found = read_json(out / MANIFEST)
+    wanted = (settings.as_dict(), vocabulary_digest(vocabulary.plain))
+    names = [{"name": source.path.name, "bytes": source.size} for source in parts.sources]
+    said = [dict(entry) for entry in found.get("sources", ())]
+    digests = [entry.pop("sha256", "") for entry in said]
+    if (found.get("settings"), found.get("tokenizer")) != wanted or said != names:
+        return False
+    return digests == [sha256(source.path) for source in parts.sources]
+
+
+def finish(
+    out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary, files: dict[str, str]
+) -> None:
+    """Put the folder together from all parts, and remove them.
+
+    Raises:
+        KdcError: there is no text in the sources, or the disk is full.
+    """
+    names = [name for number in range(len(parts.sources)) for name in parts.names(number)]
+    made = {name: read_json(parts.folder / f"{name}.json") for name in names}
+    totals = {split: _totals(made, split) for split in _NAMES}
+    if not totals["train"]["sequences"]:
+        where = ", ".join(str(source.path) for source in parts.sources)
+        raise KdcError(f"there is no text to train on in {where}")
+    with whole_folder(out, FORM) as staging:
+        for split, stem in _NAMES.items():
+            with_it = [name for name in names if split in made[name]]
+            for number, name in enumerate(with_it):
+                _link(parts.file(name, split), staging / f"{stem}-{number:05d}.safetensors")
+        for name, text in files.items():
+            write_text(staging / name, text)
+        write_manifest(staging, FORMAT, _fields(settings, parts, vocabulary, totals))
+    shutil.rmtree(parts.folder, ignore_errors=True)
+
+
+def _fields(
+    settings: Settings, parts: Parts, vocabulary: Vocabulary, totals: dict[str, dict[str, int]]
+) -> dict[str, Any]:
+    """Return what the manifest says beside the files."""
+    notes = [parts.read(number) or {} for number in range(len(parts.sources))]
+    return {
+        "tokenizer": vocabulary_digest(vocabulary.plain),
+        "vocab_size": vocabulary.size,
+        "mask_id": vocabulary.mask_id,
+        "special_ids": list(vocabulary.special_ids),
+        "max_length": settings.max_length,
+        "duplicates": settings.duplicates,
+        **totals["train"],
+        "held_out": totals["held"],
+        "seed": settings.seed,
+        "settings": settings.as_dict(),
+        "sources": [{key: note[key] for key in ("name", "bytes", "sha256")} for note in notes],
+    }
+
+
+def _totals(made: dict[str, dict[str, Any]], split: str) -> dict[str, int]:
+    return {
+        key: sum(int(entry[split][key]) for entry in made.values() if split in entry)
+        for key in _TOTALS
+    }
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,134 @@
+"""The parts that sources are cut into, and which of them are done.
+
+The cut depends on the sources and the settings alone, so that it is the same for any number of
+workers, machines and restarts.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdc.compress.corpus.part import Part, part_name
+from kdc.compress.corpus.sources import Document, Source
+from kdc.compress.errors import KdcError
+from kdc.compress.files import read_json, sha256, write_json
+
+Watch = Callable[[int], None]
+"""Is told how many bytes of a source have been read so far."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which parts are whose: process `index` of `count` that know nothing of each other."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a share that is none.
+
+        Raises:
+            KdcError: it is out of range.
+        """
+        if not 0 <= self.index < self.count:
+            raise KdcError(f"--shard {self.index}/{self.count}: the first number is from 0 on")
+
+    def reads(self, source: int, sources: int) -> bool:
+        """Whether any part of a source is its own: where there are enough, whole sources are."""
+        return sources < self.count or source % self.count == self.index
+
+    def makes(self, part: Part, sources: int) -> bool:
+        """Whether a part is its own."""
+        alone = sources >= self.count
+        return alone or (part.source + part.number) % self.count == self.index
+
+
+class Parts:
+    """The folder that parts are kept in until all of them are there."""
+
+    def __init__(self, folder: Path, sources: list[Source], characters: int) -> None:
+        """Keep the parts of some sources, of about so many characters each, in a folder."""
+        self.folder, self.sources = folder, sources
+        self._characters = characters
+
+    def cut(self, number: int, watch: Watch) -> Iterator[Part]:
+        """Yield a source's parts in their order; at its end, note how many there are.
+
+        Raises:
+            KdcError: the source is damaged, or the disk full.
+        """
+        reading = self.sources[number].open()
+        held: list[Document] = []
+        size = parts = documents = 0
+        for document in reading.documents():
+            held.append(document)
+            size += len(document.text)
+            documents += 1
+            if size >= self._characters:
+                watch(reading.position)
+                yield Part(number, parts, held)
+                held, size, parts = [], 0, parts + 1
+        if held:
+            yield Part(number, parts, held)
+            parts += 1
+        watch(reading.position)
+        fields = {"name": self.sources[number].path.name, "bytes": self.sources[number].size}
+        fields |= {"sha256": reading.digest(), "parts": parts, "documents": documents}
+        write_json(self._note(number), fields)
+
+    def is_done(self, part: Part) -> bool:
+        """Whether a part's files are there and whole."""
+        return self.made(part.name) is not None
+
+    def made(self, name: str) -> dict[str, Any] | None:
+        """Return what was noted of a part, or None where it must be made again."""
+        try:
+            splits = read_json(self.folder / f"{name}.json")
+        except KdcError:
+            return None
+        for split, entry in splits.items():
+            path = self.file(name, split)
+            if not path.is_file() or path.stat().st_size != entry.get("bytes"):
+                return None
+            if sha256(path) != entry.get("sha256"):
+                return None
+        return splits
+
+    def file(self, name: str, split: str) -> Path:
+        """Return where a part's shard lies."""
+        return self.folder / f"{name}-{split}.safetensors"
+
+    def read(self, number: int) -> dict[str, Any] | None:
+        """Return what was noted of a source that has been read to its end, or None."""
+        try:
+            return read_json(self._note(number))
+        except KdcError:
+            return None
+
+    def names(self, number: int) -> list[str]:
+        """Return the names of a source's parts; empty where it has not been read to its end."""
+        note = self.read(number)
+        return [part_name(number, part) for part in range(note["parts"])] if note else []
+
+    def is_complete(self, number: int) -> bool:
+        """Whether a source has been read, and its parts are noted; their files are not read."""
+        there = (self.folder / f"{name}.json" for name in self.names(number))
+        return self.read(number) is not None and all(path.is_file() for path in there)
+
+    def _note(self, number: int) -> Path:
+        return self.folder / f"source-{number:05d}.json"
+
+
+def parse_share(text: str | None) -> Share | None:
+    """Read `--shard I/N`.
+
+    Raises:
+        KdcError: it is something else, or out of range.
+    """
+    if text is None:
+        return None
+    index, slash, count = text.partition("/")
+    if not slash or not index.isdecimal() or not count.isdecimal():
+        raise KdcError(f"--shard is I/N, such as 0/4 to 3/4, not {text!r}")
+    return Share(int(index), int(count))

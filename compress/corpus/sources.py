@@ -1,0 +1,180 @@
+"""What a corpus is made from: dumps, plain text, JSONL and Parquet, read as documents."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdc.compress.corpus.dump import articles
+from kdc.compress.corpus.streams import Stream
+from kdc.compress.errors import KdcError
+from kdc.compress.files import sha256
+
+_PACKED = (".bz2", ".xz", ".gz")
+_KINDS = {
+    ".xml": "dump",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+_BLANK = re.compile(r"\n[^\S\n]*\n\s*")
+_LONGEST = 4_000_000  # characters of one document of plain text; a longer one is cut
+_LINE = 1 << 26  # characters of one line of JSONL
+_HALVES = re.compile("[\ud800-\udfff]")  # JSON can write them, UTF-8 cannot
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document as its source has it."""
+
+    text: str
+    spaces: tuple[str, ...] | None = None
+    """Of wikitext, what links that are no prose start with; None for plain text."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of documents."""
+
+    path: Path
+    column: str = "text"
+    """Of JSONL and Parquet."""
+
+    @property
+    def kind(self) -> str:
+        """`dump`, `text`, `jsonl` or `parquet`, by the file's name without `.bz2` and its like."""
+        path = self.path
+        while path.suffix.lower() in _PACKED:
+            path = path.with_suffix("")
+        return _KINDS.get(path.suffix.lower(), "text")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size
+
+    def open(self) -> "Reading":
+        """Begin to read."""
+        return Reading(self)
+
+
+class Reading:
+    """A pass over a source."""
+
+    def __init__(self, source: Source) -> None:
+        """Begin before the first document."""
+        self._source = source
+        self._stream = Stream(source.path)
+        self._rows = 0.0  # of a Parquet file, the share that has been read
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file that have been read."""
+        if self._source.kind == "parquet":
+            return int(self._rows * self._source.size)
+        return self._stream.position
+
+    def digest(self) -> str:
+        """Return the sha256 of the file that was read."""
+        parquet = self._source.kind == "parquet"
+        return sha256(self._source.path) if parquet else self._stream.digest
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents in their order.
+
+        Raises:
+            KdcError: the file cannot be read, is cut off, damaged or not what its name says.
+        """
+        if self._source.kind == "dump":
+            yield from (Document(text, spaces) for text, spaces in articles(self._stream))
+        elif self._source.kind == "parquet":
+            yield from map(Document, self._parquet())
+        elif self._source.kind == "jsonl":
+            yield from map(Document, self._jsonl())
+        else:
+            yield from map(Document, _paragraphs(self._stream.text()))
+
+    def _jsonl(self) -> Iterator[str]:
+        number, tail = 0, ""
+        for piece in self._ended(self._stream.text()):
+            *lines, tail = (tail + piece).split("\n")
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield self._object(number, line)
+            if len(tail) > _LINE:
+                raise KdcError(f"{self._source.path}, line {number + 1} is too long for JSONL")
+
+    def _ended(self, pieces: Iterator[str]) -> Iterator[str]:
+        yield from pieces
+        yield "\n"
+
+    def _object(self, number: int, line: str) -> str:
+        path, column = self._source.path, self._source.column
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise KdcError(f"{path}, line {number} is not valid JSON: one object a line") from error
+        text = value.get(column) if isinstance(value, dict) else None
+        if not isinstance(text, str):
+            raise KdcError(f"{path}, line {number} has no text in {column!r}: name its --text")
+        return _HALVES.sub(" ", text)
+
+    def _parquet(self) -> Iterator[str]:
+        path, column = self._source.path, self._source.column
+        try:
+            import pyarrow
+            from pyarrow.parquet import ParquetFile
+        except ImportError as error:
+            raise KdcError(f'reading {path} needs pyarrow: pip install "kdc[parquet]"') from error
+        try:
+            with ParquetFile(path) as file:
+                if column not in file.schema_arrow.names:
+                    raise KdcError(f"{path} has no column {column!r}: name its --text")
+                done, rows = 0, max(file.metadata.num_rows, 1)
+                for batch in file.iter_batches(1024, columns=[column]):
+                    done += batch.num_rows
+                    self._rows = done / rows
+                    yield from (str(text) for text in batch.column(0).to_pylist() if text)
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            reason = str(error).strip().split("\n")[0][:160]
+            raise KdcError(f"{path} is no readable Parquet file: {reason}") from error
+
+
+def _paragraphs(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield what stands between blank lines."""
+    tail = ""
+    for piece in pieces:
+        *whole, tail = _BLANK.split(tail + piece.replace("\r", ""))
+        yield from (text for text in whole if text.strip())
+        if len(tail) > _LONGEST:
+            yield tail
+            tail = ""
+    if tail.strip():
+        yield tail
+
+
+def find_sources(paths: Iterable[Path], column: str) -> list[Source]:
+    """Return the files that are named, and those inside folders that are, by name.
+
+    Raises:
+        KdcError: there is no such file, an empty folder, or one file twice.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] not in "._")
+            if not inside:
+                raise KdcError(f"there are no files in {path}")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise KdcError(f"there is no file {path}: name a dump, text, JSONL or Parquet file")
+    places = [path.resolve() for path in found]
+    for path, place in zip(found, places, strict=True):
+        if places.count(place) > 1:
+            raise KdcError(f"{path} is named twice: its documents would count twice")
+    return [Source(path, column) for path in found]

@@ -1,0 +1,1 @@
+"""General distillation: students of no task, from a corpus and a teacher or its written labels."""

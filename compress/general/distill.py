@@ -1,0 +1,179 @@
+"""`kdc distill --corpus` and `kdc teacher --objective mlm`: from a corpus to an encoder."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from transformers import PreTrainedModel as Model
+
+from kdc.compress.corpus.folder import Corpus, read_corpus
+from kdc.compress.examples import Examples
+from kdc.compress.families import Sizes
+from kdc.compress.files import lock, refuse_foreign, sweep
+from kdc.compress.general.batches import ragged
+from kdc.compress.general.folder import FORM, write_general
+from kdc.compress.general.held_out import HeldOutWords
+from kdc.compress.general.job import GeneralJob
+from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
+from kdc.compress.general.sequences import at_most, sequences
+from kdc.compress.general.teach import Teaching, find_teaching, labels_digest, must_run, signals_of
+from kdc.compress.labels.store import LabelFolder
+from kdc.compress.learner import Objectives
+from kdc.compress.loop import train
+from kdc.compress.losses.hard_labels import NO_CLASS
+from kdc.compress.progress import Progress
+from kdc.compress.run import History, Leg, Run
+from kdc.compress.runtime import choose_device, precision
+from kdc.compress.signals import Teacher
+from kdc.compress.stages import Stage
+from kdc.compress.start import start_from_teacher
+from kdc.compress.workspace import Workspace
+
+_JUDGED = 200_000  # tokens that judge a model while it is trained
+_START_ROWS = 256  # sequences on which a narrower student's start is fitted
+Metrics = dict[str, Any]
+
+
+def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
+    """Train an encoder on a corpus and write its folder.
+
+    Returns:
+        What `metrics.json` holds: `held_out` figures, where documents are held out, `tokens`
+        trained on and the `history` of the run.
+
+    Raises:
+        KdcError: the corpus, labels, teacher, student, recipe or output cannot be used, or the run
+            was stopped (its state is kept).
+    """
+    place = Workspace(job.out)
+    refuse_foreign(job.out, FORM)
+    choose_device(job.device)  # a wrong name is told before a corpus is read
+    with lock(place.lock, str(job.out)):
+        sweep(job.out)
+        if not job.resume:
+            place.forget_state()
+        corpus = read_corpus(job.corpus)
+        run = make_run(job, corpus, place, progress)
+        what = f"{'distilling' if job.teacher else 'pre-training'} {job.student}"
+        history = train(run, progress, what, resume=job.resume)
+        metrics = _metrics(run, history)
+        identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
+        with place.state_kept():
+            write_general(job.out, run.model, corpus, metrics, job.recipe, identity)
+        place.forget_state()
+    return metrics
+
+
+def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progress) -> Run:
+    """Return the run of a job, its teacher loaded where it has to answer.
+
+    Args:
+        job: the options.
+        corpus: what they name.
+        place: where the state is kept.
+        progress: shows how far it is.
+
+    Raises:
+        KdcError: labels, teacher, student or recipe do not fit the corpus or each other.
+    """
+    device, teaching = choose_device(job.device), find_teaching(job, corpus, progress)
+    plan = make_plan(job, corpus, teaching, progress)
+    labels = teaching.labels if teaching else None
+    starts = job.recipe.start.weights == "teacher" and teaching and not plan.origin
+    model = None
+    if teaching and (starts or any(must_run(teaching, wants) for wants in plan.wants)):
+        model = teaching.model()
+    if starts and model is not None:
+        _start(job, corpus, plan, model)
+    if model is not None:
+        model.to(device)
+    legs = tuple(
+        _leg(job, corpus, stage, objectives, signals_of(teaching, wants, model), labels)
+        for stage, objectives, wants in zip(
+            job.recipe.stages, plan.objectives, plan.wants, strict=True
+        )
+    )
+    return Run(
+        model=plan.student,
+        legs=legs,
+        task=TEXT,
+        dev=_judge(job, corpus, labels),
+        padding=int(plan.student.config.pad_token_id or 0),
+        seed=job.seed,
+        device=device,
+        state=place.state,
+        fingerprint=_fingerprint(job, corpus, teaching, plan),
+        compiled=job.compiled,
+    )
+
+
+def _leg(
+    job: GeneralJob,
+    corpus: Corpus,
+    stage: Stage,
+    objectives: Objectives,
+    teacher: Teacher,
+    labels: LabelFolder | None,
+) -> Leg:
+    """Return a stage; `--tokens` stands for its epochs."""
+    rows, training = sequences(corpus, corpus.shards, stage.train.batch_tokens, labels), stage.train
+    if job.tokens is not None:
+        training = replace(training, epochs=job.tokens / rows.tokens, min_steps=0)
+    return Leg(stage.name, objectives, teacher, rows, training, keep_best=False)
+
+
+def _judge(job: GeneralJob, corpus: Corpus, labels: LabelFolder | None) -> HeldOutWords | None:
+    """Return what judges the model, the same for all stages; None where nothing is held out."""
+    if not corpus.held:
+        return None
+    budget = job.recipe.stages[0].train.batch_tokens
+    return HeldOutWords(at_most(sequences(corpus, corpus.held, budget, labels), _JUDGED))
+
+
+def _start(job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teacher: Model) -> None:
+    """Fill the student's weights from the teacher's, fitted on sequences of the first shard."""
+    shard, start = corpus.open(0), job.recipe.start
+    picks = np.unique(np.linspace(0, shard.sequences - 1, _START_ROWS).astype(np.int64))
+    lengths = shard.lengths[picks]
+    tokens = shard.tokens[ragged(shard.starts[picks], lengths)].astype(np.int32)
+    place = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    second = np.repeat(shard.seconds[picks].astype(np.int64), lengths)
+    rows = Examples(
+        tokens=tokens,
+        types=((second > 0) & (place >= second)).astype(np.uint8),
+        lengths=lengths.astype(np.int32),
+        labels=np.full(len(picks), NO_CLASS),
+        texts=[""] * len(picks),
+        pairs=None,
+    )
+    padding = int(plan.student.config.pad_token_id or 0)
+    models = plan.student, teacher
+    if Sizes(plan.student.config).hidden != Sizes(teacher.config).hidden:
+        # what the head sees of a rotated state is not the teacher's: it is learnt from the start
+        models = plan.student.base_model, teacher.base_model
+    start_from_teacher(*models, start.layers, rows, padding)
+
+
+def _fingerprint(
+    job: GeneralJob, corpus: Corpus, teaching: Teaching | None, plan: GeneralPlan
+) -> dict[str, Any]:
+    """Return everything that decides a run's numbers."""
+    labels = teaching.labels if teaching else None
+    identity = job.identity(
+        teacher_sha256=teaching.source.digest if teaching else None,
+        corpus_sha256=corpus.digest_of_manifest,
+        labels_sha256=labels_digest(labels) if labels else None,
+        student_sha256=plan.origin.digest if plan.origin else None,
+        shape=plan.shape.as_dict(),
+        max_length=corpus.max_length,
+        precision=precision(choose_device(job.device)),
+    )
+    return {**identity, "recipe": job.recipe.as_dict()}
+
+
+def _metrics(run: Run, history: History) -> Metrics:
+    """Return what is worth knowing of a finished run."""
+    last = history[-1]
+    held = {key: value for key, value in last.items() if key.startswith("held_out_")}
+    seen = sum(leg.units(leg.total) for leg in run.legs)
+    return {**({"held_out": held} if held else {}), "tokens": seen, "history": history}

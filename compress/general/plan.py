@@ -1,0 +1,136 @@
+"""What follows from a job on a corpus before anything is trained: the encoder, its objectives."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertConfig
+from transformers import PretrainedConfig as Config
+from transformers import PreTrainedModel as Model
+
+from kdc.compress.corpus.folder import Corpus
+from kdc.compress.errors import KdcError
+from kdc.compress.general.job import GeneralJob
+from kdc.compress.general.load import load_bare, load_masked_lm
+from kdc.compress.general.teach import Teaching, can_give, check_vocabulary
+from kdc.compress.learner import Objectives
+from kdc.compress.losses.objective import Objective
+from kdc.compress.models import Source, find_model
+from kdc.compress.objectives import build_objectives, needs, widths_between
+from kdc.compress.progress import Progress
+from kdc.compress.signals import MASKED
+from kdc.compress.stages import Stage
+from kdc.compress.students import Shape, build_student, choose_shape, shape_of
+from kdc.compress.task import Task
+
+TEXT = Task("text", "classification", (), pair=False, metric="accuracy")
+"""What a corpus asks: no classes."""
+_WIDEST = Shape(1, 65_536, 1, 1)  # nothing is narrower: there is no teacher to stay below
+_POSITIONS = 512
+
+
+@dataclass(frozen=True)
+class GeneralPlan:
+    """An encoder, and what each stage teaches it."""
+
+    student: Model
+    shape: Shape
+    objectives: tuple[Objectives, ...]
+    """One a stage, fitted."""
+    origin: Source | None
+    """The encoder that it goes on from; None where it starts anew."""
+
+    @property
+    def wants(self) -> tuple[frozenset[str], ...]:
+        """What each stage asks a teacher for."""
+        return tuple(
+            frozenset[str]().union(*(loss.asks for _, loss in objectives.values()))
+            for objectives in self.objectives
+        )
+
+
+def make_plan(
+    job: GeneralJob, corpus: Corpus, teaching: Teaching | None, progress: Progress
+) -> GeneralPlan:
+    """Build the encoder and its objectives: what cannot be is refused before anything is trained.
+
+    Raises:
+        KdcError: a shape, recipe or folder that does not fit the teacher or the corpus.
+    """
+    words = MASKED in needs(job.recipe.losses)
+    torch.manual_seed(job.seed)
+    origin = None
+    if job.goes_on or Path(job.student).is_dir():
+        origin = find_model(job.student, progress)
+        check_vocabulary(origin, corpus)
+        _refuse_sizes(job)
+        student = (load_masked_lm if words else load_bare)(origin, job.recipe.dropout)
+    else:
+        config = teaching.config if teaching else _plain_bert(corpus)
+        size = shape_of(config) if teaching else _WIDEST
+        shape = choose_shape(
+            job.student, size, heads=job.heads, ffn=job.ffn, activation=job.activation
+        )
+        student = build_student(config, shape, job.recipe.dropout, "words" if words else "none")
+    objectives = tuple(
+        _objectives(job, stage, student.config, teaching, words=words)
+        for stage in job.recipe.stages
+    )
+    return GeneralPlan(student, shape_of(student.config), objectives, origin)
+
+
+def _objectives(
+    job: GeneralJob, stage: Stage, student: Config, teaching: Teaching | None, *, words: bool
+) -> Objectives:
+    """Fit a stage's objectives to the two models, and see that the teacher can be asked."""
+    theirs = teaching.config if teaching else student
+    widths = widths_between(TEXT, student, theirs, masked_lm=words)
+    taught = teaching.gives if teaching else frozenset[str]()
+    # the student gives all it has; the teacher is asked below, and only for what is not the text's
+    widths = replace(widths, gives=can_give(student, words=words) & (taught | {MASKED}))
+    if teaching is None:
+        widths = replace(widths, gives=can_give(student, words=words))
+    objectives = build_objectives(stage, widths)
+    for name, (_, loss) in objectives.items():
+        _check_temperature(name, loss, teaching)
+        lacking = loss.asks - taught
+        if MASKED in lacking and teaching:
+            raise KdcError(
+                f"{job.teacher} has no masked-LM head, which {name} of recipe {job.recipe.name} "
+                "asks: name a teacher that has one, or use --recipe general-minilm"
+            )
+        if lacking:
+            raise KdcError(
+                f"{name} of recipe {job.recipe.name} asks a teacher for {min(lacking)}, and there "
+                "is none: use --recipe pretrain"
+            )
+    return objectives
+
+
+def _check_temperature(name: str, loss: Objective, teaching: Teaching | None) -> None:
+    """Refuse, before anything is trained, labels that were taken at another temperature."""
+    labels = teaching.labels if teaching else None
+    wanted = getattr(loss, "temperature", None)
+    if labels and MASKED in loss.asks and wanted not in (None, labels.temperature):
+        raise KdcError(
+            f"the labels in {labels.folder} were taken at the temperature {labels.temperature:g}, "
+            f"and {name} is trained at {wanted:g}: label with --temperature {wanted:g}"
+        )
+
+
+def _plain_bert(corpus: Corpus) -> Config:
+    """Return the configuration of a BERT for a corpus's tokenizer, of sizes to be chosen."""
+    padding = corpus.tokenizer().token_to_id("[PAD]")
+    return BertConfig(
+        vocab_size=corpus.vocab_size,
+        max_position_embeddings=max(_POSITIONS, corpus.max_length),
+        pad_token_id=0 if padding is None else padding,
+    )
+
+
+def _refuse_sizes(job: GeneralJob) -> None:
+    given: dict[str, Any] = {"heads": job.heads, "ffn": job.ffn, "activation": job.activation}
+    for name, value in given.items():
+        if value is not None:
+            raise KdcError(f"{job.student} has its sizes already: leave --{name} out")

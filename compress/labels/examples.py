@@ -1,0 +1,82 @@
+"""The examples of a token shard in batches for a teacher: in windows, sorted by length inside."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kdc.compress.corpus.shards import Shard
+from kdc.compress.encode import Batch
+from kdc.compress.general.batches import Window, ragged
+from kdc.compress.general.masking import Masks
+from kdc.compress.parallel import ALONE
+
+Index = npt.NDArray[np.int64]
+_POOL = 8  # batches sorted by length together: a window's answers are held until it is whole
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Some examples of a shard, as a model takes them."""
+
+    batch: Batch
+    examples: Index
+    """(B,) which they are."""
+    places: Index
+    """(m,) which of the shard's masked places the batch's are."""
+
+
+def windows(shard: Shard, batch_tokens: int) -> Iterator[Index]:
+    """Yield all examples of a shard in their order, cut into windows of several batches."""
+    lengths = np.tile(shard.lengths, max(shard.duplicates, 1))
+    window = (np.cumsum(lengths) - lengths) // (_POOL * batch_tokens)
+    yield from np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(window)) + 1)
+
+
+def batches(
+    shard: Shard, examples: Index, batch_tokens: int, padding: int, device: torch.device
+) -> Iterator[Asked]:
+    """Collate examples of a shard into batches of nearly one length.
+
+    Args:
+        shard: theirs.
+        examples: which.
+        batch_tokens: tokens of a batch at the most, padding included; a longer row is one alone.
+        padding: the padding token's id.
+        device: where the batches go.
+    """
+    rows = examples % shard.sequences
+    order = np.argsort(shard.lengths[rows], kind="stable")
+    for part in _cut(shard.lengths[rows[order]], batch_tokens):
+        chosen = examples[order[part]]
+        masks = _masks(shard, chosen)
+        window = Window(shard, None, padding, device)
+        (batch,) = window.slices(chosen % shard.sequences, masks, ALONE, 1)
+        assert masks.labels is not None
+        yield Asked(batch, chosen, masks.labels)
+
+
+def _cut(lengths: Index, batch_tokens: int) -> list[slice]:
+    """Cut ascending lengths into stretches whose padded rows hold no more than the budget."""
+    parts, start = [], 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or (end + 1 - start) * lengths[end] > batch_tokens:
+            parts.append(slice(start, end))
+            start = end
+    return parts
+
+
+def _masks(shard: Shard, examples: Index) -> Masks:
+    """Return the maskings of some examples, or none where the corpus is not masked."""
+    if not shard.duplicates:
+        none = np.zeros(0, np.int64)
+        return Masks(np.zeros(len(examples), np.int64), none, none, none)
+    starts = shard.mask_starts[examples]
+    counts = shard.mask_starts[examples + 1] - starts
+    which = ragged(starts, counts)
+    places, inputs = (
+        part[which].astype(np.int64) for part in (shard.mask_places, shard.mask_inputs)
+    )
+    return Masks(counts, places, inputs, which)

@@ -1,0 +1,224 @@
+"""`kdc label`: a teacher's answers about a corpus, written down once for any number of students."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel as Model
+
+from kdc.compress.corpus.folder import Corpus, read_corpus
+from kdc.compress.corpus.shards import Shard
+from kdc.compress.errors import KdcError
+from kdc.compress.families import Sizes
+from kdc.compress.files import lock
+from kdc.compress.general.load import load_bare, load_masked_lm
+from kdc.compress.general.teach import check_vocabulary
+from kdc.compress.labels.answer import Teller
+from kdc.compress.labels.examples import windows
+from kdc.compress.labels.method import Method
+from kdc.compress.labels.shard import array_types
+from kdc.compress.labels.spool import Spool
+from kdc.compress.labels.store import begin, finish, shard_problem, sidecar
+from kdc.compress.models import find_model
+from kdc.compress.parallel import Crew, crew
+from kdc.compress.progress import Advance, Progress, Silent
+from kdc.compress.runtime import choose_device, precision
+
+_BATCH_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65_536}
+
+
+@dataclass(frozen=True)
+class LabelJob:
+    """What `kdc label` is asked for."""
+
+    corpus: Path
+    teacher: str
+    method: Method
+    out: Path
+    part: tuple[int, int] = (0, 1)
+    """Which of how many parts of the shards this run labels, counted from 0."""
+    seed: int = 0
+    """Of the draws."""
+    device: str = "auto"
+    batch_tokens: int | None = None
+    """Tokens that the teacher is asked about at once; None for what suits the device."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no run.
+
+        Raises:
+            KdcError: no such part, or an empty batch.
+        """
+        number, count = self.part
+        if not 0 <= number < count:
+            raise KdcError(f"--shard {number}/{count}: count the parts from 0 to {count - 1}")
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise KdcError(f"--batch-tokens must be 1 or more, not {self.batch_tokens}")
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """A teacher beside the corpus it labels: found to fit each other."""
+
+    job: LabelJob
+    corpus: Corpus
+    model: Model
+    """On its device."""
+    settings: dict[str, object]
+    """The manifest of the folder of labels."""
+    padding: int
+    vocab_size: int
+
+    @property
+    def names(self) -> list[str]:
+        """The token shards of this run's part, those held out among them."""
+        number, count = self.job.part
+        return [*self.corpus.shards, *self.corpus.held][number::count]
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens that the teacher is asked about at once."""
+        return self.job.batch_tokens or _BATCH_TOKENS[self.model.device.type]
+
+    def finished(self, name: str) -> bool:
+        """Whether a shard's labels are there and whole."""
+        path = self.job.out / name
+        there = sidecar(path).is_file()
+        return there and not shard_problem(path, self.settings, self.corpus.digest(name))
+
+
+def label(job: LabelJob, progress: Progress) -> Labelling:
+    """Label every shard of a part that has no labels yet.
+
+    The processes of a crew take turns at the shards; each writes its own.
+
+    Raises:
+        KdcError: teacher and corpus do not fit, the teacher answers NaN, or the output cannot be
+            written.
+    """
+    ready = prepare(job, progress)
+    begin(job.out, ready.settings)
+    with crew(ready.model.device) as team:
+        team.call(_label_along, ready)
+        _label(team, ready, progress)
+    return ready
+
+
+def prepare(job: LabelJob, progress: Progress) -> Labelling:
+    """Read the corpus, load the teacher and see that they fit each other.
+
+    Raises:
+        KdcError: they do not, or one of them cannot be used.
+    """
+    corpus = read_corpus(job.corpus)
+    source = find_model(job.teacher, progress)
+    check_vocabulary(source, corpus)
+    words = job.method.kind != "none"
+    if words and not corpus.duplicates:
+        raise KdcError(
+            f"{job.corpus} is masked anew while training, so there are no places to label: make "
+            "it with --dupe 1 or more, or label with --states or --pooled alone"
+        )
+    model = (load_masked_lm if words else load_bare)(source).requires_grad_(False)
+    layers = Sizes(model.config).layers
+    if too_deep := [layer for layer in job.method.states if layer > layers]:
+        raise KdcError(f"--states {too_deep[0]}: {source.name} has {layers} layers")
+    vocab_size = int(model.config.vocab_size)
+    settings = {
+        "corpus": corpus.digest_of_manifest,
+        "teacher": source.digest,
+        "method": job.method.as_dict(),
+        "vocab_size": vocab_size,
+        "seed": job.seed,
+    }
+    padding = int(model.config.pad_token_id or 0)
+    model = model.to(choose_device(job.device))
+    return Labelling(job, corpus, model, settings, padding, vocab_size)
+
+
+def _label_along(team: Crew, ready: Labelling) -> None:
+    """Take this process's turns at the shards."""
+    _label(team, ready, Silent())
+
+
+def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
+    mine = ready.names[team.rank :: team.size]
+    missing = [name for name in mine if not ready.finished(name)]
+    if len(missing) < len(mine):
+        progress.say(f"{len(mine) - len(missing):,} of {len(mine):,} shards are labelled already")
+    tokens = {name: _tokens(ready.corpus.open(name)) for name in missing}
+    with progress.bar("asking the teacher", sum(tokens.values())) as advance:
+        for name in missing:
+            with lock(ready.job.out / f".{name}.lock", f"the labels of {name}"):
+                _label_shard(ready, name, advance)
+            (ready.job.out / f".{name}.lock").unlink(missing_ok=True)
+    team.any(True)  # all wait here for the slowest: what comes next reads every shard
+
+
+def _tokens(shard: Shard) -> int:
+    return len(shard.tokens) * max(shard.duplicates, 1)
+
+
+def _label_shard(ready: Labelling, name: str, advance: Advance) -> None:
+    """Write the labels of one shard, and then that they are there."""
+    path, shard, method = ready.job.out / name, ready.corpus.open(name), ready.job.method
+    sidecar(path).unlink(missing_ok=True)
+    for left in path.parent.glob(f".{name}.*.tmp"):  # of a run that was killed while it wrote
+        left.unlink(missing_ok=True)
+    parent = ready.corpus.digest(name)
+    teller = Teller(ready.model, method, ready.padding, ready.batch_tokens)
+    dice = np.random.default_rng([ready.job.seed, int(parent[:16], 16)])
+    with Spool(path, array_types(method, ready.vocab_size)) as spool:
+        for examples in windows(shard, ready.batch_tokens):
+            for array, rows in teller.tell(shard, examples, dice).items():
+                spool.add(array, rows)
+            advance(int(shard.lengths[examples % shard.sequences].sum()))
+        spool.finish()
+    finish(
+        path,
+        ready.settings,
+        parent,
+        places=len(shard.mask_places) if method.kind != "none" else 0,
+        precision=precision(ready.model.device),
+        torch=torch.__version__,
+    )
+
+
+@dataclass(frozen=True)
+class Written:
+    """How much a part's labels are."""
+
+    shards: int
+    tokens: int
+    """Of the corpus, every masking of a sequence counted."""
+    places: int
+    bytes: int
+    full: int
+    """Bytes of the full masked logits in fp32."""
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Of the corpus."""
+        return self.bytes / self.tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "bytes_per_token": self.bytes_per_token}
+
+
+def measure(ready: Labelling) -> Written:
+    """Count the labels of a part.
+
+    Raises:
+        KdcError: a shard of the corpus is damaged.
+    """
+    tokens = places = written = 0
+    for name in ready.names:
+        shard = ready.corpus.open(name)
+        tokens += _tokens(shard)
+        places += len(shard.mask_places)
+        written += (ready.job.out / name).stat().st_size
+    full = 4 * places * ready.vocab_size
+    return Written(len(ready.names), tokens, places, written, full)

@@ -1,0 +1,74 @@
+"""`kdc label` as a user calls it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kdc.cli.main import build
+from kdc.compress.corpus.folder import read_corpus
+from kdc.compress.labels.store import read_labels
+from tests.shards import tiny_corpus, tiny_masked_lm
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("label")
+    tiny_masked_lm(folder / "teacher")
+    tiny_corpus(folder / "shards", folder / "teacher")
+    return folder
+
+
+def kdc(places: Path, *arguments: str) -> tuple[int, str]:
+    words = ["label", str(places / "shards"), "--teacher", str(places / "teacher")]
+    result = CliRunner().invoke(build(), [*words, "--device", "cpu", *arguments])
+    return result.exit_code, result.output
+
+
+def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) -> None:
+    """Bug: bytes a token of something else, or a default that cannot be read back."""
+    out, told = tmp_path / "out", tmp_path / "told.json"
+    code, said = kdc(places, "--out", str(out), "--verify", "--sample", "50", "--json", str(told))
+    assert code == 0, said
+    assert "KL(labels || teacher)" in said and "next: kdc distill --corpus" in said
+    result = json.loads(told.read_text())
+    corpus = read_corpus(places / "shards")
+    shards = [corpus.open(name) for name in (*corpus.shards, *corpus.held)]
+    tokens = sum(shard.duplicates * len(shard.tokens) for shard in shards)
+    written = sum(path.stat().st_size for path in out.glob("*.safetensors"))
+    assert result["bytes"] == written
+    assert result["bytes_per_token"] == pytest.approx(written / tokens)
+    assert result["verified"]["places"] >= 50
+    read_labels(out, corpus)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--topk", "4", "--draws", "3"], "two ways to label: choose one"),
+        (["--shard", "3"], "such as 0/4, not '3'"),
+        (["--shard", "4/4"], "count the parts from 0 to 3"),
+        (["--states", "last"], "a list of layers such as 0,6,12"),
+        (["--bits", "7"], "--bits is 8 or 16, not 7"),
+        (["--topk", "0"], "--topk must be a number from 1"),
+        (["--batch-tokens", "0"], "--batch-tokens must be 1 or more"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_asked_for_is_said_in_a_sentence(
+    places: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    """Bug: a traceback, or labels of something that nobody asked for."""
+    code, said = kdc(places, *arguments, "--out", str(tmp_path / "out"))
+    assert code == 1 and words in " ".join(said.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_parts_are_labelled_by_commands_that_share_nothing(places: Path, tmp_path: Path) -> None:
+    """Bug: an array job whose tasks write over each other, or leave the last shard out."""
+    out = str(tmp_path / "out")
+    for part in ("1/2", "0/2"):
+        code, said = kdc(places, "--draws", "5", "--shard", part, "--out", out, "--quiet")
+        assert code == 0, said
+    read_labels(tmp_path / "out", read_corpus(places / "shards"))

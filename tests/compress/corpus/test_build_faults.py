@@ -1,0 +1,128 @@
+"""Kills and full disks: the same command afterwards comes to the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.corpus.build import CorpusJob, build_corpus
+from kdc.compress.corpus.pool import Pool
+from kdc.compress.errors import KdcError
+from kdc.compress.progress import Silent
+from tests.compress.corpus.texts import bytes_of
+from tests.faults import die_at_fsync, exit_code_of, start
+
+
+def _build(job: CorpusJob) -> None:
+    build_corpus(job, Silent())
+
+
+def test_kill_9_at_any_instant_and_the_same_command_comes_to_the_same_bytes(
+    job: CorpusJob, tmp_path: Path
+) -> None:
+    """Bug: half a part is taken for a whole one, or a part counts twice."""
+    ours = replace(job, out=tmp_path / "out")
+    state, dice, kills = tmp_path / ".kdc" / "runs" / "out", random.Random(0), 0
+    for _ in range(12):
+        child = start(_build, ours)
+        seen = len(list(state.glob("part*")))
+        while child.is_alive() and len(list(state.glob("part*"))) <= seen:
+            time.sleep(0.001)
+        time.sleep(dice.random() * 0.02)
+        kills += child.is_alive()
+        child.kill()
+        child.join()
+    assert kills >= 3
+    assert build_corpus(ours, Silent()) is not None
+    assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_kill_9_while_the_folder_is_put_together(
+    job: CorpusJob, number: int, tmp_path: Path
+) -> None:
+    ours = replace(job, out=tmp_path / "out")
+    assert exit_code_of(_die_while_finishing, ours, number) == -signal.SIGKILL
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    build_corpus(ours, Silent())
+    assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+    assert not list(tmp_path.glob(".out.*"))
+
+
+def _die_while_finishing(job: CorpusJob, number: int) -> None:
+    from kdc.compress.corpus import build
+
+    finish = build.finish
+
+    def deadly(*arguments: object) -> None:
+        die_at_fsync(3 * number)
+        finish(*arguments)  # type: ignore[arg-type]
+
+    build.finish = deadly  # type: ignore[assignment]
+    build_corpus(job, Silent())
+
+
+COMMAND = """
+from pathlib import Path
+from kdc.compress.corpus.build import CorpusJob, build_corpus
+from kdc.compress.corpus.settings import Settings
+from kdc.compress.progress import Silent
+if __name__ == "__main__":
+    build_corpus({}, Silent())
+"""
+
+
+@pytest.mark.slow
+def test_workers_end_with_who_started_them(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: after kill -9 the workers stay behind, and wait for work for ever."""
+    ours = replace(job, out=tmp_path / "out", workers=3)
+    script = tmp_path / "run.py"
+    script.write_text(COMMAND.format(repr(ours).replace("PosixPath", "Path")))
+    state = tmp_path / ".kdc" / "runs" / "out"
+    for _ in range(3):
+        child = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+        seen = len(list(state.glob("part*")))
+        while child.poll() is None and len(list(state.glob("part*"))) <= seen:
+            time.sleep(0.01)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        time.sleep(1)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(child.pid, 0)
+    assert build_corpus(ours, Silent()) is not None
+    assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+
+
+def test_a_full_disk_ends_in_a_sentence_and_is_gone_on_from(
+    job: CorpusJob, small_disk: object
+) -> None:
+    disk = small_disk(900)  # type: ignore[operator]
+    ours = replace(job, out=disk / "out")
+    filler = disk / "filler"
+    filler.write_bytes(bytes(760_000))
+    with pytest.raises(KdcError, match="the disk is full"):
+        build_corpus(ours, Silent())
+    filler.unlink()
+    build_corpus(ours, Silent())
+    assert bytes_of(disk / "out") == bytes_of(job.out)
+
+
+def test_a_worker_that_is_killed_ends_the_run_in_a_sentence(job: CorpusJob, tmp_path: Path) -> None:
+    with pytest.raises(KdcError, match=r"signal 9.*fewer --workers"), Pool(2, _killer) as pool:
+        for number in range(4):
+            pool.give(number)
+        pool.finish()
+
+
+def _killer() -> object:
+    def kill(number: int) -> None:
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill

@@ -1,0 +1,102 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdc.compress.corpus.build import CorpusJob, build_corpus
+from kdc.compress.corpus.folder import read_corpus, vocabulary_digest
+from kdc.compress.corpus.settings import Settings
+from kdc.compress.errors import KdcError
+from kdc.compress.progress import Silent
+from tests.compress.corpus.texts import MASK, SPECIAL_IDS, write_text
+from tests.student import tiny_tokenizer
+from tests.tiny import tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    settings = Settings(max_length=24, duplicates=2, held_out=0.2, shard_characters=3000)
+    text = write_text(folder / "text.txt", 80)
+    teacher = tiny_encoder(folder / "teacher")
+    build_corpus(CorpusJob((text,), str(teacher), folder / "out", settings), Silent())
+    return folder / "out"
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "shards"))
+
+
+def test_the_folder_tells_what_it_holds(folder: Path) -> None:
+    corpus = read_corpus(folder)
+    shards = [corpus.open(number) for number in range(len(corpus.shards))]
+    assert len(shards) > 2 and len(corpus.held) >= 1
+    assert sum(shard.sequences for shard in shards) == corpus.manifest["sequences"]
+    assert sum(len(shard.tokens) for shard in shards) == corpus.manifest["tokens"]
+    assert sum(len(shard.mask_places) for shard in shards) == corpus.manifest["masked"]
+    assert {shard.duplicates for shard in shards} == {2} == {corpus.duplicates}
+    assert corpus.open(corpus.held[0]).duplicates == 1
+    assert max(shard.lengths.max() for shard in shards) <= 24 == corpus.max_length
+    assert (corpus.mask_id, corpus.special_ids) == (MASK, list(SPECIAL_IDS))
+    assert corpus.tokenizer_digest == vocabulary_digest(tiny_tokenizer())
+    assert corpus.tokenizer().encode("wake me").tokens == ["[CLS]", "wake", "me", "[SEP]"]
+    assert corpus.digest(0) == corpus.manifest["files"]["shard-00000.safetensors"]["sha256"]
+
+
+def test_it_masks_while_training_as_its_own_maskings_were_made(folder: Path) -> None:
+    corpus = read_corpus(folder)
+    shard = corpus.open(0)
+    first = corpus.masker().mask(shard.tokens, shard.starts, np.random.default_rng([0, 0, 0, 0, 0]))
+    count = int(shard.mask_starts[shard.sequences])
+    assert np.array_equal(first.places, shard.mask_places[:count])
+    assert np.array_equal(first.inputs, shard.mask_inputs[:count])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def duplicate(folder: Path) -> None:
+    shutil.copy(folder / "shard-00000.safetensors", folder / "shard-00001.safetensors")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = manifest["files"]
+    files["shard-00001.safetensors"] = files["shard-00000.safetensors"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def without(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest[name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda f: flip(f / "shard-00001.safetensors"), "shard-00001.safetensors does not match"),
+        (lambda f: flip(f / "held-00000.safetensors"), "held-00000.safetensors does not match"),
+        (lambda f: (f / "shard-00002.safetensors").unlink(), "shard-00002.safetensors is missing"),
+        (
+            lambda f: (f / "shard-00000.safetensors").write_bytes(b""),
+            "shard-00000.safetensors does",
+        ),
+        (lambda f: (f / "shard-99999.safetensors").write_bytes(b""), "99999.safetensors is not of"),
+        (duplicate, "shard-00001.safetensors is shard-00000.safetensors once more"),
+        (lambda f: (f / "manifest.json").unlink(), "has no manifest.json"),
+        (lambda f: without(f, "mask_id"), "lacks numbers"),
+        (lambda f: without(f, "format"), "wanted 'kdc.tokens/1'"),
+        (lambda f: shutil.rmtree(f), "there is no folder of token shards"),
+    ],
+)
+def test_what_is_wrong_is_named_before_anything_is_used(
+    folder: Path, spoil: object, said: str
+) -> None:
+    """Bug: a student trains for a day on a shard that a disk has damaged."""
+    spoil(folder)  # type: ignore[operator]
+    with pytest.raises(KdcError, match=said):
+        read_corpus(folder)

@@ -1,0 +1,132 @@
+import bz2
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.corpus import streams
+from kdc.compress.corpus.sources import Source, find_sources
+from kdc.compress.errors import KdcError
+from tests.compress.corpus.texts import dump, page, write_dump
+
+
+def texts(path: Path, column: str = "text") -> list[str]:
+    return [document.text for document in Source(path, column).open().documents()]
+
+
+def test_blank_lines_stand_between_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: a document that ends where a piece of the file does is joined to the next."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\n\none\r\none b\r\n\r\n \t\ntwo\n\n\n\n\nthree")
+    for size in (1, 2, 3, 5, 1000):
+        monkeypatch.setattr(streams, "_PIECE", size)
+        assert [t.strip() for t in texts(path)] == ["one\none b", "two", "three"]
+
+
+def test_a_text_without_blank_lines_is_cut_rather_than_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: one line of 100 GB takes 100 GB."""
+    monkeypatch.setattr("kdc.compress.corpus.sources._LONGEST", 50_000)
+    monkeypatch.setattr(streams, "_PIECE", 10_000)
+    (tmp_path / "a.txt").write_text("word " * 100_000)
+    found = texts(tmp_path / "a.txt")
+    assert len(found) > 5 and "".join(found).strip() == ("word " * 100_000).strip()
+
+
+def test_a_dump_gives_articles_and_nothing_else(tmp_path: Path) -> None:
+    """Bug: a third of a Wikipedia is redirects, and talk pages are no encyclopedia."""
+    path = write_dump(
+        tmp_path / "w.xml.bz2",
+        page("one & <b>two</b>"),
+        page("talk", space=1),
+        page("#REDIRECT [[A]]"),
+        page("#WEITERLEITUNG [[A]]"),
+        page("moved", redirect=True),
+        page("  "),
+        page("three"),
+    )
+    found = list(Source(path).open().documents())
+    assert [document.text for document in found] == ["one & <b>two</b>", "three"]
+    assert found[0].spaces == ("Datei",)
+
+
+def test_of_several_revisions_the_last_one_counts(tmp_path: Path) -> None:
+    old, new = page("old"), page("new")
+    both = old.replace("</page>", new[new.index("<revision>") :])
+    assert texts(write_dump(tmp_path / "w.xml.bz2", both)) == ["new"]
+
+
+@pytest.mark.parametrize("end", [40, 200, -20, -1])
+def test_a_dump_that_ends_early_is_named(end: int, tmp_path: Path) -> None:
+    path = tmp_path / "w.xml.bz2"
+    path.write_bytes(bz2.compress(dump(page("one"), page("two"))[:end]))
+    with pytest.raises(KdcError, match=r"w.xml.bz2, line \d+ of its XML: .*ends early"):
+        texts(path)
+
+
+@pytest.mark.parametrize("data", [b"no xml", b"<a><b></a>", b"<mediawiki>\xff</mediawiki>", b""])
+def test_a_dump_that_is_none_is_named(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "w.xml"
+    path.write_bytes(data)
+    with pytest.raises(KdcError, match=r"w.xml, line \d+ of its XML"):
+        texts(path)
+
+
+def test_entities_are_refused(tmp_path: Path) -> None:
+    """Bug: a billion laughs."""
+    path = tmp_path / "w.xml"
+    path.write_text('<!DOCTYPE a [<!ENTITY b "c">]><mediawiki>&b;</mediawiki>')
+    with pytest.raises(KdcError, match=r"w.xml: it declares entities"):
+        texts(path)
+
+
+def test_jsonl_and_parquet_have_a_column(tmp_path: Path) -> None:
+    rows = ["one\n\nstill one", "two \ud800", ""]
+    path = tmp_path / "a.jsonl.gz"
+    lines = "\n\n".join(json.dumps({"body": row}) for row in rows)
+    path.write_bytes(gzip.compress(lines.encode()))
+    assert texts(path, "body") == ["one\n\nstill one", "two  ", ""]
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"body": ["one", None, "two"], "n": [1, 2, 3]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    reading = Source(tmp_path / "a.parquet", "body").open()
+    assert [document.text for document in reading.documents()] == ["one", "two"]
+    assert reading.position == (tmp_path / "a.parquet").stat().st_size
+    with pytest.raises(KdcError, match="has no column 'text'"):
+        texts(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.jsonl", b'{"text": "a"}\n{', "line 2 is not valid JSON"),
+        ("a.jsonl", b'{"text": "a"}\n\n{"body": 1}', "line 3 has no text in 'text'"),
+        ("a.jsonl", b"[1]", "line 1 has no text"),
+        ("a.parquet", b"PAR1", "no readable Parquet file"),
+    ],
+)
+def test_damaged_rows_are_named(name: str, data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(KdcError, match=said):
+        texts(tmp_path / name)
+
+
+def test_sources_are_files_and_folders_of_them(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for name in ("b.txt", "a.txt", ".hidden"):
+        (folder / name).write_text("x")
+    names = [source.path.name for source in find_sources([folder], "text")]
+    assert names == ["a.txt", "b.txt"]
+    with pytest.raises(KdcError, match=r"a.txt is named twice"):
+        find_sources([folder, folder / "a.txt"], "text")
+    with pytest.raises(KdcError, match="there is no file"):
+        find_sources([tmp_path / "none"], "text")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(KdcError, match="no files in"):
+        find_sources([tmp_path / "empty"], "text")

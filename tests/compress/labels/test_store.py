@@ -1,0 +1,157 @@
+"""Folders of labels that are damaged, incomplete or of something else."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kdc.compress.corpus.folder import Corpus, read_corpus
+from kdc.compress.errors import KdcError
+from kdc.compress.labels.label import LabelJob, label
+from kdc.compress.labels.method import Method
+from kdc.compress.labels.store import FORMAT, finish, read_labels
+from kdc.compress.progress import Silent
+from tests.shards import tiny_corpus
+
+ONE = "shard-00001.safetensors"
+
+
+@pytest.fixture(scope="module")
+def labelled(places: Path) -> Path:
+    method = Method("topk", 4)
+    label(
+        LabelJob(places / "shards", str(places / "teacher"), method, places / "out", device="cpu"),
+        Silent(),
+    )
+    return places
+
+
+@pytest.fixture
+def folder(labelled: Path, tmp_path: Path) -> Path:
+    """Labels that a test may spoil."""
+    return Path(shutil.copytree(labelled / "out", tmp_path / "out"))
+
+
+@pytest.fixture
+def corpus(labelled: Path) -> Corpus:
+    return read_corpus(labelled / "shards")
+
+
+def flip(folder: Path) -> None:
+    data = bytearray((folder / ONE).read_bytes())
+    data[-7] ^= 16
+    (folder / ONE).write_bytes(data)
+
+
+def cut(folder: Path) -> None:
+    (folder / ONE).write_bytes((folder / ONE).read_bytes()[:-9])
+
+
+def lose(folder: Path) -> None:
+    (folder / ONE).unlink()
+
+
+def lose_both(folder: Path) -> None:
+    (folder / ONE).unlink()
+    (folder / "shard-00001.json").unlink()
+
+
+def duplicate(folder: Path) -> None:
+    for ending in (".safetensors", ".json"):
+        shutil.copy(folder / f"shard-00000{ending}", folder / f"shard-00001{ending}")
+
+
+def add_foreign(folder: Path) -> None:
+    shutil.copy(folder / ONE, folder / "shard-00009.safetensors")
+
+
+def tear_sidecar(folder: Path) -> None:
+    path = folder / "shard-00001.json"
+    path.write_text(path.read_text()[:40])
+
+
+def other_teacher(folder: Path) -> None:
+    path = folder / "shard-00001.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "teacher": "f" * 64}))
+
+
+def no_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def other_manifest(folder: Path) -> None:
+    fields = json.loads((folder / "manifest.json").read_text())
+    del fields["method"]["bits"]
+    (folder / "manifest.json").write_text(json.dumps(fields))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (flip, r"shard-00001\.safetensors does not match its sha256"),
+        (cut, r"shard-00001\.safetensors has [0-9,]+ bytes, not"),
+        (lose, r"shard-00001\.safetensors is missing, though its sidecar is there"),
+        (lose_both, r"1 of 3 shards are missing, the first is shard-00001\.safetensors"),
+        (duplicate, r"shard-00001\.safetensors holds the labels of another shard"),
+        (add_foreign, r"shard-00009\.safetensors belongs to no shard"),
+        (tear_sidecar, r"shard-00001\.json is not valid JSON"),
+        (other_teacher, r"was labelled with another teacher"),
+        (no_manifest, r"is no folder of labels: it has no manifest\.json"),
+        (other_manifest, r"does not say how its labels were made"),
+    ],
+    ids=lambda case: getattr(case, "__name__", ""),
+)
+def test_what_is_wrong_is_named_before_anything_is_used(
+    folder: Path, corpus: Corpus, spoil: Callable[[Path], None], words: str
+) -> None:
+    """Bug: a student is trained for days from labels that are not the teacher's."""
+    assert read_labels(folder, corpus).open(0).places == len(corpus.open(0).mask_places)
+    spoil(folder)
+    with pytest.raises(KdcError, match=words):
+        read_labels(folder, corpus)
+
+
+def test_labels_of_another_corpus_are_refused(folder: Path, labelled: Path, tmp_path: Path) -> None:
+    """Bug: the labels of other texts, shard by shard."""
+    tiny_corpus(tmp_path / "shards", labelled / "teacher", count=61)
+    with pytest.raises(KdcError, match="are not of the corpus"):
+        read_labels(folder, read_corpus(tmp_path / "shards"))
+
+
+def test_a_folder_of_something_else_is_left_alone(labelled: Path, tmp_path: Path) -> None:
+    """Bug: labels strewn over somebody's files."""
+    (tmp_path / "notes.txt").write_text("mine")
+    job = LabelJob(
+        labelled / "shards", str(labelled / "teacher"), Method("topk", 4), tmp_path, device="cpu"
+    )
+    with pytest.raises(KdcError, match="already holds something else"):
+        label(job, Silent())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b'"U16"', b'"F64"', "no whole safetensors file"),
+        (b'"ids"', b'"xds"', "does not hold"),
+        (b'"data_offsets":[0,', b'"data_offsets":[8,', "no whole safetensors file"),
+        (b"{", b"[", "no whole safetensors file"),
+    ],
+    ids=["type", "name", "offset", "header"],
+)
+def test_a_header_that_lies_is_refused_even_with_a_right_sha256(
+    folder: Path, corpus: Corpus, old: bytes, new: bytes, words: str
+) -> None:
+    """Bug: an index out of bounds, or memory that is not the file's, from others' labels."""
+    path = folder / ONE
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    fields = json.loads((folder / "shard-00001.json").read_text())
+    settings = {
+        name: fields[name] for name in ("corpus", "teacher", "method", "vocab_size", "seed")
+    }
+    finish(path, settings, fields["parent"], places=fields["places"])
+    labels = read_labels(folder, corpus)
+    assert json.loads((folder / "manifest.json").read_text())["format"] == FORMAT
+    with pytest.raises(KdcError, match=words):
+        labels.open(1)
