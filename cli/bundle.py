@@ -12,15 +12,22 @@ from kdc.export.bundle import APPS
 from kdc.export.bundle import bundle as make_app
 from kdc.export.bundle.app import BundleJob, SelfTest
 
+_DEFAULT = "app"  # each kind of app has a folder of its own, so that none replaces another
+
 
 def bundle(
     phone: Annotated[Path, typer.Argument(metavar="PHONE", help="A phone folder.")] = Path("phone"),
     app: Annotated[
         str, typer.Option("--app", metavar="NAME", help=f"One of {', '.join(APPS)}.")
     ] = "web",
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the app goes.")] = Path(
-        "app"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where the app goes; else app, or app-android, app-apk or app-ios.",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="What the app is called; else as its task."),
@@ -55,14 +62,23 @@ def bundle(
             help="Open the page in a headless Chromium; keep it only if its self-test passes.",
         ),
     ] = False,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--number",
+            metavar="N",
+            help="Of a signed model or a phone's app, higher than the last; else the time's.",
+        ),
+    ] = None,
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Put a phone folder's model into an app, digests checked."""
     terminal = Terminal(quiet, json_to)
-    checked = check and _can_check(terminal)
+    if out is None:
+        out = Path(_DEFAULT if app == "web" else f"{_DEFAULT}-{'apk' if apk else app}")
     made = make_app(
-        BundleJob(phone, app, out, name, sign, apk, checked, package, keystore), terminal
+        BundleJob(phone, app, out, name, sign, apk, check, package, keystore, number), terminal
     )
     parts = made.parts
     total = sum(part.bytes for part in parts), sum(part.zip_bytes for part in parts)
@@ -78,16 +94,6 @@ def bundle(
     told = {"app": app, "name": made.name, "out": str(out), "opens": made.opens}
     found = None if made.self_test is None else asdict(made.self_test)
     terminal.result({**told, "parts": [asdict(part) for part in parts], "self_test": found})
-
-
-def _can_check(terminal: Terminal) -> bool:
-    """Return whether there is a browser, and say so where there is none: the app is made anyway."""
-    from kdc.export.devices.web.browser import INSTALL, find_browser
-
-    if find_browser() is None:
-        terminal.say(f"there is no Chromium here, so the app is not opened: {INSTALL}")
-        return False
-    return True
 
 
 def _passed(test: SelfTest) -> str:

@@ -229,7 +229,7 @@ def write_manifest(folder: Path, form: str, fields: Mapping[str, object]) -> Non
     files = {
         path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
         for path in paths
-        if path.name != MANIFEST
+        if path != folder / MANIFEST  # but those of folders inside it
     }
     write_json(folder / MANIFEST, {"format": form, "files": files, **fields})
 

@@ -1,5 +1,6 @@
 """A web app in a real browser: a static host for it, and a page that tests open, read and use."""
 
+import base64
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from kdc.export.devices.web.browser import find_browser
 from kdc.export.web_runtime import web_runtime
 
 TOOLS = Path(__file__).parent / "sample_apps" / "tools"
+NEWER = ("alarm", "forecast", "song")  # labels of a newer model
 ISOLATED = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -131,6 +133,42 @@ def _tools() -> Path:
         if done.returncode:
             pytest.skip(f"npm cannot fetch what drives a browser: {done.stderr[:200]}")
     return modules
+
+
+def put_model(app: Path, other: Path) -> None:
+    """Lay another model's files over an app's, as whoever runs its host does; app.json stays."""
+    config = (app / "assets" / "app.json").read_bytes()
+    shutil.rmtree(app / "assets")
+    shutil.copytree(other / "assets", app / "assets")
+    (app / "assets" / "app.json").write_bytes(config)
+
+
+def change_model(app: Path, files: Mapping[str, str], /, **manifest: object) -> None:
+    """Change an app's model and fields of its manifest, as a release of the app would."""
+    assets = app / "assets"
+    fields = json.loads((assets / "manifest.json").read_text()) | manifest
+    for name, text in files.items():
+        data = text.encode()
+        (assets / name).write_bytes(data)
+        fields["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (assets / "manifest.json").write_text(json.dumps(fields))
+    digest = hashlib.sha256((assets / "manifest.json").read_bytes()).hexdigest()
+    config = json.loads((assets / "app.json").read_text())
+    (assets / "app.json").write_text(json.dumps(config | {"manifest_sha256": digest}))
+
+
+def sign_model(app: Path, key: Path, number: int) -> None:
+    """Sign an app's manifest as it is now, by the format's own words."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    private = load_pem_private_key(key.read_bytes(), None)
+    assert isinstance(private, Ed25519PrivateKey)
+    digest = hashlib.sha256((app / "assets" / "manifest.json").read_bytes()).hexdigest()
+    signature = private.sign(f"kdc.model/1\n{number}\n{digest}\n".encode())
+    text = base64.b64encode(signature).decode()
+    envelope = {"format": "kdc.signature/1", "number": number, "signature": text}
+    (app / "assets" / "manifest.json.sig").write_text(json.dumps(envelope))
 
 
 def require_runtime() -> None:

@@ -4,8 +4,8 @@ import base64
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from kdc.compress.errors import KdcError, unknown
-from kdc.compress.files import MANIFEST, refuse_foreign, sha256, whole_folder, write_manifest
+from kdc.compress.errors import unknown
+from kdc.compress.files import MANIFEST, sha256, whole_folder, write_manifest
 from kdc.compress.progress import Progress, Silent
 from kdc.export.bundle.android import ANDROID
 from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
@@ -13,6 +13,9 @@ from kdc.export.bundle.assets import CONFIG_FORMAT
 from kdc.export.bundle.fitness import check_fitness
 from kdc.export.bundle.ios import IOS
 from kdc.export.bundle.naming import app_name, name_colour
+from kdc.export.bundle.numbers import build_number, model_number
+from kdc.export.bundle.options import check_options
+from kdc.export.bundle.replace import place_for, refuse_loss
 from kdc.export.bundle.size import Part, measure
 from kdc.export.bundle.web import WEB
 from kdc.export.phone_model import FORMAT as PHONE_FORMAT
@@ -45,34 +48,29 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     Files that the phone folder's manifest does not name stay behind.
 
     Raises:
-        KdcError: no such app, a corrupted phone folder or one that the app cannot work with, a
-            copy that differs, a name or key that cannot be used, no browser for a check, or a
-            place that holds something else or cannot be written.
+        KdcError: no such app, options that do not go together, a corrupted phone folder or one
+            that the app cannot work with, a copy that differs, a name or key that cannot be used,
+            no browser for a check, or a place that holds what would be lost or cannot be written.
         GateFailed: the app does not pass its self-test; nothing is written.
     """
     if job.app not in APPS:
         raise unknown("app", job.app, APPS)
     app = APPS[job.app]
-    if job.check and app.check is None:
-        raise KdcError(f"--check: an app for {job.app} cannot be opened here, only one for the web")
-    if (job.apk or job.keystore) and job.app != "android":
-        raise KdcError("--apk and --keystore are for --app android: leave them out")
-    if job.package and job.app == "web":
-        raise KdcError("--package names apps of phones, and a page has no id: leave it out")
-    if job.keystore and not job.apk:
-        raise KdcError("--keystore signs an APK, and no APK is built without --apk: give both")
-    refuse_foreign(job.out, FORM)  # before the work, not after it
+    check_options(job, app)
+    kind = {"app": job.app, "apk": job.apk}
     progress = progress or Silent()
-    content = _content(read_phone(job.phone), job, progress)
-    check_fitness(content.phone)
-    with whole_folder(job.out, FORM) as folder:
-        app.fill(folder, content, job, progress)
-        parent = {"format": PHONE_FORMAT, "sha256": sha256(content.phone.folder / MANIFEST)}
-        fields = {"app": job.app, "name": content.name, "task": content.phone.task.as_dict()}
-        made_with = {"kdc": version("kdc")}
-        write_manifest(folder, FORMAT, {**fields, "parent": parent, "made_with": made_with})
-        parts = measure(folder, app.parts)
-        self_test = app.check(folder) if job.check and app.check else None
+    with place_for(job.out, FORM, kind):  # refused before the work, not after it
+        content = _content(read_phone(job.phone), job, progress)
+        check_fitness(content.phone)
+        with whole_folder(job.out, FORM) as folder:
+            app.fill(folder, content, job, progress)
+            parent = {"format": PHONE_FORMAT, "sha256": sha256(content.phone.folder / MANIFEST)}
+            fields = {**kind, "name": content.name, "task": content.phone.task.as_dict()}
+            made_with = {"kdc": version("kdc")}
+            write_manifest(folder, FORMAT, {**fields, "parent": parent, "made_with": made_with})
+            parts = measure(folder, app.parts)
+            self_test = app.check(folder) if job.check and app.check else None
+            refuse_loss(job.out, FORM, kind)  # whoever worked there meanwhile
     return Bundled(content.name, parts, app.opens(job.out, job), self_test)
 
 
@@ -84,15 +82,17 @@ def _content(phone: Phone, job: BundleJob, progress: Progress) -> Content:
     """
     name = app_name(job.name, phone.task.name)
     colour = name_colour(name)
-    public_key, signature = None, None
+    public_key, number, signature = None, None, None
     if job.sign is not None:
+        from kdc.export.bundle.envelope import sign_manifest
         from kdc.export.bundle.signing import read_key
 
         key = read_key(job.sign)
         if key.others is not None:
             progress.say(key.others)
         public_key = base64.b64encode(key.public).decode("ascii")
-        signature = key.sign((phone.folder / MANIFEST).read_bytes())
+        number = model_number(job.number)
+        signature = sign_manifest(key, (phone.folder / MANIFEST).read_bytes(), number)
     config = {
         "format": CONFIG_FORMAT,
         "name": name,
@@ -101,5 +101,7 @@ def _content(phone: Phone, job: BundleJob, progress: Progress) -> Content:
         "max_length": phone.max_length,
         "colour": colour,
         "public_key": public_key,
+        "number": number,
+        "manifest_sha256": sha256(phone.folder / MANIFEST),
     }
-    return Content(phone, name, colour, config, signature)
+    return Content(phone, name, colour, config, signature, build_number(job.number))

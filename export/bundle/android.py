@@ -3,7 +3,6 @@
 import shlex
 from pathlib import Path
 
-from kdc.compress.errors import KdcError
 from kdc.compress.progress import Progress
 from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
 from kdc.export.bundle.size import asset_parts
@@ -35,11 +34,6 @@ def _opens(folder: Path, job: BundleJob) -> str:
 
 
 def _check(folder: Path) -> SelfTest:
-    if not (folder / _APK).is_file():
-        raise KdcError(
-            "--check opens pages, and this project is built by your Android Studio: "
-            "give --apk as well, or check --app web"
-        )
     from kdc.export.bundle.apk import check_apk
 
     return check_apk(folder)

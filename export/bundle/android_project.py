@@ -1,6 +1,5 @@
 """The Kotlin project for Android Studio, with one model's assets, name, icon and id."""
 
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,6 +28,7 @@ def write_project(folder: Path, content: Content, job: BundleJob) -> None:
     tables.parent.mkdir(parents=True)
     tables.write_bytes((files("kdc.sample_apps") / "unicode.txt").read_bytes())
     # an id, a number and a version: nothing that could be read as code
-    properties = f"applicationId={package}\nversionCode=1\nversionName={version('kdc')}\n"
+    properties = f"applicationId={package}\nversionCode={content.build}\n"
+    properties += f"versionName={content.version}\n"
     (folder / "bundle.properties").write_text(properties, encoding="ascii")
     write_assets(folder / ASSETS, content)

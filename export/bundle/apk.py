@@ -3,11 +3,10 @@
 import os
 import tempfile
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, disk_errors, sha256, whole_file
+from kdc.compress.files import disk_errors, whole_file
 from kdc.compress.progress import Progress
 from kdc.export.bundle.android_names import package_id
 from kdc.export.bundle.android_resources import write_resources
@@ -48,7 +47,7 @@ def build_apk(folder: Path, content: Content, job: BundleJob, progress: Progress
         fill_web(site, content, job, progress)
         copy_app("android_shell", shell)
         write_resources(shell / "res", content)
-        base = _link(shell, framework, package, f"{version('kdc')}-{_digest(content)[:8]}")
+        base = _link(shell, framework, package, content)
         dex = scratch / "classes.dex"
         # one job: several write the classes in the order in which they end
         command = ["smali", "assemble", "--jobs", "1", "--api", _OLDEST, "-o", str(dex)]
@@ -84,11 +83,7 @@ def unpack_site(apk: Path, folder: Path) -> Path:
     return folder / SITE
 
 
-def _digest(content: Content) -> str:
-    return sha256(content.phone.folder / MANIFEST)
-
-
-def _link(shell: Path, framework: Path, package: str, version_name: str) -> Path:
+def _link(shell: Path, framework: Path, package: str, content: Content) -> Path:
     """Compile the resources and the manifest; return the APK that holds nothing else."""
     compiled, base = shell / "res.zip", shell / "base.apk"
     run_tool(
@@ -96,8 +91,8 @@ def _link(shell: Path, framework: Path, package: str, version_name: str) -> Path
     )
     manifest = shell / "AndroidManifest.xml"
     command = ["aapt2", "link", "-o", str(base), "-I", str(framework), "--manifest", str(manifest)]
-    command += ["--rename-manifest-package", package, "--version-code", "1"]
-    command += ["--version-name", version_name, "--min-sdk-version", _OLDEST]
+    command += ["--rename-manifest-package", package, "--version-code", str(content.build)]
+    command += ["--version-name", content.version, "--min-sdk-version", _OLDEST]
     run_tool([*command, "--target-sdk-version", _TARGET, str(compiled)], "link the app's resources")
     return base
 

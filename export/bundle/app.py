@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kdc.compress.files import MANIFEST, sha256
 from kdc.compress.progress import Progress
 from kdc.export.phone_model import Phone
 
@@ -18,7 +19,7 @@ class BundleJob:
     app: str
     """A name from `APPS`."""
     out: Path
-    """The app's folder; an older app there is replaced, anything else is refused."""
+    """The app's folder; an untouched older app of the kind is replaced, all else is refused."""
     name: str | None = None
     """What the app is called; None for the task's name."""
     sign: Path | None = None
@@ -31,6 +32,8 @@ class BundleJob:
     """An Android or iOS app's id, such as `org.example.demo`; None for one made from the name."""
     keystore: Path | None = None
     """Keystore that signs an APK; None for this machine's debug key."""
+    number: int | None = None
+    """Number of a signed model and of a phone's app, higher than the last; None for the time's."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,14 @@ class Content:
     config: dict[str, Any]
     """`assets/app.json`."""
     signature: bytes | None
-    """Of the phone folder's `manifest.json`, 64 bytes."""
+    """`assets/manifest.json.sig`; None for an app that asks for none."""
+    build: int
+    """What a phone tells newer apps from older ones by."""
+
+    @property
+    def version(self) -> str:
+        """The app's version as a person reads it: its number, and which model is in it."""
+        return f"{self.build}-{sha256(self.phone.folder / MANIFEST)[:8]}"
 
 
 Fill = Callable[[Path, Content, BundleJob, Progress], None]

@@ -1,17 +1,21 @@
-"""Whether an app can work with a phone folder's model, found out before anything is written."""
+"""Whether every app can work with a phone folder's model, found out before anything is written."""
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json
+from kdc.compress.task import Task
+from kdc.export.bundle.tokenizer_fitness import check_tokenizer
 from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone
 
 _NEEDED = ("config.json", "golden.json", "tokenizer.json")
-_KINDS = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}
-"""Parts of `tokenizer.json`, and the only kind of each that the apps' tokenizers know."""
+_NAME = re.compile(r"\w[\w .-]*(/\w[\w .-]*)*", re.ASCII)  # as checks.js of the page has it
+_AGAIN = "export it again"
 _SHOWN = 40  # characters of a foreign name
 
 
@@ -19,29 +23,85 @@ def check_fitness(phone: Phone) -> None:
     """Check that the apps know the model's inputs, its tokenizer and what else they read.
 
     Raises:
-        KdcError: a file is not named by the manifest, the tokenizer is of another kind, or the
-            model does not open or takes inputs that no app gives.
+        KdcError: a file is not named by the manifest or has a name that no app takes, the
+            tokenizer is of another kind, the golden texts or the task are damaged, or the model
+            does not open, takes inputs that no app gives, or answers another task.
     """
+    names = phone.manifest["files"]
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise KdcError(f"{phone.folder} has no {missing[0]}, which every app reads: {_AGAIN}")
+    if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
+        raise KdcError(f"{phone.folder} holds {odd[:_SHOWN]!a}, and no app takes such a name")
+    _check_task(phone)
+    check_tokenizer(phone.folder / "tokenizer.json")
+    ids = _check_golden(phone.folder / "golden.json", phone.task)
+    _check_model(phone, ids)
+
+
+def _check_task(phone: Phone) -> None:
+    task = phone.task
+    try:
+        json.dumps(task.as_dict(), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise KdcError(
+            f"{phone.folder}: the task's name or a label holds half a character (a lone "
+            f"surrogate), which no file can: {_AGAIN}"
+        ) from error
+    if (task.kind == "regression") == bool(task.labels):
+        raise KdcError(
+            f"{phone.folder} is of the kind {task.kind} with {len(task.labels)} labels: {_AGAIN}"
+        )
+
+
+def _check_golden(path: Path, task: Task) -> list[int]:
+    """Check the shape of `golden.json`; return the ids of its first text."""
+    fields = read_json(path)
+    texts: Any = fields.get("texts")
+    tolerance: Any = fields.get("tolerance")
+    sound = _is_texts(texts) and _is_number(tolerance) and tolerance > 0
+    columns: dict[str, Any] = {name: fields.get(name) for name in ("input_ids", "logits", "labels")}
+    if task.pair:
+        columns["pairs"] = fields.get("pairs")
+        sound = sound and _is_texts(columns["pairs"])
+    elif fields.get("pairs") is not None:
+        sound = False
+    for column in columns.values():
+        sound = sound and isinstance(column, list) and len(column) == len(texts)
+    if sound:
+        sound = all(_is_row(row, whole=True) for row in columns["input_ids"])
+        sound = sound and all(_is_row(row, whole=False) for row in columns["logits"])
+    if not sound:
+        raise KdcError(f"{path} is damaged, and every app replays it: {_AGAIN}")
+    for row in columns["logits"]:
+        _check_width(path, len(row), task)
+    ids: list[int] = columns["input_ids"][0]
+    return ids
+
+
+def _is_texts(value: Any) -> bool:  # noqa: ANN401 - it comes from a file
+    return isinstance(value, list) and bool(value) and all(isinstance(x, str) for x in value)
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_row(row: Any, whole: bool) -> bool:  # noqa: ANN401
+    if not isinstance(row, list) or not row or not all(_is_number(x) for x in row):
+        return False
+    return not whole or all(isinstance(x, int) and 0 <= x < 2**31 for x in row)
+
+
+def _check_width(where: Path, width: int, task: Task) -> None:
+    if width != task.outputs:
+        wanted = f"{task.outputs} ({'a score' if task.kind == 'regression' else 'the labels'})"
+        raise KdcError(f"{where} gives {width} numbers for a text, wanted {wanted}: {_AGAIN}")
+
+
+def _check_model(phone: Phone, ids: list[int]) -> None:
     from kdc.export.probe import probe  # numpy, which no --help should import
 
-    missing = [name for name in _NEEDED if name not in phone.manifest["files"]]
-    if missing:
-        raise KdcError(
-            f"{phone.folder} has no {missing[0]}, which every app reads: export it again"
-        )
-    _check_tokenizer(phone, read_json(phone.folder / "tokenizer.json"))
     session = phone.manifest.get("session")
     options = SessionOptions.from_dict(session if session is not None else {}, str(phone.model))
-    probe(phone.model, options)
-
-
-def _check_tokenizer(phone: Phone, fields: Mapping[str, Any]) -> None:
-    for part, wanted in _KINDS.items():
-        value = fields.get(part)
-        kind = value.get("type") if isinstance(value, dict) else None
-        if kind != wanted:
-            found = json.dumps(kind)[:_SHOWN]
-            raise KdcError(
-                f"{phone.folder / 'tokenizer.json'} has the {part} {found}, and the apps read "
-                f"BERT's tokenizers alone ({wanted}): distil from a teacher that has one"
-            )
+    found = probe(phone.model, options, [ids])
+    _check_width(phone.model, len(found.logits[0]), phone.task)

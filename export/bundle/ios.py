@@ -1,22 +1,26 @@
 """The iOS app: an Xcode project in SwiftUI, written for a model, built by the user's Xcode."""
 
 import plistlib
+import re
 import shlex
 from importlib.resources import files
 from pathlib import Path
 
+from kdc.compress.errors import KdcError
 from kdc.compress.progress import Progress
-from kdc.export.bundle.android_names import package_id
 from kdc.export.bundle.app import App, BundleJob, Content
 from kdc.export.bundle.assets import ASSETS, write_assets
 from kdc.export.bundle.copying import copy_app
 from kdc.export.bundle.icon import draw_png
+from kdc.export.bundle.naming import OURS, id_word
 from kdc.export.bundle.size import asset_parts
 
 VECTORS = 2_000
 """Hostile texts that the project's own tests replay."""
 _UNICODE = "unicode.txt"
 _APP = "App"
+_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)  # Apple's CFBundleIdentifier
+_LONGEST = 100  # characters
 _ICON = 1024  # pixels, the one size that Xcode asks for
 
 
@@ -40,11 +44,32 @@ def fill_ios(folder: Path, content: Content, job: BundleJob, progress: Progress)
         lines.writelines(f"{as_line(one)}\n" for one in make_vectors(tokenizer, VECTORS, seed=0))
 
 
+def bundle_id(wanted: str | None, name: str) -> str:
+    """Return an app's identifier: the one the user gave, or one made from the app's name.
+
+    Args:
+        wanted: what the user gave, such as `org.example.my-app`.
+        name: what the app is called.
+
+    Raises:
+        KdcError: what was given is no identifier.
+    """
+    if wanted is None:
+        return f"{OURS}.{id_word(name, '-')}"
+    if len(wanted) > _LONGEST or not _ID.fullmatch(wanted):
+        raise KdcError(
+            f"--package {wanted[:_LONGEST]!a} is no identifier of an iOS app: give names of "
+            "letters, digits and - with dots between them, such as org.example.my-app"
+        )
+    return wanted
+
+
 def _name_app(folder: Path, content: Content, package: str | None) -> None:
     info = folder / "Info.plist"
     fields = plistlib.loads(info.read_bytes())
-    info.write_bytes(plistlib.dumps({**fields, "CFBundleDisplayName": content.name}))
-    identifier = package_id(package, content.name).replace("_", "-")  # which Apple's do not have
+    fields |= {"CFBundleDisplayName": content.name, "CFBundleVersion": str(content.build)}
+    info.write_bytes(plistlib.dumps(fields))
+    identifier = bundle_id(package, content.name)
     (folder / "Model.xcconfig").write_text(f"PRODUCT_BUNDLE_IDENTIFIER = {identifier}\n")
     icons = folder / _APP / "Assets.xcassets" / "AppIcon.appiconset"
     (icons / "icon.png").write_bytes(draw_png(content.name, content.colour, _ICON))

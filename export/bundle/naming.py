@@ -2,11 +2,18 @@
 
 import colorsys
 import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 
 from kdc.compress.errors import KdcError
 
+OURS = "app.kdc"
+"""What the ids of apps begin with whose makers gave them none."""
 LONGEST = 60  # characters: launchers show a dozen of them
+_SPELT = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # names that an id can spell out
+_MARKED = re.compile(r"(.*-)?[0-9a-f]{8}")  # what looks as if it ended in a digest
+_DIGITS = 8
 _SATURATION = 0.55
 _READABLE = 4.5  # contrast of white letters on the colour (WCAG 2.2, 1.4.3)
 
@@ -27,6 +34,24 @@ def app_name(wanted: str | None, task: str) -> str:
     if not name.isprintable():
         raise KdcError(f"--name {name!a} holds characters that cannot be shown: leave them out")
     return name
+
+
+def id_word(name: str, joint: str) -> str:
+    """Return a name as a word for an app's id: letters, digits and `joint`; a letter comes first.
+
+    Two apps of one id replace each other on a phone, so a name that is not spelt out letter by
+    letter lends its word a digest.
+
+    Args:
+        name: what the app is called.
+        joint: what stands between parts, `_` or `-`.
+    """
+    if _SPELT.fullmatch(name) and not _MARKED.fullmatch(name):
+        return name.replace("-", joint)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    parts = [*re.findall(r"[a-z0-9]+", plain), digest]
+    return joint.join(parts if parts[0][0].isalpha() else ["app", *parts])
 
 
 def name_colour(name: str) -> str:

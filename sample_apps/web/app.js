@@ -1,7 +1,7 @@
 // The page: hands texts to the worker and shows what comes back.
 
-import { judge } from "./meaning.js";
-import { prepare, threads } from "./offline.js";
+import { judge, quantile } from "./meaning.js";
+import { NOTHING, prepare, threads } from "./offline.js";
 import { asJson, share } from "./share.js";
 import { byId, say, showAnswer, showDevice, showExamples } from "./views.js";
 import { showGolden, showJudged, showModel } from "./views.js";
@@ -10,6 +10,7 @@ const QUIET = 250; // ms without a key before a text is answered
 const EXAMPLES = 4;
 const USUAL = 16; // golden texts of the task itself, which come first
 const RUNS = 100; // answers that are timed
+const WARM_UP = 5; // answers before those
 
 const query = new URLSearchParams(location.search);
 // someone opened the page to see its self-test pass: it reports, keeps nothing, never reloads
@@ -17,6 +18,7 @@ const checking = location.hash === "#check" || query.has("check");
 let state = null; // what the worker said of the model
 let shown = null; // the result on the screen: { asked, found }
 let asks = 0;
+const device = { times: null, memory: null, offline: null }; // what is measured bit by bit
 
 // --- the worker ---------------------------------------------------------------------------------
 
@@ -88,7 +90,13 @@ let pause = 0;
 function answerSoon() {
   clearTimeout(pause);
   const empty = byId("text").value.trim() === "";
-  if (!empty) pause = setTimeout(answer, QUIET);
+  if (!empty) {
+    pause = setTimeout(answer, QUIET);
+    return;
+  }
+  asks += 1; // an answer that is on its way is to nothing now
+  byId("result").hidden = true;
+  byId("share").disabled = true;
 }
 
 function choose(index) {
@@ -109,6 +117,24 @@ async function memoryHere() {
   }
 }
 
+function tell(measured) {
+  Object.assign(device, measured);
+  showDevice(state, device);
+}
+
+// Times of whole answers, from text to logits, over texts of the task itself. Each is asked for
+// alone, so that a text that somebody types goes in between.
+async function latency() {
+  const { texts, pairs } = state.golden;
+  const times = [];
+  for (let turn = -WARM_UP; turn < RUNS; turn += 1) {
+    const at = (turn + WARM_UP) % Math.min(USUAL, texts.length);
+    const { ms } = await ask("ask", { text: texts[at], pair: pairs?.[at] });
+    if (turn >= 0) times.push(ms);
+  }
+  return { p50: quantile(times, 0.5), p95: quantile(times, 0.95), runs: RUNS };
+}
+
 async function selfTest() {
   byId("again").disabled = true;
   const { texts, pairs, labels } = state.golden;
@@ -123,12 +149,12 @@ async function selfTest() {
   say("verdict", verdict.passed ? "good" : "bad", verdict.sentence);
   const words = verdict.passed ? "Ready: self-test passed" : "Self-test failed: do not trust it here";
   say("status", verdict.passed ? "good" : "bad", words);
-  const times = await ask("latency", { runs: RUNS, texts: USUAL });
-  showDevice(state, times, null);
+  const times = await latency();
+  tell({ times, memory: null });
   byId("again").disabled = false;
   report(verdict.passed ? "passed" : "failed", verdict.sentence, { ...verdict, results, times });
   // a browser may take a minute to tell, and nobody waits for it
-  memoryHere().then((bytes) => showDevice(state, times, bytes));
+  memoryHere().then((memory) => tell({ memory }));
 }
 
 // For whoever opened the page to see it pass.
@@ -190,7 +216,7 @@ function open() {
   const places = [...texts.keys()].filter((at) => texts[at].trim() !== "").slice(0, EXAMPLES);
   showExamples(places, (at) => (pairs ? `${texts[at]} · ${pairs[at]}` : texts[at]), choose);
   showModel(state);
-  showDevice(state, null, null);
+  tell({});
   say("status", "good", "Ready");
   for (const id of ["main", "tabs"]) byId(id).hidden = false;
   byId("progress").hidden = true;
@@ -198,18 +224,20 @@ function open() {
 
 async function main() {
   if (checking) fetch("alive").catch(() => {}); // left open: it ends when this page does
-  const offline = checking ? false : await prepare((act) => offer("A newer version is here.", act));
+  const offered = (act) => offer("A newer version is here.", act);
+  const offline = checking ? NOTHING : await prepare(offered);
   if (offline === null) return;
-  const given = { threads: threads(Number(query.get("threads")) || null), offline };
+  const given = { threads: threads(Number(query.get("threads")) || null), offline: offline.keeps };
   state = await ask("start", given, progress);
   listen();
   open();
+  offline.installed.then((is) => tell({ offline: is && state.kept }));
   await selfTest();
   byId("card").textContent = await ask("readme");
-  if (!offline) return;
+  if (!offline.keeps) return;
   const { state: found, sentence } = await ask("newer");
   if (found === "ready") offer("A newer model is here.", () => location.reload());
-  if (found === "refused") offer(`A newer model was offered and refused: ${sentence}.`, null);
+  if (found === "refused") offer(`Another model was offered and refused: ${sentence}.`, null);
 }
 
 if (document.documentElement.dataset.selftest !== "refused") main().catch(refuse);

@@ -1,6 +1,7 @@
 // What logits mean, and whether they are those that the golden texts ask for.
 
 const ENOUGH = 0.8; // of the texts to the last digit: some kernels round an activation otherwise
+const SCORE_OFF = { tolerances: 10, share: 0.05 }; // the larger; a share of the golden range
 
 // The probabilities of a row of logits; a regression's score is none.
 export function probabilities(logits, kind) {
@@ -19,19 +20,31 @@ export function answer(logits, { kind, labels }) {
   return labels[logits.indexOf(Math.max(...logits))];
 }
 
+// How many numbers the model gives for a text.
+export const width = ({ kind, labels }) => (kind === "regression" ? 1 : labels.length);
+
 // The range of scores that the golden texts span, as whole numbers around them.
 export function scoreRange(golden) {
   const scores = golden.logits.map(([score]) => score);
   return [Math.floor(Math.min(...scores)), Math.ceil(Math.max(...scores))];
 }
 
+// By how much a score may be off and still be the golden one, rounded otherwise.
+export function scoreSlack({ logits, tolerance }) {
+  const scores = logits.map(([score]) => score);
+  const range = Math.max(...scores) - Math.min(...scores);
+  return Math.max(SCORE_OFF.tolerances * tolerance, SCORE_OFF.share * range);
+}
+
 // Compares one text's ids and logits with the golden ones: `exact`; `near`, where a rounding fell
 // the other way; or `wrong`, with what is wrong.
-export function judgeText(found, wanted, task, tolerance) {
+export function judgeText(found, wanted, task, golden) {
+  const { tolerance } = golden;
   const off = Math.max(...wanted.logits.map((logit, at) => Math.abs(logit - found.logits[at])));
   const wrong = [];
   if (found.ids.join() !== wanted.ids.join()) wrong.push("tokens");
   if (!Number.isFinite(off)) wrong.push("logits");
+  else if (task.kind === "regression") wrong.push(...(off > scoreSlack(golden) ? ["score"] : []));
   else if (!sameAnswer(found.logits, wanted.logits, task, tolerance)) wrong.push("label");
   const state = wrong.length > 0 ? "wrong" : off <= tolerance ? "exact" : "near";
   return { state, off, wrong };
@@ -39,7 +52,6 @@ export function judgeText(found, wanted, task, tolerance) {
 
 // Whether two rows of logits say the same; what lies within the tolerance of a tie may go either way.
 function sameAnswer(found, wanted, { kind }, tolerance) {
-  if (kind === "regression") return true;
   if (kind === "multi-label") {
     return wanted.every((logit, at) => logit > 0 === found[at] > 0 || Math.abs(logit) <= tolerance);
   }

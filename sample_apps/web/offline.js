@@ -12,19 +12,24 @@ export function threads(wanted) {
   return Math.max(1, Math.min(wanted ?? 2, most));
 }
 
-// Resolves to whether the app will open without a network; to null where the page is about to
+// What `prepare` finds where nothing can be kept; `installed` resolves to whether the page itself
+// opens without a network, once that is known.
+export const NOTHING = { keeps: false, installed: Promise.resolve(false) };
+
+// Resolves to whether models can be kept here and the page is; to null where the page is about to
 // reload. `onWaiting` is called when a newer version is there, with what lets it take over.
 export async function prepare(onWaiting) {
-  if (!("serviceWorker" in navigator)) return false;
+  if (!("serviceWorker" in navigator)) return NOTHING;
   let registration;
   try {
     registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
   } catch {
-    return false; // a private window, or a host that serves no script of that name
+    return NOTHING; // a private window, or a host that serves no script of that name
   }
   watch(registration, onWaiting);
-  if (crossOriginIsolated || isApple || triedAlready()) return true;
-  if (!(await active(registration))) return false;
+  const found = { keeps: true, installed: active(registration) };
+  if (crossOriginIsolated || isApple || triedAlready()) return found;
+  if (!(await found.installed)) return found;
   location.reload();
   return null;
 }

@@ -2,7 +2,8 @@
 // Nothing is kept or used before all of it is checked; a newer model takes the place of the older
 // one in one step, and only when it is whole.
 
-import { ASSETS, Refusal, checkDigest, checkSignature, hex, parseManifest } from "./checks.js";
+import { ASSETS, Refusal, checkDigest, checkSignature, checkTask } from "./checks.js";
+import { hex, parseManifest } from "./checks.js";
 
 const HERE = new URL("./", self.location.href); // several apps may share an origin
 const PREFIX = `kdc ${HERE.pathname} model `;
@@ -14,12 +15,12 @@ const SIGNATURE = "manifest.json.sig";
 const address = (name) =>
   new URL(ASSETS + name.split("/").map(encodeURIComponent).join("/"), HERE).href;
 
-// Reads one of the app's files over the network; what the browser remembers of it is asked after,
-// or files of two models would be mixed.
-export async function fromNetwork(name) {
+// Reads one of the app's files over the network. What a browser remembers of the manifest would
+// hide a newer one for ever on hosts that tell files apart by their time alone.
+export async function fromNetwork(name, cache = "no-store") {
   let answer;
   try {
-    answer = await fetch(address(name), { cache: "no-cache" });
+    answer = await fetch(address(name), { cache });
   } catch {
     throw new Refusal(`${ASSETS}${name} could not be loaded: is there a network?`);
   }
@@ -33,29 +34,49 @@ const fromCache = (cache) => async (name) => {
   return new Uint8Array(await found.arrayBuffer());
 };
 
-// Reads and checks a whole model: { digest, manifest, files }, files by name.
-async function load(app, read, tell) {
+// Reads and checks a whole model: { digest, number, manifest, files }, files by name. One with a
+// lower number than `least` is refused.
+async function load(app, read, least, tell) {
   const bytes = await read(MANIFEST);
-  const signature = await checkSignature(app, bytes, () => read(SIGNATURE));
+  const signature = await checkSignature(app, bytes, () => read(SIGNATURE), least);
   const manifest = parseManifest(bytes);
+  checkTask(app, manifest);
   const entries = Object.entries(manifest.files);
   const total = entries.reduce((sum, [, entry]) => sum + entry.bytes, 0);
   let done = 0;
   const contents = await Promise.all(
     entries.map(async ([name, entry]) => {
-      const content = await read(name);
-      await checkDigest(name, content, entry);
+      const checked = async (cache) => {
+        const content = await read(name, cache);
+        await checkDigest(name, content, entry);
+        return content;
+      };
+      // what the browser remembers is asked after; once more without it, if it is another model's
+      const content = await checked("no-cache").catch(() => checked("reload"));
       done += entry.bytes;
       tell({ stage: "checking", done, total });
       return [name, content];
     }),
   );
-  return { digest: await hex(bytes), manifest, bytes, signature, files: new Map(contents) };
+  const number = signature?.number ?? 0;
+  return { digest: await hex(bytes), number, manifest, bytes, signature, files: new Map(contents) };
 }
 
+// What is kept on this device: { name, number }, the cache of the model and the highest number so
+// far; the name is null where there is none.
 async function current() {
-  const found = await (await caches.open(POINTER)).match(ADDRESS);
-  return found ? found.text() : null;
+  try {
+    const found = await (await caches.open(POINTER)).match(ADDRESS);
+    const { name, number } = await found.json();
+    return { name, number };
+  } catch {
+    return { name: null, number: 0 };
+  }
+}
+
+async function point(name, number) {
+  const what = new Response(JSON.stringify({ name, number }));
+  await (await caches.open(POINTER)).put(ADDRESS, what);
 }
 
 // Keeps a checked model on this device, then points at it, then drops the others.
@@ -63,36 +84,44 @@ async function keep(model) {
   const name = PREFIX + model.digest;
   const cache = await caches.open(name);
   const files = [[MANIFEST, model.bytes], ...model.files];
-  if (model.signature !== null) files.push([SIGNATURE, model.signature]);
+  if (model.signature !== null) files.push([SIGNATURE, model.signature.bytes]);
   await Promise.all(files.map(([file, bytes]) => cache.put(address(file), new Response(bytes))));
-  await (await caches.open(POINTER)).put(ADDRESS, new Response(name));
+  await point(name, model.number);
   const old = (await caches.keys()).filter((one) => one.startsWith(PREFIX) && one !== name);
   await Promise.all(old.map((one) => caches.delete(one)));
 }
 
-// The model to use now. What is kept here and fails its checks is dropped and fetched again.
-export async function openModel(app, offline, tell) {
-  const kept = offline ? await current().catch(() => null) : null;
+// The model to use now, as `open` opens it; it throws where it cannot. What is kept here and fails
+// gives way to what is on the network: a model that cannot be opened must not stay for ever.
+export async function openModel(app, offline, open, tell) {
+  const held = offline ? await current() : { name: null, number: 0 };
+  const least = Math.max(app.number ?? 0, held.number);
   let damage = null;
-  if (kept !== null) {
+  if (held.name !== null) {
     try {
-      return { ...(await load(app, fromCache(await caches.open(kept)), tell)), kept: true };
+      const model = await load(app, fromCache(await caches.open(held.name)), least, tell);
+      return { ...(await open(model)), kept: true };
     } catch (error) {
       damage = error;
     }
   }
   let model;
   try {
-    model = await load(app, fromNetwork, tell);
+    model = await load(app, fromNetwork, least, tell);
   } catch (error) {
     throw damage ?? error;
   }
+  // if it brings the runtime down, the next start is not to try the kept one first
+  if (damage !== null) await point(null, held.number).catch(() => {});
+  const opened = await open(model);
   const stored = offline && (await keep(model).then(() => true, () => false));
-  return { ...model, kept: stored };
+  return { ...opened, kept: stored };
 }
 
-// Whether another model is offered where the page came from; it is kept if it passes its checks.
-export async function lookForNewer(app, digest) {
+// Whether another model is offered where the page came from, to an app that can tell whose it is.
+// It is kept if it passes its checks and `prove`, which opens it, does not throw.
+export async function lookForNewer(app, { digest, number }, prove) {
+  if (app.public_key === null) return { state: "none" };
   let bytes;
   try {
     bytes = await fromNetwork(MANIFEST);
@@ -101,7 +130,9 @@ export async function lookForNewer(app, digest) {
   }
   if ((await hex(bytes)) === digest) return { state: "none" };
   try {
-    const model = await load(app, fromNetwork, () => {});
+    const least = Math.max(app.number, number, (await current()).number);
+    const model = await load(app, fromNetwork, least, () => {});
+    await prove(model);
     await keep(model);
     return { state: "ready" };
   } catch (error) {

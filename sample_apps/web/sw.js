@@ -26,15 +26,24 @@ function guarded(response) {
   return new Response(response.body, { status, statusText, headers });
 }
 
+// A file of this version and no other; what the browser remembers is asked after, and passed over
+// where it is another version's.
+async function fetched(path) {
+  const ask = async (cache) => {
+    const response = await fetch(new URL(path, HERE), { integrity: SHELL.files[path], cache });
+    if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+    return guarded(response);
+  };
+  return ask("no-cache").catch(() => ask("reload"));
+}
+
 // All of it or nothing: a version with one wrong byte is never installed.
 async function fill() {
   const cache = await caches.open(CACHE);
   try {
     await Promise.all(
-      Object.entries(SHELL.files).map(async ([path, integrity]) => {
-        const response = await fetch(new URL(path, HERE), { integrity, cache: "no-cache" });
-        if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
-        await cache.put(new URL(path, HERE), guarded(response));
+      Object.keys(SHELL.files).map(async (path) => {
+        await cache.put(new URL(path, HERE), await fetched(path));
       }),
     );
   } catch (error) {
@@ -52,7 +61,7 @@ async function takeOver() {
 
 async function serve(path) {
   const cache = await caches.open(CACHE);
-  return (await cache.match(new URL(path, HERE))) ?? guarded(await fetch(new URL(path, HERE)));
+  return (await cache.match(new URL(path, HERE))) ?? fetched(path);
 }
 
 self.addEventListener("install", (event) => event.waitUntil(fill()));

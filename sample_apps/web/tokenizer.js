@@ -10,6 +10,9 @@ export class Tokenizer {
     require(model?.type === "WordPiece", "is no WordPiece tokenizer");
     require(normalizer?.type === "BertNormalizer", "does not normalise texts as BERT does");
     require(pre_tokenizer?.type === "BertPreTokenizer", "does not split texts as BERT does");
+    const cut = truncation ?? { strategy: "LongestFirst" };
+    const usual = cut.strategy === "LongestFirst" && (cut.direction ?? "Right") === "Right";
+    require(usual, "cuts texts otherwise than BERT does (from the right, the longer first)");
     require(!added_tokens.some((token) => token.single_word), "has added tokens of whole words");
     this.unicode = unicode;
     this.normalizer = normalizer;

@@ -113,13 +113,16 @@ export function showJudged(index, { state, off, wrong, answer }) {
   const why = {
     exact: "",
     near: `, rounded: off by ${off.toFixed(3)}`,
-    wrong: `: other ${wrong.join(" and ")}${wrong.includes("label") ? `, ${said(answer)}` : ""}`,
+    wrong: `: other ${wrong.join(" and ")}${/label|score/.test(wrong) ? `, ${said(answer)}` : ""}`,
   };
   row.querySelector(".state").textContent = WORDS[state] + why[state];
 }
 
-// `memory` in bytes; null while it is being measured, 0 where the browser does not tell.
-export function showDevice(state, times, memory) {
+const OFFLINE = { null: "not yet", true: "yes", false: "no: not all of it could be kept here" };
+
+// `memory` in bytes; null while it is being measured, 0 where the browser does not tell. `offline`
+// is null for as long as nobody knows.
+export function showDevice(state, { times, memory, offline }) {
   const told = { null: "measuring …", 0: "this browser does not tell" }[memory] ?? size(memory);
   const several = state.threads === 1 ? "one" : String(state.threads);
   list("device", [
@@ -130,7 +133,7 @@ export function showDevice(state, times, memory) {
     ["Answer, median", times && milliseconds(times.p50)],
     ["Answer, 95 % within", times && `${milliseconds(times.p95)} (${times.runs} runs)`],
     ["Memory", told],
-    ["Opens offline", state.kept ? "yes" : "no: this browser keeps nothing"],
+    ["Opens offline", OFFLINE[offline]],
     ["Browser", navigator.userAgent],
   ]);
 }

@@ -37,18 +37,43 @@ def test_a_missing_phone_folder_is_one_sentence(
     assert done.stderr == "kdc: there is no phone folder at phone\n"
 
 
-def test_without_a_browser_the_app_is_made_and_the_command_is_told(
+def test_without_a_browser_nothing_is_called_checked(
     make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`make demo` ends with it, on machines that have no Chromium too."""
+    """Exit code 0 after --check would let a release script ship what nobody has opened."""
     monkeypatch.chdir(tmp_path)
     make_phone(Path("phone"))
     monkeypatch.setenv("CHROME", "no-such-browser")
-    done = CliRunner().invoke(build(), ["bundle", "--check", "--json", "made.json"])
-    assert done.exit_code == 0, done.output
-    assert "there is no Chromium here, so the app is not opened: apt-get install" in done.stderr
-    assert "to open it: python3 -m http.server --directory app" in done.stderr
-    assert json.loads(Path("made.json").read_text())["self_test"] is None
+    done = CliRunner().invoke(build(), ["bundle", "--check"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("kdc: CHROME=no-such-browser is no program: apt-get install")
+    assert not Path("app").exists()
+
+
+@pytest.mark.parametrize("browser", ["sh", "no-such-browser"])
+def test_a_project_that_is_built_elsewhere_cannot_be_checked(
+    browser: str, make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was refused with a browser and taken without one."""
+    monkeypatch.chdir(tmp_path)
+    make_phone(Path("phone"))
+    monkeypatch.setenv("CHROME", browser)
+    done = CliRunner().invoke(build(), ["bundle", "--app", "android", "--check"])
+    assert done.exit_code == 1 and "give --apk as well" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["phone"]
+
+
+def test_each_kind_of_app_has_a_folder_of_its_own(
+    make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one default for all, the page would take the place of a project that is worked on."""
+    monkeypatch.chdir(tmp_path)
+    make_phone(Path("phone"))
+    for kind in ("web", "android", "ios"):
+        done = CliRunner().invoke(build(), ["bundle", "--app", kind])
+        assert done.exit_code == 0, done.output
+    folders = sorted(path.name for path in tmp_path.iterdir())
+    assert folders == ["app", "app-android", "app-ios", "phone"]
 
 
 @pytest.mark.parametrize(

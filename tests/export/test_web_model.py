@@ -150,11 +150,12 @@ def test_a_text_is_judged_by_its_label_and_its_logits(
     """The likeliest of several labels says nothing of the others, nor that none may hold."""
     numbers = json.dumps(found).replace("null", "NaN")
     answer = f"{{ ids: [2, 3], logits: {numbers} }}"
-    golden = json.dumps({"ids": [2, 3], "logits": wanted})
-    task = json.dumps({"kind": kind})
-    told = script(f"judgeText({answer}, {golden}, {task}, 0.02)")
+    asked = json.dumps({"ids": [2, 3], "logits": wanted})
+    golden = json.dumps({"logits": [wanted], "tolerance": 0.02})
+    task = json.dumps({"kind": kind, "labels": ["a", "b", "c"][: len(wanted)]})
+    told = script(f"judgeText({answer}, {asked}, {task}, {golden})")
     assert (told["wrong"] or [told["state"]]) == [state]
-    other = script(f"judgeText({answer.replace('3]', '4]')}, {golden}, {task}, 0.02)")
+    other = script(f"judgeText({answer.replace('3]', '4]')}, {asked}, {task}, {golden})")
     assert other["state"] == "wrong" and other["wrong"][0] == "tokens"
 
 

@@ -1,8 +1,10 @@
 import base64
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +22,15 @@ Change = Callable[[Path], None]
 def make_assets(folder: Path, public_key: str | None = None, **options: object) -> Path:
     """An app's assets without the bundle: a phone folder and `app.json`."""
     make_phone(folder, **options)  # type: ignore[arg-type]
+    task = json.loads((folder / "manifest.json").read_text())["task"]
     config = {"format": "kdc.app-config/1", "name": "demo", "public_key": public_key}
-    write_json(folder / "app.json", config)
+    number = None if public_key is None else 5
+    write_json(folder / "app.json", {**config, "task": task, "number": number})
     return folder
+
+
+def change_json(path: Path, **fields: object) -> None:
+    write_json(path, json.loads(path.read_text()) | fields)
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +102,98 @@ def test_another_label_or_no_number_fails(assets: Path) -> None:
     assert endless == "failed: 0 exact and 6 wrong of 6"
 
 
+def in_turn(answers: Sequence[Sequence[float]]) -> Answer:
+    """A model that gives these answers to the golden texts, in their order, then the last one."""
+    rest = iter(answers)
+    return lambda *rows: next(rest, answers[-1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "passed"),
+    [([1.99, 2.0, -5.0], True), ([2.0, 1.99, -5.0], True), ([-5.0, 1.99, 2.0], False)],
+)
+def test_a_tie_excuses_the_tied_labels_alone(
+    answer: list[float], passed: bool, assets: Path
+) -> None:
+    """Where the two likeliest labels tie, a third one is as wrong as anywhere."""
+    golden = json.loads((assets / "golden.json").read_text())
+    rows = [[2.0, 1.99, -5.0], *golden["logits"][1:]]
+    change_json(assets / "golden.json", logits=rows)
+    remake_assets(assets)
+    told = self_test(assets, in_turn([answer, *rows[1:]]))[2][-1]
+    assert told.startswith("passed" if passed else "failed: 5 exact and 1 wrong")
+
+
+@pytest.mark.parametrize(
+    ("scale", "off", "wrong"),
+    [(1.0, 0.19, 0), (1.0, 0.21, 1), (1.0, -0.3, 1), (10.0, 1.99, 0), (10.0, 2.01, 1)],
+)
+def test_a_score_may_be_a_little_off_and_not_more(
+    scale: float, off: float, wrong: int, assets: Path
+) -> None:
+    """One text in six with any score at all was taken for a runtime's rounding.
+
+    Off by 10 tolerances of 0.02, or by 5 % of the scores' range: here 4 times the scale.
+    """
+    scores = [[scale * score] for score in (0.0, 1.0, 2.0, 3.0, 4.0, 2.0)]
+    change_json(assets / "golden.json", logits=scores, labels=[score for (score,) in scores])
+    remake_assets(assets)
+    task = json.loads((assets / "manifest.json").read_text())["task"]
+    task |= {"kind": "regression", "labels": []}
+    for name in ("manifest.json", "app.json"):
+        change_json(assets / name, task=task)
+    given = [[scores[0][0] + off], *scores[1:]]
+    told = self_test(assets, in_turn(given))[2][-1]
+    verdict = "failed" if wrong else "passed"
+    assert told == f"{verdict}: 5 exact and {wrong} wrong of 6"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("name", "other"), ("kind", "multi-label"), ("pair", True), ("labels", ["a", "b"])],
+)
+def test_a_model_of_another_task_is_refused(field: str, value: object, assets: Path) -> None:
+    """Its answers would be read as those of the task that the app was made for."""
+    app = json.loads((assets / "app.json").read_text())
+    change_json(assets / "app.json", task=app["task"] | {field: value})
+    code, error, _ = self_test(assets, runtime_never)
+    assert code == 1 and len(error.splitlines()) == 1
+    assert error.startswith("the model is for another task than this app: demo, and the app's is")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [
+        ("direction", "Left", False),
+        ("strategy", "OnlyFirst", False),
+        ("direction", None, True),  # as Rust reads it
+    ],
+)
+def test_texts_are_cut_in_one_way(field: str, value: str | None, taken: bool, assets: Path) -> None:
+    """Cut from the left, a long text is another text."""
+    fields = json.loads((assets / "tokenizer.json").read_text())["truncation"]
+    change_json(assets / "tokenizer.json", truncation=fields | {field: value})
+    remake_assets(assets)
+    code, error, _ = self_test(assets, runtime(assets))
+    assert (code == 0) == taken
+    assert taken or "cuts texts otherwise than BERT does" in error
+
+
 def test_other_tokens_fail_even_with_the_right_logits(assets: Path) -> None:
     """A tokenizer that disagrees is what breaks most models on phones."""
     golden = json.loads((assets / "golden.json").read_text())
     golden["input_ids"][0][1] += 1
     write_json(assets / "golden.json", golden)
-    remake(assets)
-    _fix_manifest(assets)
+    remake_assets(assets)
     code, _, told = self_test(assets, runtime(assets))
     assert code == 0
     assert told[0].startswith("not exact: same ids false, same label true")
     assert told[-1] == "failed: 5 exact and 1 wrong of 6"
 
 
-def _fix_manifest(assets: Path) -> None:
-    """Take `app.json` out of a manifest that was made again; it is the app's."""
+def remake_assets(assets: Path) -> None:
+    """Make the manifest again, without `app.json`, which is the app's."""
+    remake(assets)
     manifest = json.loads((assets / "manifest.json").read_text())
     manifest["files"].pop("app.json", None)
     write_json(assets / "manifest.json", manifest)
@@ -148,11 +233,7 @@ def _escape(assets: Path) -> None:
         (lambda assets: (assets / "manifest.json").unlink(), "manifest.json is missing"),
         (_edit(format="kdc.phone/2"), "this app reads models of the format kdc.phone/1"),
         (_edit(files={}), "manifest.json names no model"),
-        (_edit(task={"kind": "tagging"}), 'its "labels" is missing or wrong'),
-        (
-            _edit(labels=["a"], task={"kind": "classification", "labels": [], "pair": False}),
-            "labels",
-        ),
+        (_edit(task={"kind": "tagging"}), 'its "name" is missing or wrong'),
         (_escape, "names a file outside its folder: ../app.json"),
         (lambda assets: (assets / "manifest.json").write_bytes(b"\xff{}"), "no UTF-8 text"),
     ],
@@ -180,14 +261,39 @@ def test_with_a_key_only_what_it_signed_is_opened(tmp_path: Path) -> None:
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     assets = make_assets(tmp_path / "assets", public)
     assert "is not signed" in self_test(assets, runtime_never)[1]
-    signature = assets / "manifest.json.sig"
     manifest = (assets / "manifest.json").read_bytes()
-    signature.write_bytes(key.sign(manifest))
+
+    def told(signed: bytes = manifest, **fields: object) -> str:
+        """Sign, change the envelope afterwards, and return why the app refuses."""
+        seal(assets, key, signed)
+        change_json(assets / "manifest.json.sig", **fields)
+        return self_test(assets, runtime_never)[1]
+
+    seal(assets, key, manifest)
     assert self_test(assets, runtime(assets))[2][-1].startswith("passed")
-    signature.write_bytes(other.sign(manifest))
+    seal(assets, key, manifest, 6)
+    assert self_test(assets, runtime(assets))[2][-1].startswith("passed")
+    seal(assets, key, manifest, 4)
+    assert (
+        "older (number 4) than the one that the app was made with (5)"
+        in self_test(assets, runtime_never)[1]
+    )
+    seal(assets, other, manifest)
     assert "does not bear the signature" in self_test(assets, runtime_never)[1]
-    signature.write_bytes(key.sign(manifest)[:-1])
-    assert "does not bear the signature" in self_test(assets, runtime_never)[1]
-    (assets / "manifest.json").write_bytes(manifest.replace(b"demo", b"demi"))
-    signature.write_bytes(key.sign(manifest))
-    assert "does not bear the signature" in self_test(assets, runtime_never)[1]
+    assert "does not bear the signature" in told(number=6)  # a number that nobody signed
+    assert "does not bear the signature" in told(manifest.replace(b"demo", b"demi"))
+    raw = base64.b64encode(key.sign(manifest)).decode()
+    assert "does not bear the signature" in told(signature=raw)  # of what was signed before
+    for fields in ({"signature": raw[:-4]}, {"signature": "%"}, {"number": 0}, {"number": 1.5}):
+        assert "manifest.json.sig is damaged" in told(**fields)
+    assert "manifest.json.sig is damaged" in told(number=2**53)
+    assert "manifest.json.sig is damaged" in told(format="kdc.signature/2")
+
+
+def seal(assets: Path, key: Any, manifest: bytes, number: int = 5) -> None:  # noqa: ANN401
+    """Write the file beside a manifest, by the format's own words."""
+    digest = hashlib.sha256(manifest).hexdigest()
+    signature = key.sign(f"kdc.model/1\n{number}\n{digest}\n".encode("ascii"))
+    text = base64.b64encode(signature).decode()
+    fields = {"format": "kdc.signature/1", "number": number, "signature": text}
+    write_json(assets / "manifest.json.sig", fields)

@@ -67,7 +67,8 @@ def apk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("apk")
     os.environ["ANDROID_USER_HOME"] = str(folder / "keys")
     try:
-        bundle(BundleJob(make_phone(folder / "phone"), "android", folder / "app", apk=True))
+        job = BundleJob(make_phone(folder / "phone"), "android", folder / "app", apk=True, number=7)
+        bundle(job)
     finally:
         del os.environ["ANDROID_USER_HOME"]
     return folder / "app" / "app.apk"
@@ -155,7 +156,7 @@ def test_the_app_asks_for_no_permission_and_says_what_it_is(apk: Path) -> None:
     command = ["aapt2", "dump", "badging", str(apk)]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "uses-permission" not in told
-    assert "package: name='app.kdc.demo' versionCode='1'" in told
+    assert "package: name='app.kdc.demo' versionCode='7'" in told
     assert "sdkVersion:'24'" in told
     assert "targetSdkVersion:'35'" in told
     assert "application-label:'demo'" in told
@@ -163,11 +164,11 @@ def test_the_app_asks_for_no_permission_and_says_what_it_is(apk: Path) -> None:
 
 
 def test_the_same_model_gives_the_same_apk(apk: Path, tmp_path: Path) -> None:
-    """Who builds it again can tell that nothing was slipped in: only the key may differ."""
+    """Who builds it again, with its number, can tell that nothing was slipped in."""
     model = apk.parent.parent / "phone"
     os.environ["ANDROID_USER_HOME"] = str(apk.parent.parent / "keys")
     try:
-        bundle(BundleJob(model, "android", tmp_path / "again", apk=True))
+        bundle(BundleJob(model, "android", tmp_path / "again", apk=True, number=7))
     finally:
         del os.environ["ANDROID_USER_HOME"]
     assert (tmp_path / "again" / "app.apk").read_bytes() == apk.read_bytes()

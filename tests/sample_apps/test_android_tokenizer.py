@@ -123,7 +123,7 @@ def refused(fields: object, tmp_path: Path) -> str:
         (("model", "unk_token"), "[GONE]", 'its "unk_token" is missing or wrong'),
         (("model", "vocab", "wake"), 1.5, 'its "wake" is missing or wrong'),
         (("added_tokens", 0, "single_word"), True, "found as a whole word only"),
-        (("truncation", "strategy"), "OnlyFirst", 'its "strategy" is missing or wrong'),
+        (("truncation", "strategy"), "OnlyFirst", "cuts texts otherwise than BERT does"),
         (("truncation", "max_length"), 1, 'its "max_length" is missing or wrong'),
         (("post_processor", "type"), "Sequence", 'its "type" is missing or wrong'),
     ],

@@ -89,12 +89,23 @@ def _vector(tokenizer: Tokenizer, text: str) -> dict[str, object]:
     return {"text": text, "ids": encoded.ids, "types": encoded.type_ids, "offsets": offsets}
 
 
-def test_a_tokenizer_of_another_kind_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    """Read as WordPiece, another kind's vocabulary gives ids that mean something else."""
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("pre_tokenizer", {"type": "Whitespace"}),
+        ("truncation", {"direction": "Left"}),
+        ("truncation", {"strategy": "OnlyFirst"}),
+    ],
+)
+def test_a_tokenizer_of_another_kind_is_refused_in_one_sentence(
+    part: str, value: dict[str, str], tmp_path: Path
+) -> None:
+    """Another kind's vocabulary or way to cut, read as BERT's, gives ids of something else."""
     from kdc.compress.errors import KdcError
 
     fields = json.loads(tiny_tokenizer().to_str())
-    fields["pre_tokenizer"] = {"type": "Whitespace"}
+    fields[part] |= value
+    Tokenizer.from_str(json.dumps(fields))  # the Rust tokenizer honours it
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(fields))
     with pytest.raises(KdcError, match="node fails"):

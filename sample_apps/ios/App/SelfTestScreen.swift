@@ -66,7 +66,7 @@ struct RowView: View {
     private var told: String {
         let off = row.off.isFinite ? String(format: "off by %.3f", row.off) : "no finite logits"
         if !row.sameIds { return "wrong: other tokens" }
-        if !row.sameLabel { return "wrong: another label, \(off)" }
+        if !row.sameLabel { return "wrong: another answer, \(off)" }
         if row.isWrong { return "wrong: \(off)" }
         return row.isExact ? "pass" : "pass, rounded otherwise: \(off)"
     }

@@ -5,6 +5,7 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.export.bundle.android_names import package_id, resource_string
+from kdc.export.bundle.ios import bundle_id
 
 HOSTILE = [
     "Ärger",
@@ -23,9 +24,8 @@ HOSTILE = [
     ("name", "wanted"),
     [
         ("demo", "app.kdc.demo"),
-        ("Phone commands", "app.kdc.phone_commands"),
-        ("SST-2", "app.kdc.sst_2"),
-        ("3 things", "app.kdc.app_3_things"),
+        ("phone-commands", "app.kdc.phone_commands"),
+        ("sst-2", "app.kdc.sst_2"),
     ],
 )
 def test_plain_names_are_spelt_out(name: str, wanted: str) -> None:
@@ -41,11 +41,13 @@ def test_every_name_gives_an_id_that_android_takes(name: str) -> None:
 def test_names_that_fold_to_the_same_letters_keep_apart() -> None:
     """Two apps of one id replace each other on the phone, data and all."""
     names = ["Ärger", "Arger", "Árger", "日本語", "日本", "arger!"]
-    assert len({package_id(None, name) for name in names}) == len(names)
-
-
-def test_the_users_own_id_is_taken_as_it_is() -> None:
-    assert package_id("org.Example.demo_2", "x") == "org.Example.demo_2"
+    names += ["A B", "a-b", "A_B", "a b", "a--b", "-a-b", "a-b-", "Mail", "mail", "3-a", "app-3-a"]
+    for make in (package_id, bundle_id):
+        made = [make(None, name) for name in names]
+        assert len(set(made)) == len(names)
+        for name, one in zip(names, made, strict=True):
+            spelt = one.removeprefix("app.kdc.").replace("_", "-")
+            assert spelt == name or make(None, spelt) not in made  # a digest, taken for a name
 
 
 @pytest.mark.parametrize(

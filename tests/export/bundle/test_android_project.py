@@ -22,15 +22,16 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_project_holds_the_model_the_tables_and_its_own_id(phone: Path, tmp_path: Path) -> None:
     """An app without the Unicode tables would stop at its first text, on the phone only."""
     out = tmp_path / "app"
-    made = bundle(BundleJob(phone, "android", out, name="Kitchen"))
+    made = bundle(BundleJob(phone, "android", out, name="kitchen", number=7))
     for path in phone.rglob("*"):
         if path.is_file():
             copy = out / "app/src/main/assets" / path.relative_to(phone)
             assert copy.read_bytes() == path.read_bytes()
     config = json.loads((out / "app/src/main/assets/app.json").read_text())
-    assert config["name"] == "Kitchen"
+    assert config["name"] == "kitchen"
     lines = (out / "bundle.properties").read_text().split()
-    assert lines[:2] == ["applicationId=app.kdc.kitchen", "versionCode=1"]
+    assert lines[:2] == ["applicationId=app.kdc.kitchen", "versionCode=7"]
+    assert lines[2].startswith("versionName=7-")
     tables = (out / "core/src/main/resources/kdc/unicode.txt").read_text()
     assert tables.startswith("kdc.unicode/1\n")
     assert not list(out.rglob("tools"))

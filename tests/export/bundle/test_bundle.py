@@ -154,10 +154,9 @@ def test_an_older_app_is_replaced_and_anything_else_is_left_alone(
     phone: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "app"
-    bundle(BundleJob(phone, "web", out))
-    (out / "stale.js").write_text("old")
-    bundle(BundleJob(phone, "web", out))
-    assert not (out / "stale.js").exists()
+    bundle(BundleJob(phone, "web", out, "older"))
+    bundle(BundleJob(phone, "web", out, "newer"))
+    assert json.loads((out / "manifest.json").read_text())["name"] == "newer"
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("mine")
     with pytest.raises(KdcError, match="holds something else"):

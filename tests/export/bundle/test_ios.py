@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from kdc.compress.errors import KdcError
 from kdc.export.bundle import BundleJob, bundle
-from kdc.export.bundle.ios import VECTORS
+from kdc.export.bundle.ios import VECTORS, bundle_id
 from kdc.export.parity_vectors.vectors import as_utf8
 from kdc.export.ship import Shipped
 
@@ -17,7 +17,7 @@ _HOSTILE = "A & B <\"x'> $(HOME) 日本"
 @pytest.fixture(scope="module")
 def project(shipped: Shipped, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ios") / "app"
-    bundle(BundleJob(shipped.folder, "ios", out, name=_HOSTILE))
+    bundle(BundleJob(shipped.folder, "ios", out, name=_HOSTILE, number=7))
     return out
 
 
@@ -38,6 +38,7 @@ def test_a_hostile_name_is_only_a_name(project: Path) -> None:
     """In a plist written by hand & and < would break it, $(...) in an xcconfig is a variable."""
     info = plistlib.loads((project / "Info.plist").read_bytes())
     assert info["CFBundleDisplayName"] == _HOSTILE
+    assert info["CFBundleVersion"] == "7"
     assert info["CFBundleIdentifier"] == "$(PRODUCT_BUNDLE_IDENTIFIER)"
     key, _, value = (project / "Model.xcconfig").read_text().strip().partition(" = ")
     assert key == "PRODUCT_BUNDLE_IDENTIFIER"
@@ -53,6 +54,24 @@ def test_an_identifier_of_ones_own_is_taken(shipped: Shipped, tmp_path: Path) ->
     with pytest.raises(KdcError, match="--package"):
         bundle(BundleJob(shipped.folder, "ios", tmp_path / "other", package="a b; rm"))
     assert not (tmp_path / "other").exists()
+
+
+def test_identifiers_follow_apples_rule_and_not_androids() -> None:
+    """my_app became my-app in silence, which belongs to somebody else; my-app was refused."""
+    assert bundle_id("org.example.my-app", "x") == "org.example.my-app"
+    assert bundle_id("4u.example", "x") == "4u.example"
+    assert bundle_id(None, "phone-commands") == "app.kdc.phone-commands"
+    for wanted in (
+        "org.example.my_app",
+        "demo",
+        "org.",
+        "a..b",
+        "org.x\n",
+        "org.ü",
+        "a." * 90 + "b",
+    ):
+        with pytest.raises(KdcError, match="is no identifier of an iOS app"):
+            bundle_id(wanted, "x")
 
 
 def test_the_vectors_are_this_models(project: Path) -> None:

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -126,15 +127,19 @@ def test_a_signed_app_carries_the_key_and_a_signature_of_the_manifest(
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     key = _pem(tmp_path / "key.pem", _SECRET)
-    bundle(BundleJob(shipped.folder, "ios", tmp_path / "app", sign=key))
+    bundle(BundleJob(shipped.folder, "ios", tmp_path / "app", sign=key, number=7))
     assets = tmp_path / "app" / "assets"
-    told = base64.b64decode(json.loads((assets / "app.json").read_text())["public_key"])
-    assert told.hex() == _PUBLIC
-    manifest, signature = assets / "manifest.json", assets / "manifest.json.sig"
+    config = json.loads((assets / "app.json").read_text())
+    told = base64.b64decode(config["public_key"])
+    assert told.hex() == _PUBLIC and config["number"] == 7
+    envelope = json.loads((assets / "manifest.json.sig").read_text())
+    assert (envelope["format"], envelope["number"]) == ("kdc.signature/1", 7)
+    digest = hashlib.sha256((assets / "manifest.json").read_bytes()).hexdigest()
     public = Ed25519PublicKey.from_public_bytes(told)
-    public.verify(signature.read_bytes(), manifest.read_bytes())
-    with pytest.raises(InvalidSignature):
-        public.verify(signature.read_bytes(), manifest.read_bytes() + b" ")
+    signature = base64.b64decode(envelope["signature"])
+    public.verify(signature, f"kdc.model/1\n7\n{digest}\n".encode())
+    with pytest.raises(InvalidSignature):  # a number that another gave it
+        public.verify(signature, f"kdc.model/1\n8\n{digest}\n".encode())
 
 
 def test_a_key_that_cannot_be_read_leaves_nothing_behind(shipped: Shipped, tmp_path: Path) -> None:

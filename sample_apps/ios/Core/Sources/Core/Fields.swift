@@ -47,6 +47,15 @@ public struct Fields {
         return count
     }
 
+    /// A whole number from 1 to 2^53 - 1, exact in a Double.
+    public func ordinal(_ name: String) throws -> Int64 {
+        let value = try number(name)
+        guard value >= 1, value < 9_007_199_254_740_992, value == value.rounded() else {
+            throw wrong(name)
+        }
+        return Int64(value)
+    }
+
     public func object(_ name: String) throws -> Fields {
         guard case .some(.object(let members)) = value(name) else { throw wrong(name) }
         return Fields(members, file: file)

@@ -2,11 +2,13 @@ import Foundation
 
 /// The self-test: texts with the ids, logits and labels that this device must reproduce.
 ///
-/// A text is wrong where its ids or its label are others. Runtimes round the activations of
-/// quantized models differently, which moves the logits of a few texts while their labels stay;
-/// so the test is passed where no text is wrong and four in five are exact.
+/// A text is wrong where its ids or its label are others, or its score is far off. Runtimes round
+/// the activations of quantized models differently, which moves the logits of a few texts while
+/// their labels stay; so the test is passed where no text is wrong and four in five are exact.
 public struct Golden {
     private static let enough = 0.8
+    private static let far = 10.0  // tolerances that a score may be off, or, if more,
+    private static let farShare = 0.05  // this share of the range of all golden scores
 
     /// How one text came out.
     public struct Row: Identifiable, Sendable {
@@ -14,7 +16,7 @@ public struct Golden {
         public let text: String
         public let pair: String?
         public let sameIds: Bool
-        /// Whether the label is the same, or was a tie; true for regression.
+        /// Whether the label is the same, or was a tie; of a score, whether it is near.
         public let sameLabel: Bool
         /// The largest difference of a logit; infinite where one is not finite.
         public let off: Double
@@ -87,18 +89,26 @@ public struct Golden {
     }
 
     /// Whether the same labels hold; one that was undecided may fall either way.
-    private func isSameLabel(_ found: [Double], _ wanted: [Double], _ task: ModelTask) -> Bool {
+    func isSameLabel(_ found: [Double], _ wanted: [Double], _ task: ModelTask) -> Bool {
         switch task.kind {
         case .regression:
-            return true
+            return zip(found, wanted).allSatisfy { abs($0 - $1) <= farthest }
         case .multiLabel:
             return zip(found, wanted).allSatisfy { own, right in
                 abs(right) <= tolerance || (own > 0) == (right > 0)
             }
         case .classification:
-            guard let most = wanted.max(), let chosen = found.indices.max(by: { found[$0] < found[$1] })
+            guard let most = wanted.max(), let highest = found.max(),
+                let chosen = found.firstIndex(of: highest)
             else { return false }
             return most - wanted[chosen] <= 2 * tolerance
         }
+    }
+
+    /// How far off a score may be that a rounding moved.
+    private var farthest: Double {
+        let scores = logits.compactMap(\.first)
+        let range = (scores.max() ?? 0) - (scores.min() ?? 0)
+        return max(Self.far * tolerance, Self.farShare * range)
     }
 }

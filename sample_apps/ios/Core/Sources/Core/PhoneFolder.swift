@@ -37,6 +37,7 @@ public struct PhoneFolder {
                 "this app reads models of the format \(Self.format), and this one is \(format): "
                     + "build a newer app")
         }
+        try Self.checkTask(manifest.object("task"), app.object("task"))
         let files = try manifest.object("files")
         var found: [String: String] = [:]
         for name in files.names {
@@ -80,13 +81,33 @@ public struct PhoneFolder {
         guard let raw = Data(base64Encoded: try app.text("public_key")),
             let key = try? Curve25519.Signing.PublicKey(rawRepresentation: raw)
         else { throw app.wrong("public_key") }
-        guard let signature = try? read(folder, "\(manifestName).sig") else {
+        guard let file = try? read(folder, Envelope.name) else {
             throw Refused("\(manifestName) is not signed, and this app takes signed models only")
         }
-        guard key.isValidSignature(Data(signature), for: Data(signed)) else {
+        let envelope = try Envelope(file)
+        guard envelope.isSigned(by: key, digest: hex(SHA256.hash(data: signed))) else {
             throw Refused(
                 "\(manifestName) is not signed with this app's key: it was changed, or is "
                     + "another's")
+        }
+        let own = try app.ordinal("number")
+        guard envelope.number >= own else {
+            throw Refused(
+                "the model is older (number \(envelope.number)) than the one that the app was "
+                    + "made with (\(own))")
+        }
+    }
+
+    /// Refuses a model whose answers the app would take for those of its own task.
+    private static func checkTask(_ task: Fields, _ own: Fields) throws {
+        let names = (try task.text("name"), try own.text("name"))
+        let same = try names.0 == names.1 && task.text("kind") == own.text("kind")
+            && task.flag("pair") == own.flag("pair")
+            && task.list("labels").count == own.list("labels").count
+        guard same else {
+            throw Refused(
+                "the model is for another task than this app: \(names.0), and the app's is "
+                    + "\(names.1)")
         }
     }
 

@@ -20,8 +20,7 @@ public struct Tokenizer {
         let processor = try fields.object("post_processor")
         single = try Template(processor, pair: false)
         double = try Template(processor, pair: true)
-        let cuts = fields.has("truncation")
-        maxLength = try cuts ? fields.object("truncation").count("max_length") : Int.max
+        maxLength = try fields.has("truncation") ? Self.length(fields.object("truncation")) : .max
         raw = AddedTokens(unicode: unicode)
         normal = AddedTokens(unicode: unicode)
         for token in try fields.objects("added_tokens") {
@@ -32,6 +31,17 @@ public struct Tokenizer {
                 try raw.add(text.codes, token)
             }
         }
+    }
+
+    private static func length(_ truncation: Fields) throws -> Int {
+        for (name, known) in [("strategy", "LongestFirst"), ("direction", "Right")] {
+            guard try !truncation.has(name) || truncation.text(name) == known else {
+                throw Refused(
+                    "tokenizer.json cuts texts otherwise than BERT does (from the right, the "
+                        + "longer first), which this app cannot do")
+            }
+        }
+        return try truncation.count("max_length")
     }
 
     /// The tokens of a text, or of two, as long as the model takes them.

@@ -45,4 +45,32 @@ final class GoldenTests: XCTestCase {
         XCTAssertEqual(report.wrong, 1)
         XCTAssertFalse(report.isPassed)
     }
+
+    /// Where the two likeliest labels tie, a third one is as wrong as anywhere.
+    func testATieExcusesTheTiedLabelsAlone() throws {
+        let task = ModelTask(kind: .classification, labels: ["a", "b", "c"], pair: false)
+        let golden = try Golden(file([[2, 1.99, -5]]))
+        XCTAssertTrue(golden.isSameLabel([1.99, 2, -5], [2, 1.99, -5], task))
+        XCTAssertFalse(golden.isSameLabel([-5, 1.99, 2], [2, 1.99, -5], task))
+    }
+
+    /// A score may be off by ten tolerances, or by 5 % of the range of all, and by no more.
+    func testScoresAreBounded() throws {
+        let task = ModelTask(kind: .regression, labels: [], pair: false)
+        let golden = try Golden(file([[0], [1]]))
+        XCTAssertTrue(golden.isSameLabel([0.19], [0], task))
+        XCTAssertFalse(golden.isSameLabel([0.21], [0], task))
+        let wide = try Golden(file([[0], [100]]))
+        XCTAssertTrue(wide.isSameLabel([4.9], [0], task))
+        XCTAssertFalse(wide.isSameLabel([5.1], [0], task))
+        XCTAssertFalse(wide.isSameLabel([.nan], [0], task))
+    }
+
+    private func file(_ logits: [[Double]]) throws -> [UInt8] {
+        let fields: [String: Any] = [
+            "texts": logits.map { _ in "" }, "input_ids": logits.map { _ in [2, 3] },
+            "logits": logits, "tolerance": 0.02,
+        ]
+        return [UInt8](try JSONSerialization.data(withJSONObject: fields))
+    }
 }

@@ -35,14 +35,27 @@ final class PhoneFolderTests: XCTestCase {
     /// Writes an app.json that asks for a key's signature.
     private func ask(for key: Curve25519.Signing.PrivateKey) throws {
         let raw = key.publicKey.rawRepresentation.base64EncodedString()
-        let app = #"{"format": "kdc.app-config/1", "public_key": "\#(raw)"}"#
-        try Data(app.utf8).write(to: folder.appendingPathComponent("app.json"))
+        try changeApp { $0["public_key"] = raw; $0["number"] = 5 }
     }
 
-    private func sign(with key: Curve25519.Signing.PrivateKey) throws {
+    private func changeApp(_ edit: (inout [String: Any]) -> Void) throws {
+        let file = folder.appendingPathComponent("app.json")
+        let json = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
+        var fields = try XCTUnwrap(json as? [String: Any])
+        edit(&fields)
+        try JSONSerialization.data(withJSONObject: fields).write(to: file)
+    }
+
+    private func sign(with key: Curve25519.Signing.PrivateKey, number: Int = 5) throws {
         let manifest = try Data(contentsOf: folder.appendingPathComponent("manifest.json"))
+        let digest = SHA256.hash(data: manifest).map { String(format: "%02x", $0) }.joined()
+        let message = Data("kdc.model/1\n\(number)\n\(digest)\n".utf8)
+        let envelope: [String: Any] = [
+            "format": "kdc.signature/1", "number": number,
+            "signature": try key.signature(for: message).base64EncodedString(),
+        ]
         let file = folder.appendingPathComponent("manifest.json.sig")
-        try key.signature(for: manifest).write(to: file)
+        try JSONSerialization.data(withJSONObject: envelope).write(to: file)
     }
 
     func testTheBundledModelIsTaken() {
@@ -66,9 +79,20 @@ final class PhoneFolderTests: XCTestCase {
         XCTAssertEqual(refusal()?.contains("is not signed, and"), true)
         try sign(with: Curve25519.Signing.PrivateKey())
         XCTAssertEqual(refusal()?.contains("not signed with this app's key"), true)
+        try sign(with: key, number: 4)
+        XCTAssertEqual(refusal()?.contains("is older (number 4)"), true)
         try sign(with: key)
         XCTAssertNil(refusal())
         try change("manifest.json") { $0.append(0x20) }
         XCTAssertEqual(refusal()?.contains("not signed with this app's key"), true)
+    }
+
+    func testAnotherTaskIsRefused() throws {
+        try changeApp { fields in
+            var task = fields["task"] as? [String: Any] ?? [:]
+            task["name"] = "another"
+            fields["task"] = task
+        }
+        XCTAssertEqual(refusal()?.contains("for another task than this app"), true)
     }
 }

@@ -37,6 +37,21 @@ final class TokenizerTests: XCTestCase {
         XCTAssertEqual(text.unicodeScalars.map(\.value), wanted)
     }
 
+    /// Cut from the left, a long text is another text.
+    func testTextsAreCutInOneWay() throws {
+        var fields = try XCTUnwrap(
+            JSONSerialization.jsonObject(with: Data(Replayed.bytes("assets/tokenizer.json")))
+                as? [String: Any])
+        for cut: [String: Any] in [["direction": "Left"], ["strategy": "OnlyFirst"]] {
+            fields["truncation"] = cut.merging(["max_length": 64]) { $1 }
+            let bytes = [UInt8](try JSONSerialization.data(withJSONObject: fields))
+            XCTAssertThrowsError(try Tokenizer(bytes, unicode: Replayed.unicode())) { error in
+                XCTAssertEqual(
+                    (error as? Refused)?.sentence.contains("cuts texts otherwise"), true)
+            }
+        }
+    }
+
     func testDamagedFilesAreRefused() throws {
         let hostile = [
             "", "{", "[1]", "{\"a\":1}x", "{\"a\":}", "\u{FEFF}{}", "{\"a\":\"\\u12\"}",

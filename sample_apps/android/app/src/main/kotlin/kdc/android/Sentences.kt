@@ -38,7 +38,7 @@ object Sentences {
         val text = listOfNotNull(row.text, row.pair).joinToString(" | ").take(SHOWN)
         val why = when {
             !row.sameIds -> "FAILED, other tokens"
-            !row.sameLabel -> "FAILED, another label"
+            !row.sameLabel -> "FAILED, another answer"
             row.isWrong -> "FAILED, no number"
             row.isExact -> "pass"
             else -> "pass, rounded, off by ${number(row.off, 3)}"

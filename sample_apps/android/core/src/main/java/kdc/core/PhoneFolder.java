@@ -22,7 +22,6 @@ public final class PhoneFolder {
     private static final String APP_FORMAT = "kdc.app-config/1";
     private static final String FORMAT = "kdc.phone/1";
     private static final String MANIFEST = "manifest.json";
-    private static final String SIGNATURE = MANIFEST + ".sig";
     private static final int MOST = 64 << 20; // bytes of a file that is read as a whole
 
     /** {@code app.json}: what the app was told when it was made. */
@@ -49,6 +48,7 @@ public final class PhoneFolder {
                     "this app reads models of the format " + FORMAT + ", and this one is "
                             + manifest.text("format") + ": bundle it with a newer app");
         }
+        checkTask(manifest.object("task"), app.object("task"));
         Fields files = manifest.object("files");
         for (String name : files.names()) check(name, files.object(name));
         model = findModel();
@@ -63,9 +63,7 @@ public final class PhoneFolder {
     /** Returns a text file that the manifest names; it is checked once more as it is read. */
     public String text(String name) throws Refused, IOException {
         byte[] bytes = bytes(name);
-        MessageDigest digest = sha256();
-        digest.update(bytes);
-        if (!hex(digest.digest()).equals(digests.get(name))) throw changed(name);
+        if (!hex(sha256().digest(bytes)).equals(digests.get(name))) throw changed(name);
         return utf8(bytes, name);
     }
 
@@ -77,15 +75,34 @@ public final class PhoneFolder {
     private void checkSignature(byte[] signed) throws Refused, IOException {
         if (!app.has("public_key")) return;
         byte[] key = Base64.decode(app.text("public_key"));
-        byte[] signature;
+        byte[] file;
         try {
-            signature = bytes(SIGNATURE);
+            file = bytes(Envelope.NAME);
         } catch (Refused missing) {
             throw new Refused(MANIFEST + " is not signed, and this app asks for a signature");
         }
-        if (key == null || !Ed25519.verify(key, signed, signature)) {
+        Envelope envelope = new Envelope(Json.object(utf8(file, Envelope.NAME), Envelope.NAME));
+        if (key == null || !envelope.isSignedBy(key, hex(sha256().digest(signed)))) {
             throw new Refused(
                     MANIFEST + " does not bear the signature of this app's maker: it was changed");
+        }
+        if (envelope.number < app.size("number")) {
+            throw new Refused(
+                    "the model is older (number " + envelope.number + ") than the one that the "
+                            + "app was made with (" + app.size("number") + ")");
+        }
+    }
+
+    /** Refuses a model whose answers the app would take for those of its own task. */
+    private static void checkTask(Fields task, Fields own) throws Refused {
+        boolean same = task.text("name").equals(own.text("name"))
+                && task.text("kind").equals(own.text("kind"))
+                && task.flag("pair") == own.flag("pair")
+                && task.list("labels").size() == own.list("labels").size();
+        if (!same) {
+            throw new Refused(
+                    "the model is for another task than this app: " + task.text("name")
+                            + ", and the app's is " + own.text("name"));
         }
     }
 

@@ -58,11 +58,19 @@ public final class Tokenizer {
     }
 
     private int length(Fields truncation) throws Refused {
-        if (!truncation.text("strategy").equals("LongestFirst")) throw truncation.wrong("strategy");
-        if (!truncation.text("direction").equals("Right")) throw truncation.wrong("direction");
+        checkCut(truncation, "strategy", "LongestFirst");
+        checkCut(truncation, "direction", "Right");
         int length = truncation.count("max_length");
         if (length < pair.added()) throw truncation.wrong("max_length");
         return length;
+    }
+
+    private static void checkCut(Fields truncation, String name, String known) throws Refused {
+        if (truncation.has(name) && !truncation.text(name).equals(known)) {
+            throw new Refused(
+                    "tokenizer.json cuts texts otherwise than BERT does (from the right, the "
+                            + "longer first), which this app cannot do");
+        }
     }
 
     /** Encodes a text, or a pair of them; {@code second} is null for one text alone. */
