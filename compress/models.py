@@ -191,17 +191,36 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
         KdcError: the weights are damaged, do not fit the configuration or lack encoder tensors.
     """
     config = read_config(source.folder)
+    set_dropout(config, dropout)
+    if task is not None:
+        set_task(config, task)
+    model, info = open_weights(AutoModelForSequenceClassification, source, config)
+    _check_weights(source, model, info, may_lack_head=task is not None)
+    return model.eval()
+
+
+def open_weights(kind: Any, source: Source, config: Config) -> tuple[Model, dict[str, Any]]:  # noqa: ANN401
+    """Open a folder's safetensors as one of transformers' kinds of model, in fp32 on the CPU.
+
+    Args:
+        kind: `AutoModel`, `AutoModelForMaskedLM`, ...
+        source: the folder.
+        config: its configuration, already checked.
+
+    Returns:
+        The model, and transformers' account of the tensors that did not fit.
+
+    Raises:
+        KdcError: the weights are damaged, or fewer than the configuration asks for.
+    """
     held = sum(path.stat().st_size for path in _weights(source.folder))
     if least_bytes(config) > held:  # building such a model could take all memory
         raise KdcError(
             f"the weights in {source.folder} do not fit its config.json: a model of those sizes "
             f"takes more than their {held:,} bytes; are they a Git LFS pointer, or cut off?"
         )
-    set_dropout(config, dropout)
-    if task is not None:
-        set_task(config, task)
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = kind.from_pretrained(
             source.folder,
             config=config,
             dtype=torch.float32,
@@ -218,8 +237,7 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
     except Exception as error:  # whatever a hostile configuration makes a constructor raise
         reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
         raise KdcError(f"{source.folder} cannot be loaded as an encoder: {reason}") from error
-    _check_weights(source, model, info, may_lack_head=task is not None)
-    return model.eval()
+    return model, info
 
 
 def _check_weights(source: Source, model: Model, info: Any, *, may_lack_head: bool) -> None:  # noqa: ANN401

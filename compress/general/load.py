@@ -1,14 +1,12 @@
 """Loading encoders for a corpus: with their masked-LM head, or without any head."""
 
-import torch
-from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForMaskedLM
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.errors import KdcError
-from kdc.compress.families import least_bytes, set_dropout
-from kdc.compress.models import Source, read_config
+from kdc.compress.families import set_dropout
+from kdc.compress.models import Source, open_weights, read_config
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
 _DISCRIMINATOR = "ElectraForPreTraining"  # tells replaced words from others, and fills in none
@@ -50,32 +48,8 @@ def _load(source: Source, dropout: float, *, words: bool) -> Model:
     config = read_config(source.folder)
     if words and not has_masked_lm(config):
         raise KdcError(f"{source.name} has no masked-LM head: name a checkpoint that has one")
-    held = sum(path.stat().st_size for path in source.folder.glob("model*.safetensors"))
-    if least_bytes(config) > held:  # building such a model could take all memory
-        raise KdcError(
-            f"the weights in {source.folder} do not fit its config.json: a model of those sizes "
-            f"takes more than their {held:,} bytes"
-        )
     set_dropout(config, dropout)
-    kind = AutoModelForMaskedLM if words else AutoModel
-    try:
-        model, info = kind.from_pretrained(
-            source.folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except SafetensorError as error:
-        raise KdcError(
-            f"the weights in {source.folder} are damaged ({error}): fetch them again"
-        ) from error
-    except Exception as error:  # whatever a hostile configuration makes a constructor raise
-        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
-        raise KdcError(f"{source.folder} cannot be loaded as an encoder: {reason}") from error
+    model, info = open_weights(AutoModelForMaskedLM if words else AutoModel, source, config)
     keys = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
     lost = sorted(str(key) for key in keys if "pooler" not in str(key))
     if lost:
