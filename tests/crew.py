@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -12,9 +13,18 @@ from typing import Any
 
 from torch.distributed import TCPStore
 
+from kdc.compress.families import set_dropout
+from kdc.compress.learner import Objectives
+from kdc.compress.losses import LOSSES
+from kdc.compress.losses.objective import Widths
 from kdc.compress.parallel import leading, world
+from kdc.compress.run import Run
+from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher
 from kdc.compress.together import Lost, follow
 from tests.faults import start
+from tests.tiny import own_dice, tiny_model, tiny_run
+
+SEPARABLE = [name for name, loss in LOSSES.items() if loss.unit not in ("batch", "masked")]
 
 
 class Processes:
@@ -92,3 +102,25 @@ def torchrun(processes: int, *arguments: str, folder: Path) -> "subprocess.Popen
         text=True,
         start_new_session=True,
     )
+
+
+def run_of(state: Path, name: str) -> Run:
+    """20 steps of one objective, without dropout; the teacher is deeper and wider."""
+    run = tiny_run(state, epochs=0.01, min_steps=20, batch=14, evaluations=1, learning_rate=1e-3)
+    set_dropout(run.model.config, 0.0)
+    with own_dice():
+        student = type(run.model)(run.model.config)
+    rows = run.legs[0].rows
+    rows.labels[::3] = -100
+    teacher = OnlineTeacher(
+        tiny_model(layers=4, hidden=48, seed=1), wants=frozenset({LOGITS, HIDDEN, HEADS, SCORES})
+    )
+    leg = replace(run.legs[0], objectives=objective(name, run), teacher=teacher)
+    return replace(run, model=student, legs=(leg,))
+
+
+def objective(name: str, run: Run) -> Objectives:
+    loss = LOSSES[name]()
+    with own_dice():
+        loss.fit(Widths(run.task, 2, 32, 4, 48, student_heads=2, teacher_heads=2))
+    return {name: (1.0, loss)}
