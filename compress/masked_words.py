@@ -15,7 +15,7 @@ from kdc.compress.augment import Candidates
 from kdc.compress.encode import plain_tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.families import max_length
-from kdc.compress.models import Source, load_tokenizer, read_config
+from kdc.compress.models import Source, load_tokenizer, open_weights, read_config
 from kdc.compress.neighbours import whole_words
 from kdc.compress.words import like, mistyped, replaceable
 
@@ -169,23 +169,12 @@ class MaskedWords:
 
 
 def _load(source: Source) -> Model:
-    try:
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            source.folder,
-            config=read_config(source.folder),
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except Exception as error:  # whatever a hostile checkpoint makes a constructor raise
-        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
-        raise KdcError(f"{source.folder} cannot be loaded as a masked-LM: {reason}") from error
-    lost = sorted(str(key) for key in info["missing_keys"] if "pooler" not in str(key))
+    model, info = open_weights(AutoModelForMaskedLM, source, read_config(source.folder))
+    keys = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
+    lost = sorted(str(key) for key in keys if "pooler" not in str(key))
     if lost:
         raise KdcError(
-            f"{source.folder} has no trained masked-LM head: {len(lost)} tensors are missing, the "
-            f"first is {lost[0]}"
+            f"{source.folder} has no trained masked-LM head: {len(lost)} tensors are missing or "
+            f"of another shape, the first is {lost[0]}"
         )
     return model.eval().requires_grad_(False)

@@ -1,6 +1,5 @@
 import json
 import mmap
-import resource
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from kdc.export import process_memory, runner
+from kdc.export import runner
 from kdc.export.jobs import Job, Reading
 from kdc.export.runner import measure
 from tests.onnx_model import Array, make_model
@@ -186,15 +185,3 @@ def test_a_large_parent_does_not_show_in_the_childs_peak(tmp_path: Path) -> None
     ballast = b"x" * 300_000_000
     child = _child(_job(model=str(make_model(tmp_path / "m.onnx"))))
     assert 20e6 < json.loads(child.stdout)["peak_rss_bytes"] < len(ballast) / 2
-
-
-@pytest.mark.parametrize(("platform", "unit"), [("darwin", 1), ("freebsd14", 1024)])
-def test_without_proc_the_peak_has_the_systems_unit(
-    monkeypatch: pytest.MonkeyPatch, platform: str, unit: int
-) -> None:
-    """macOS counts bytes where the others count KiB: a factor of 1,024."""
-    monkeypatch.setattr(process_memory, "_proc", lambda name, prefix: [])
-    monkeypatch.setattr(sys, "platform", platform)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert process_memory.peak_rss_bytes() >= peak * unit
-    assert process_memory.private_bytes() < peak * unit * 1.5
