@@ -15,14 +15,13 @@ from kdc.compress.augment import Candidates
 from kdc.compress.encode import plain_tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.families import max_length
+from kdc.compress.general.load import has_masked_lm
 from kdc.compress.models import Source, load_tokenizer, open_weights, read_config
 from kdc.compress.neighbours import whole_words
 from kdc.compress.words import like, mistyped, replaceable
 
 _BATCH = 64  # masked texts asked about at once
 _WIDER = 3  # times as many tokens are taken as words are wanted: some are pieces of words
-_HEADS = ("ForMaskedLM", "ForPreTraining")
-_DISCRIMINATOR = "ElectraForPreTraining"  # tells replaced words from others, and fills in none
 
 
 def check_masked_lm(source: Source, wanted: str) -> None:
@@ -35,9 +34,7 @@ def check_masked_lm(source: Source, wanted: str) -> None:
     Raises:
         KdcError: it has none.
     """
-    found = read_config(source.folder).architectures
-    names = [str(name) for name in found] if isinstance(found, list) else []
-    if not any(name.endswith(_HEADS) and name != _DISCRIMINATOR for name in names):
+    if not has_masked_lm(read_config(source.folder)):
         raise KdcError(
             f"{wanted} needs a masked-LM, and {source.name} has no such head: name a checkpoint "
             'that has one as [augment] model, or take method = "embeddings"'
