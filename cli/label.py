@@ -29,10 +29,10 @@ def label(
     full: Annotated[bool, typer.Option("--full", help="Keep every token's probability.")] = False,
     states: Annotated[
         str | None,
-        typer.Option(metavar="L,..", help="For other programs: layers' states; 0: embeddings."),
+        typer.Option(metavar="L,..", help="Keep layers' states for losses on them; 0: embeddings."),
     ] = None,
     pooled: Annotated[
-        bool, typer.Option("--pooled", help="For other programs: each example's mean state.")
+        bool, typer.Option("--pooled", help="Keep each example's mean state, for the loss pooled.")
     ] = False,
     bits: Annotated[int, typer.Option(metavar="8|16", help="Of a probability.")] = 8,
     temperature: Annotated[float, typer.Option(metavar="T", help="Of the softmax.")] = 1.0,

@@ -112,6 +112,6 @@ def _what_next(ready: "Labelling") -> str:
     job, names = ready.job, [*ready.corpus.shards, *ready.corpus.held]
     if left := sum(not sidecar(job.out / name).is_file() for name in names):
         return f"{left:,} of {len(names):,} shards are left to the other parts"
-    if job.method.kind == "none":
-        return f"{job.out}: for other programs; kdc distill learns from labels of masked words"
-    return f"next: kdc distill --corpus {job.corpus} --labels {job.out}"
+    # no recipe that ships learns from states alone
+    ours = " --recipe FILE" if job.method.kind == "none" else ""
+    return f"next: kdc distill --corpus {job.corpus} --labels {job.out}{ours}"

@@ -97,6 +97,16 @@ class Masked:
 
 
 @dataclass(frozen=True)
+class States:
+    """What a teacher's labels hold of a batch's states."""
+
+    layers: dict[int, Tensor]
+    """(B, T, H) float16 after a layer, by its number; 0: the embeddings. Padding means nothing."""
+    pooled: Tensor | None = None
+    """(B, H) float16: each row's mean of the last states; None where it was not kept."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """B rows padded to the longest of them, T."""
 
@@ -115,6 +125,8 @@ class Batch:
     shares: dict[str, float] | None = None
     """Unit of an objective -> what these rows count in its mean over the batch that they are a
     slice of; None where they are all of it."""
+    states: States | None = None
+    """None where the teacher is asked, or no objective reads them."""
     padded: bool = True
     """Whether some row may be shorter than T; where none is, the attention needs no mask."""
 
@@ -147,8 +159,8 @@ class Batches:
 
 
 def send(array: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """Bring an array to a device: float32 as it is, everything else as int64."""
-    wide = array if array.dtype == np.float32 else array.astype(np.int64)
+    """Bring an array to a device: floating point as it is, everything else as int64."""
+    wide = array if array.dtype.kind == "f" else array.astype(np.int64)
     tensor = torch.from_numpy(np.ascontiguousarray(wide))
     if device.type == "cuda":  # a pinned copy overlaps with the step before
         return tensor.pin_memory().to(device, non_blocking=True)

@@ -67,7 +67,8 @@ class Signals:
     logits: Tensor
     """(B, C) float32; (B, 0) of a model that classifies nothing."""
     hidden: tuple[Tensor, ...]
-    """L + 1 tensors (B, T, H): the embeddings, then every layer; empty unless asked for."""
+    """L + 1 tensors (B, T, H): the embeddings, then every layer; empty unless asked for. Of states
+    that were written down before, a layer that was not is (0,)."""
     mask: Tensor
     """(B, T) int64, 1 where there is a token."""
     queries: Heads = ()
@@ -82,6 +83,8 @@ class Signals:
     """(M,) int64: the tokens that stood at the masked places; None unless asked for."""
     sparse: Sparse | None = None
     """In place of `masked` from a teacher whose answers were written down before."""
+    pooled: Tensor | None = None
+    """(B, H): means of the last states over each row's tokens, written down before; else None."""
 
 
 def gives(config: Config, *, masked_lm: bool = False) -> frozenset[str]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from kdc.compress.corpus.shards import Shard
-from kdc.compress.encode import Batch, Masked, send
+from kdc.compress.encode import Batch, Masked, States, send
 from kdc.compress.general.masking import Masks
 from kdc.compress.labels.shard import ShardLabels
 from kdc.compress.losses.hard_labels import NO_CLASS
@@ -20,11 +20,37 @@ Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Reads:
+    """What batches take from a teacher's labels."""
+
+    words: bool = False
+    """What it said at the masked places."""
+    layers: tuple[int, ...] = ()
+    """The layers whose states; 0: the embeddings."""
+    pooled: bool = False
+    """Each row's mean of the last states."""
+
+    @property
+    def states(self) -> bool:
+        """Whether they take any states."""
+        return bool(self.layers) or self.pooled
+
+    def __or__(self, other: "Reads") -> "Reads":
+        """Return what either takes."""
+        layers = tuple(sorted({*self.layers, *other.layers}))
+        return Reads(self.words or other.words, layers, self.pooled or other.pooled)
+
+
+NOTHING = Reads()
+
+
+@dataclass(frozen=True)
 class Window:
     """A shard mapped into memory, with what was labelled of it."""
 
     shard: Shard
     labels: ShardLabels | None
+    reads: Reads
     padding: int
     """The padding token's id."""
     device: torch.device
@@ -87,15 +113,29 @@ class Window:
             index=self._send(index),
             masked=Masked(self._send(flat), self._send(targets), self._said(masks, which)),
             shares=shares,
+            states=self._states(masks, mine, mask),
             padded=not bool(mask.all()),
         )
 
     def _said(self, masks: Masks, which: Index) -> Sparse | None:
         """Read what the teacher said at some of a batch's masked places."""
-        if self.labels is None or masks.labels is None:
+        if self.labels is None or masks.labels is None or not self.reads.words:
             return None
         said = self.labels.targets(masks.labels[which])
         return said.to(self.device)
+
+    def _states(self, masks: Masks, mine: Index, mask: npt.NDArray[np.bool_]) -> States | None:
+        """Read the teacher's states of the rows `mine` of a batch."""
+        if self.labels is None or masks.examples is None or not self.reads.states:
+            return None
+        examples, starts = masks.examples[mine], self.shard.starts
+        masking, sequence = np.divmod(examples, self.shard.sequences)
+        first = masking * int(starts[-1]) + starts[sequence]
+        where = np.where(mask, first[:, None] + np.arange(mask.shape[1]), first[:, None])
+        return States(
+            {layer: self._send(self.labels.states(layer)[where]) for layer in self.reads.layers},
+            self._send(self.labels.pooled()[examples]) if self.reads.pooled else None,
+        )
 
     def _send(self, array: npt.NDArray[Any]) -> torch.Tensor:
         return send(array, self.device)

@@ -10,21 +10,19 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
 from kdc.compress.files import lock, refuse_foreign, sweep
-from kdc.compress.general.batches import ragged
+from kdc.compress.general.batches import NOTHING, ragged
 from kdc.compress.general.folder import FORM, write_general
 from kdc.compress.general.held_out import HeldOutWords
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
 from kdc.compress.general.sequences import at_most, sequences
-from kdc.compress.general.teach import Teaching, find_teaching, must_run, signals_of
-from kdc.compress.labels.store import LabelFolder
+from kdc.compress.general.teach import Teaching, find_teaching, signals_of
 from kdc.compress.learner import Objectives
 from kdc.compress.loop import train
 from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.progress import Progress
 from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
-from kdc.compress.signals import Teacher
 from kdc.compress.stages import Stage
 from kdc.compress.start import start_from_teacher
 from kdc.compress.workspace import Workspace
@@ -78,26 +76,23 @@ def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progre
     """
     device, teaching = choose_device(job.device), find_teaching(job, corpus, progress)
     plan = make_plan(job, corpus, teaching, progress)
-    labels = teaching.labels if teaching else None
     starts = job.recipe.start.weights == "teacher" and teaching and not plan.origin
     model = None
-    if teaching and (starts or any(must_run(teaching, wants) for wants in plan.wants)):
+    if teaching and (starts or any(map(teaching.left_to_ask, plan.objectives))):
         model = teaching.model()
     if starts and model is not None:
         _start(job, corpus, plan, model)
     if model is not None:
         model.to(device)
     legs = tuple(
-        _leg(job, corpus, stage, objectives, signals_of(teaching, wants, model), labels)
-        for stage, objectives, wants in zip(
-            job.recipe.stages, plan.objectives, plan.wants, strict=True
-        )
+        _leg(job, corpus, stage, objectives, teaching, model)
+        for stage, objectives in zip(job.recipe.stages, plan.objectives, strict=True)
     )
     return Run(
         model=plan.student,
         legs=legs,
         task=TEXT,
-        dev=_judge(job, corpus, labels),
+        dev=_judge(job, corpus, plan, teaching),
         padding=int(plan.student.config.pad_token_id or 0),
         seed=job.seed,
         device=device,
@@ -112,22 +107,31 @@ def _leg(
     corpus: Corpus,
     stage: Stage,
     objectives: Objectives,
-    teacher: Teacher,
-    labels: LabelFolder | None,
+    teaching: Teaching | None,
+    model: Model | None,
 ) -> Leg:
     """Return a stage; `--tokens` stands for its epochs."""
-    rows, training = sequences(corpus, corpus.shards, stage.train.batch_tokens, labels), stage.train
+    training, teacher = stage.train, signals_of(teaching, objectives, model)
+    labels, reads = (teaching.labels, teaching.reads(objectives)) if teaching else (None, NOTHING)
+    rows = sequences(corpus, corpus.shards, training.batch_tokens, labels, reads)
     if job.tokens is not None:
         training = replace(training, epochs=job.tokens / rows.tokens, min_steps=0)
     return Leg(stage.name, objectives, teacher, rows, training, keep_best=False)
 
 
-def _judge(job: GeneralJob, corpus: Corpus, labels: LabelFolder | None) -> HeldOutWords | None:
+def _judge(
+    job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teaching: Teaching | None
+) -> HeldOutWords | None:
     """Return what judges the model, the same for all stages; None where nothing is held out."""
     if not corpus.held:
         return None
     budget = job.recipe.stages[0].train.batch_tokens
-    return HeldOutWords(at_most(sequences(corpus, corpus.held, budget, labels), _JUDGED))
+    labels, reads = None, NOTHING
+    if teaching:
+        labels = teaching.labels
+        for objectives in plan.objectives:
+            reads |= teaching.reads(objectives)
+    return HeldOutWords(at_most(sequences(corpus, corpus.held, budget, labels, reads), _JUDGED))
 
 
 def _start(job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teacher: Model) -> None:

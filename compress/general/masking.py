@@ -20,3 +20,5 @@ class Masks:
     """(M,) what stands there in the input."""
     labels: Index | None = None
     """(M,) which of the shard's masked places they are; None where they were drawn just now."""
+    examples: Index | None = None
+    """(B,) which of the shard's examples they are; None where they were drawn just now."""

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus
 from kdc.compress.errors import KdcError
+from kdc.compress.general.batches import NOTHING
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.load import load_bare, load_masked_lm
 from kdc.compress.general.teach import Teaching, can_give, check_vocabulary
@@ -41,14 +42,6 @@ class GeneralPlan:
     origin: Source | None
     """The encoder that it goes on from; None where it starts anew."""
 
-    @property
-    def wants(self) -> tuple[frozenset[str], ...]:
-        """What each stage asks a teacher for."""
-        return tuple(
-            frozenset[str]().union(*(loss.asks for _, loss in objectives.values()))
-            for objectives in self.objectives
-        )
-
 
 def make_plan(
     job: GeneralJob, corpus: Corpus, teaching: Teaching | None, progress: Progress
@@ -77,7 +70,20 @@ def make_plan(
         _objectives(job, stage, student.config, teaching, words=words)
         for stage in job.recipe.stages
     )
+    _refuse_vain_labels(job, teaching, objectives)
     return GeneralPlan(student, shape_of(student.config), objectives, origin)
+
+
+def _refuse_vain_labels(
+    job: GeneralJob, teaching: Teaching | None, stages: tuple[Objectives, ...]
+) -> None:
+    """Refuse labels of which a recipe would read nothing, while the teacher runs beside them."""
+    if not teaching or not teaching.labels or any(map(NOTHING.__ne__, map(teaching.reads, stages))):
+        return
+    raise KdcError(
+        f"the labels in {job.labels} hold {teaching.labels.method}, and recipe {job.recipe.name} "
+        "does not learn from that alone: leave --labels out, or label what it asks for"
+    )
 
 
 def _objectives(
@@ -110,7 +116,7 @@ def _objectives(
 
 def _check_temperature(name: str, loss: Objective, teaching: Teaching | None) -> None:
     """Refuse, before anything is trained, labels that were taken at another temperature."""
-    labels = teaching.labels if teaching else None
+    labels = teaching.labels if teaching and teaching.holds_words else None
     wanted = getattr(loss, "temperature", None)
     if labels and MASKED in loss.asks and wanted not in (None, labels.temperature):
         raise KdcError(

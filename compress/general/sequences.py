@@ -19,7 +19,7 @@ from kdc.compress.corpus.masking import Masker
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
-from kdc.compress.general.batches import Window, ragged
+from kdc.compress.general.batches import NOTHING, Reads, Window, ragged
 from kdc.compress.general.masking import Masks
 from kdc.compress.labels.store import LabelFolder
 from kdc.compress.parallel import Crew
@@ -41,6 +41,8 @@ class Sequences:
     """Tokens of a batch, over all processes together."""
     labels: LabelFolder | None = None
     """What the teacher said at the masked places; None where it is asked, or nobody is."""
+    reads: Reads = NOTHING
+    """What a batch takes from them."""
 
     @property
     def tokens(self) -> int:
@@ -62,9 +64,20 @@ class Sequences:
 
 
 def sequences(
-    corpus: Corpus, names: list[str], batch_tokens: int, labels: LabelFolder | None = None
+    corpus: Corpus,
+    names: list[str],
+    batch_tokens: int,
+    labels: LabelFolder | None = None,
+    reads: Reads = NOTHING,
 ) -> Sequences:
     """Read how long some shards of a corpus are.
+
+    Args:
+        corpus: theirs.
+        names: which.
+        batch_tokens: tokens of a batch, over all processes together.
+        labels: what the teacher said about them.
+        reads: what a batch takes from the labels.
 
     Raises:
         KdcError: a shard is damaged, the budget is too small for the longest sequences, or labels
@@ -77,7 +90,7 @@ def sequences(
         )
     if labels is not None and not corpus.duplicates:
         raise KdcError(
-            f"{corpus.folder} is masked anew while training, so labels of its masked words fit "
+            f"{corpus.folder} is masked anew while training, so labels of its examples fit "
             "nothing: make it with --dupe 1 or more, or leave --labels out"
         )
     shards = {name: corpus.open(name) for name in names}
@@ -88,7 +101,7 @@ def sequences(
                 f"above {corpus.max_length}: make the corpus again"
             )
     sizes = tuple(len(shard.tokens) for shard in shards.values())
-    return Sequences(corpus, tuple(names), sizes, batch_tokens, labels)
+    return Sequences(corpus, tuple(names), sizes, batch_tokens, labels, reads)
 
 
 @dataclass
@@ -137,6 +150,7 @@ class SequenceFeed:
             window = Window(
                 self._rows.corpus.open(name),
                 labels.open(name) if labels else None,
+                self._rows.reads,
                 self._padding,
                 self._device,
             )
@@ -163,6 +177,7 @@ class SequenceFeed:
             shard.mask_places[which].astype(np.int64),
             shard.mask_inputs[which].astype(np.int64),
             which,
+            examples,
         )
 
 

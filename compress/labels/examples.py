@@ -9,7 +9,7 @@ import torch
 
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
-from kdc.compress.general.batches import Window, ragged
+from kdc.compress.general.batches import NOTHING, Window, ragged
 from kdc.compress.general.masking import Masks
 from kdc.compress.parallel import ALONE
 
@@ -52,7 +52,7 @@ def batches(
     for part in _cut(shard.lengths[rows[order]], batch_tokens):
         chosen = examples[order[part]]
         masks = _masks(shard, chosen)
-        window = Window(shard, None, padding, device)
+        window = Window(shard, None, NOTHING, padding, device)
         (batch,) = window.slices(chosen % shard.sequences, masks, ALONE, 1)
         assert masks.labels is not None
         yield Asked(batch, chosen, masks.labels)

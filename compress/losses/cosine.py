@@ -25,9 +25,16 @@ class Cosine(Objective):
     def __init__(self) -> None:
         super().__init__()
         self.projection: nn.Module = nn.Identity()
+        self._last = -1
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """Of which teacher layers it reads the states; 0: the embeddings."""
+        return frozenset({self._last})
 
     def fit(self, widths: Widths) -> None:
         """Build the projection."""
+        self._last = widths.teacher_layers
         self.projection = bridge(widths)
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:

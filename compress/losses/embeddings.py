@@ -26,6 +26,11 @@ class Embeddings(Objective):
         super().__init__()
         self.projection: nn.Module = nn.Identity()
 
+    @property
+    def reads(self) -> frozenset[int]:
+        """Of which teacher layers it reads the states; 0: the embeddings."""
+        return frozenset({0})
+
     def fit(self, widths: Widths) -> None:
         """Build the projection."""
         self.projection = bridge(widths)

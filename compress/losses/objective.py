@@ -55,6 +55,20 @@ class Objective(nn.Module, ABC):
         """What it asks the teacher for; the student is always asked for all that it needs."""
         return self.needs
 
+    @property
+    def reads(self) -> frozenset[int]:
+        """Of which teacher layers it reads the states, once fitted; 0: the embeddings."""
+        return frozenset()
+
+    def served_by(self, layers: frozenset[int], *, pooled: bool) -> bool:
+        """Whether states that were written down are all that it reads of a teacher's states.
+
+        Args:
+            layers: whose states there are; 0: the embeddings.
+            pooled: whether there are each row's means of the last states.
+        """
+        return HIDDEN not in self.asks or (bool(self.reads) and self.reads <= layers)
+
     def fit(self, widths: Widths) -> None:
         """Build what depends on the two models, or refuse with a KdcError before training."""
 

@@ -40,6 +40,11 @@ class Patient(Objective):
         self.projection: nn.Module = nn.Identity()
         self._map: list[int] = []
 
+    @property
+    def reads(self) -> frozenset[int]:
+        """Of which teacher layers it reads the states; 0: the embeddings."""
+        return frozenset(layer + 1 for layer in self._map)
+
     def fit(self, widths: Widths) -> None:
         """Choose the teacher's layers and build the projection.
 

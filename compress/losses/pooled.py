@@ -35,18 +35,34 @@ class Pooled(Objective):
             raise unknown("distance", str(distance), DISTANCES)
         self.pool, self.distance = pool, distance
         self.projection: nn.Module = nn.Identity()
+        self._last = -1
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """Of which teacher layers it reads the states; 0: the embeddings."""
+        return frozenset({self._last})
+
+    def served_by(self, layers: frozenset[int], *, pooled: bool) -> bool:
+        """Whether written states are all that it reads: means of rows do for `mean`."""
+        return (pooled and self.pool == "mean") or super().served_by(layers, pooled=pooled)
 
     def fit(self, widths: Widths) -> None:
         """Build the projection."""
+        self._last = widths.teacher_layers
         self.projection = bridge(widths)
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
-        hidden_of("pooled", teacher.hidden)
-        ours, theirs = self.projection(self._pooled(student)), self._pooled(teacher)
+        ours, theirs = self.projection(self._pooled(student)), self._of_teacher(teacher)
         if self.distance == "mse":
             return F.mse_loss(ours, theirs)
         return (1 - F.cosine_similarity(ours, theirs, dim=-1)).mean()
+
+    def _of_teacher(self, said: Signals) -> Tensor:
+        if self.pool == "mean" and said.pooled is not None:
+            return said.pooled.float()
+        hidden_of("pooled", said.hidden)
+        return self._pooled(said)
 
     def _pooled(self, said: Signals) -> Tensor:
         states = said.hidden[-1].float()
