@@ -6,9 +6,8 @@ from collections.abc import Iterator
 _CLOSING = "[\"'\u201d\u2019)\\]\u00bb]"  # may stand behind the mark: quotes, brackets
 _OPENING = "[\"'\u201c\u2018(\\[\u00ab\u00bf\u00a1]"
 _SMALL = "a-z\u00df-\u00f6\u00f8-\u00ff"  # what begins no sentence
-_WIDE = (
-    "[\u3002\uff01\uff1f\uff61]+[\u300d\u300f\uff09\u201d\u2019]*"  # CJK puts no space behind them
-)
+_MARK = "[\u3002\uff01\uff1f\uff61]"
+_WIDE = rf"{_MARK}(?<!{_MARK}{{2}}){_MARK}*+[\u300d\u300f\uff09\u201d\u2019]*+"  # CJK has no spaces
 # a set of characters at its very start is what the regular expression engine searches fast; a row
 # of marks is tried from its first one alone, or a long one would take time quadratic in its length
 _LATIN = (
@@ -16,7 +15,7 @@ _LATIN = (
 )
 _BORDER = re.compile(_LATIN)
 _ANY_BORDER = re.compile(rf"{_LATIN}|{_WIDE}(\s*)(?=\S)")
-_HAS_WIDE = re.compile(_WIDE[: _WIDE.index("]") + 1])
+_HAS_WIDE = re.compile(_MARK)
 _SHORT = frozenset(
     "mr mrs ms dr prof st sr jr vs inc ltd co corp vol pp p ca cf fig gen col lt sgt capt maj cpl "  # noqa: SIM905
     "adm cmdr rev hon gov sen rep pres mt ft approx dept est jan feb mar apr jun jul aug sep sept "

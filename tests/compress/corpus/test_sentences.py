@@ -19,6 +19,7 @@ from tests.compress.corpus.texts import times_slower
         ("E.g. this is one sentence, i.e. not two.", 1),
         ("Wait... What?", ["Wait...", "What?"]),
         ("今天下雨。明天晴！「好。」他说。", ["今天下雨。", "明天晴！", "「好。」", "他说。"]),  # noqa: RUF001
+        ("真的？！好。。", ["真的？！", "好。。"]),  # noqa: RUF001
         ("Он пришёл. Она ушла.", 2),
         ("no capital. here either.", 1),
         ("Ends without a mark", 1),
