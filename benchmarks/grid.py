@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import read_json, write_json
+from kdc.compress.files import read_json, sha256, write_json
 from kdc.compress.recipe import Recipe, load_recipe
 
 FORMAT = "kdc.objectives/1"
@@ -53,11 +53,15 @@ class Cell:
     recipe: Recipe
     """With the task's settings in it."""
     seed: int
+    origin: Path | None = None
+    """The encoder that the student goes on from; None: it starts as the recipe says."""
 
     @property
     def digest(self) -> str:
-        """sha256 of the recipe: another recipe, or other settings, is another cell."""
+        """sha256 of the recipe and the encoder: another one, or other settings, is another cell."""
         text = json.dumps(self.recipe.as_dict(), sort_keys=True)
+        if self.origin is not None:
+            text += sha256(self.origin / "model.safetensors")
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -87,12 +91,12 @@ def cells(
         for task in tasks:
             for student in students:
                 for recipe in recipes:
-                    yield Cell(task, student, _settled(recipe, TASKS[task], epochs), seed)
+                    settled = settle(load_recipe(recipe), TASKS[task], epochs)
+                    yield Cell(task, student, settled, seed)
 
 
-def _settled(name: str, task: Task, epochs: float | None) -> Recipe:
+def settle(recipe: Recipe, task: Task, epochs: float | None) -> Recipe:
     """Return a recipe with a task's settings: its stages keep their proportions."""
-    recipe = load_recipe(name)
     stages = []
     for stage in recipe.stages:
         train = replace(

@@ -86,7 +86,14 @@ def run_cell(cell: Cell, places: Places) -> dict[str, Any]:
         recipe = here / f"{cell.name}.toml"
         write_text(recipe, to_toml(cell.recipe.as_dict()))
         command = ["distill", "--data", _data(cell.task, places), "--teacher", str(teacher)]
-        command += ["--student", cell.student, "--recipe", str(recipe), "--seed", str(cell.seed)]
+        command += [
+            "--student",
+            str(cell.origin or cell.student),
+            "--recipe",
+            str(recipe),
+            "--seed",
+            str(cell.seed),
+        ]
         command += ["--controls" if places.controls else "--no-controls"]
         _run([*command, "--out", str(student), "--resume"], here / f"{cell.name}.log", spent, clock)
     left = _left(student, spent)
