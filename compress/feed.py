@@ -33,6 +33,10 @@ class Stream(Protocol):
     def tokens(self) -> int:
         """Real tokens in an epoch."""
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row, or more."""
+
     def open(self, seed: int, padding: int, parts: int, device: torch.device) -> Feed:
         """Return the batches; `parts` is in how many slices each process takes its share."""
 

@@ -147,7 +147,7 @@ def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner
     """Return a stage's learner, ready for the tensors of a state or for the first step."""
     torch.manual_seed(own_seed(seed, team.rank))
     learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
-    run.compile(leg)
+    run.suit(leg)
     if state.step > leg.rounded_from:
         learner.begin_rounding(None, run.padding, pair=run.task.pair)
     return learner

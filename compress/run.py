@@ -13,6 +13,7 @@ from kdc.compress.examples import Examples
 from kdc.compress.feed import Stream
 from kdc.compress.learner import Objectives
 from kdc.compress.parallel import Crew
+from kdc.compress.runtime import plain_attention
 from kdc.compress.signals import Teacher
 from kdc.compress.slices import without_texts
 from kdc.compress.stages import NONE, Training
@@ -41,6 +42,13 @@ class Leg:
         if isinstance(self.rows, Examples):
             return math.ceil(len(self.rows) / self.training.batch)
         return self.rows.steps
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row, or more."""
+        if isinstance(self.rows, Examples):
+            return int(self.rows.lengths.max())
+        return self.rows.longest
 
     @property
     def total(self) -> int:
@@ -114,11 +122,17 @@ class Run:
         dev = without_texts(self.dev) if isinstance(self.dev, Examples) else self.dev
         return replace(self, legs=legs, dev=dev)
 
-    def compile(self, leg: Leg) -> None:
-        """Compile the encoders of a stage, where that is wanted; in place, in this process."""
-        models = (self.model, getattr(leg.teacher, "model", None)) if self.compiled else ()
-        for model in models:
-            if model is not None:
+    def suit(self, leg: Leg) -> None:
+        """Suit a stage's model and teacher to the device, in place, in this process.
+
+        Their attention is the one that is faster there, and they are compiled where that is wanted.
+        """
+        for model in (self.model, getattr(leg.teacher, "model", None)):
+            if model is None:
+                continue
+            if plain_attention(self.device, leg.longest):
+                model.set_attn_implementation("eager")
+            if self.compiled:
                 model.base_model.compile(dynamic=True)
 
     def title(self, stage: int, what: str) -> str:

@@ -8,6 +8,7 @@ from kdc.compress.errors import KdcError, unknown
 from kdc.compress.parallel import check_device
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_PLAIN_UP_TO = 256  # tokens
 
 
 def choose_device(name: str) -> torch.device:
@@ -48,6 +49,20 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     if has_bf16(device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def plain_attention(device: torch.device, longest: int) -> bool:
+    """Whether a step is faster with its attention written out than with PyTorch's fused one.
+
+    PyTorch's kernel for CPUs is slow to differentiate in bf16: see `benchmarks/attention.py`. In
+    fp32 and on GPUs it is the faster one. Written out, the scores of every pair of tokens are held,
+    for which long texts have no room.
+
+    Args:
+        device: that trains.
+        longest: tokens of the longest text.
+    """
+    return device.type == "cpu" and has_bf16(device) and longest <= _PLAIN_UP_TO
 
 
 def precision(device: torch.device) -> str:

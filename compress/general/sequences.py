@@ -50,6 +50,11 @@ class Sequences:
         return sum(self.sizes)
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence, or more."""
+        return self.corpus.max_length
+
+    @property
     def steps(self) -> int:
         """Batches in an epoch: no batch is of two shards."""
         return sum(self.steps_of(size) for size in self.sizes)

@@ -75,10 +75,10 @@ class MaskedLm(Objective):
             raise KdcError("masked_lm: the batch has no masked places")
         said = self._said(teacher)
         total = student.masked[:0].float().sum()  # 0, with a gradient where no place is masked
-        for start in range(0, len(student.masked), _PLACES):  # anew for the gradient: not kept
-            some = slice(start, start + _PLACES)
-            parts = (student.masked[some], student.targets[some], *(part[some] for part in said))
-            total = total + checkpoint(
+        # split, not sliced: the gradient of a slice is as large as what it was cut from
+        given = (student.masked, student.targets, *said)
+        for parts in zip(*(torch.split(part, _PLACES) for part in given), strict=True):
+            total = total + checkpoint(  # computed anew for the gradient: not kept
                 self._sum, *parts, use_reentrant=False, preserve_rng_state=False
             )
         return total / max(1, len(student.masked))
@@ -104,10 +104,12 @@ class MaskedLm(Objective):
 
     def _sum(self, student: Tensor, targets: Tensor, *said: Tensor) -> Tensor:
         t, ours = self.temperature, student.float()
-        total = self.hard * F.cross_entropy(ours, targets, reduction="sum")
+        total = ours.new_zeros(())
+        if self.hard:  # a softmax over the vocabulary is most of a small student's step
+            total = self.hard * F.cross_entropy(ours, targets, reduction="sum")
         if not self.soft:
             return total
-        q = F.log_softmax(ours / t, dim=-1)
+        q = F.log_softmax(ours if t == 1 else ours / t, dim=-1)
         if len(said) == 1:
             p = F.log_softmax(said[0].float() / t, dim=-1)
             return total + self.soft * t * t * F.kl_div(q, p, log_target=True, reduction="sum")

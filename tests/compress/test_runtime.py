@@ -1,8 +1,16 @@
 import pytest
 import torch
 
+from kdc.compress import runtime
 from kdc.compress.errors import KdcError
-from kdc.compress.runtime import DEVICES, autocast, choose_device, has_bf16, precision
+from kdc.compress.runtime import (
+    DEVICES,
+    autocast,
+    choose_device,
+    has_bf16,
+    plain_attention,
+    precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -83,3 +91,16 @@ def test_bf16_is_used_where_the_processor_says_it_has_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     assert has_bf16(CPU)
     assert not has_bf16(torch.device("mps"))
+
+
+@pytest.mark.parametrize(
+    ("device", "bf16", "longest", "plain"),
+    [("cpu", True, 13, True), ("cpu", True, 512, False), ("cpu", False, 13, False),
+     ("cuda", True, 13, False)],
+)  # fmt: skip
+def test_attention_is_written_out_only_where_that_was_measured_to_be_faster(
+    monkeypatch: pytest.MonkeyPatch, device: str, bf16: bool, longest: int, plain: bool
+) -> None:
+    """Bug: a GPU, fp32 or long texts get the scores of all pairs of tokens in memory."""
+    monkeypatch.setattr(runtime, "has_bf16", lambda device: bf16)
+    assert plain_attention(torch.device(device), longest) is plain

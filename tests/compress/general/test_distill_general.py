@@ -10,12 +10,13 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForMaskedLM
 
+from kdc.compress import run as run_module
 from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json, read_manifest
 from kdc.compress.general import folder as folder_module
 from kdc.compress.general import teach
-from kdc.compress.general.distill import distill_general
+from kdc.compress.general.distill import distill_general, make_run
 from kdc.compress.general.folder import FORMAT
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.labels.label import LabelJob, label
@@ -23,6 +24,7 @@ from kdc.compress.labels.method import Method
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import Recipe, load_recipe
 from kdc.compress.stages import Stage
+from kdc.compress.workspace import Workspace
 from tests.faults import refusing
 from tests.shards import tiny_corpus, tiny_masked_lm
 from tests.tiny import Recorder, tiny_encoder
@@ -174,6 +176,21 @@ def test_a_flipped_bit_in_a_shard_is_found_before_anything_is_trained(
     with pytest.raises(KdcError, match=r"shard-00001\.safetensors does not match its sha256"):
         distill_general(job(places, tmp_path / "s", "general-mlm", corpus=corpus), recorder)
     assert not recorder.bars
+
+
+def test_student_and_teacher_get_the_attention_of_their_device(
+    places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: a kernel that takes most of the step, or scores of long texts that fill the memory."""
+    monkeypatch.setattr(run_module, "plain_attention", lambda device, longest: longest > 8)
+    corpus = read_corpus(places / "shards")
+    run = make_run(job(places, tmp_path, ""), corpus, Workspace(tmp_path), Silent())
+    (leg,) = run.legs
+    run.suit(leg)
+    teacher = leg.teacher.model  # type: ignore[attr-defined]
+    assert leg.longest == corpus.max_length > 8
+    for model in (run.model, teacher):
+        assert model.config._attn_implementation == "eager"
 
 
 def test_progress_counts_tokens(places: Path, tmp_path: Path) -> None:
