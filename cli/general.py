@@ -28,6 +28,7 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
     from kdc.compress.general.teach import usual_recipe
     from kdc.compress.labels.store import teacher_name
     from kdc.compress.recipe import load_recipe, load_run
+    from kdc.compress.rerun import differences
 
     refuse_given(context, (*_TASK, *_STUDENT), "belongs to a task: leave it out with --corpus")
     values = dict(context.params)
@@ -58,6 +59,9 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
         **{name: values[name] for name in _SAME},
     )
     _make(terminal, job, f"{job.out}: next: kdc distill --student {job.out} --teacher T --data D")
+    run = load_run(values["recipe"]) if "recipe" in said else {}
+    if changed := differences(run, load_run(str(job.out / "recipe.toml"))):
+        terminal.say(f"not the run of {values['recipe']}: {' and '.join(changed)} changed since")
 
 
 def pretrain(context: typer.Context, terminal: Terminal) -> None:
@@ -98,12 +102,24 @@ def _pace(values: dict[str, Any]) -> tuple[float | None, float | None]:
     return values["epochs"], values["learning_rate"]
 
 
+def _called(name: str) -> str:
+    """Say what a figure on held-out sequences is."""
+    from kdc.compress.general.held_out import ACCURACY, DIVERGENCE, LOSS, PLACES
+
+    known = {
+        LOSS: "cross-entropy of the masked words, nats",
+        ACCURACY: "share of the masked words filled in right",
+        DIVERGENCE: "KL(teacher || student) of a masked word, nats",
+        PLACES: "masked words",
+    }
+    return known.get(name, f"loss {name.removeprefix('held_out_')}")
+
+
 def _make(terminal: Terminal, job: "GeneralJob", after: str) -> None:
     from kdc.compress.general.distill import distill_general
 
     metrics = distill_general(job, terminal)
-    held = metrics.get("held_out", {})
-    rows = [(name.removeprefix("held_out_"), f"{value:.4g}") for name, value in held.items()]
+    rows = [(_called(name), f"{value:.4g}") for name, value in metrics.get("held_out", {}).items()]
     if rows:
         terminal.table(f"{job.student} on held-out sequences", ("figure", "value"), rows)
     else:

@@ -88,11 +88,11 @@ def _advice(report: "Report", control: str) -> str:
 
 def _calibrated(report: "Report") -> str:
     student, teacher = report.calibration["student"], report.calibration["teacher"]
-    return (
-        f"confidence on dev is off by {100 * student.ece:.1f} % (the teacher's by "
-        f"{100 * teacher.ece:.1f} %); logits divided by {student.temperature:.2f}: "
-        f"{100 * student.scaled_ece:.1f} %"
-    )
+    said = f"confidence on dev is off by {100 * student.ece:.1f} % (the teacher's by "
+    said += f"{100 * teacher.ece:.1f} %); logits divided by {student.temperature:.2f}: "
+    if student.scaled_nll >= student.nll:
+        return f"{said}no better"
+    return f"{said}{100 * student.scaled_ece:.1f} %"
 
 
 def _show_flips(terminal: Terminal, flips: "Flips", *, regression: bool) -> None:

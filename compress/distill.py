@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from kdc.compress.artifact import FORM
+from kdc.compress.artifact import FORM, FORMAT
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import concatenate
 from kdc.compress.families import max_length
@@ -18,6 +18,7 @@ from kdc.compress.objectives import needs
 from kdc.compress.plan import Plan, make_plan, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
+from kdc.compress.rerun import made_by, stop_if_finished
 from kdc.compress.rows import Rows
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
@@ -54,7 +55,28 @@ def distill(job: StudentJob, progress: Progress) -> Report:
         encoders = find_encoders(job, progress)
         plan = make_plan(job, encoders[0])
         ground = make_ground(job, encoders, place, progress)
+        if job.resume:
+            identity = _identity(job, ground, plan)
+            stop_if_finished(place, FORMAT, "student folder", job.recipe, identity)
         return distil_on(ground, job, plan, place, progress).report
+
+
+def finished(job: StudentJob, ground: Ground, plan: Plan) -> bool:
+    """Whether a job's folder is whole and was made by this very recipe from this very ground."""
+    identity = _identity(job, ground, plan)
+    return made_by(job.out, FORMAT, "student folder", job.recipe, identity)
+
+
+def _identity(job: StudentJob, ground: Ground, plan: Plan) -> dict[str, Any]:
+    """Return what decides a run's numbers beside its recipe, as far as it is known before."""
+    teachers, rows = ground.teachers, ground.rows
+    identity = job.identity(
+        teachers.digests,
+        plan.shape.as_dict(),
+        rows.max_length,
+        precision(choose_device(job.device)),
+    )
+    return identity | ({"student_sha256": plan.origin.digest} if plan.origin else {})
 
 
 def distil_on(
@@ -83,14 +105,20 @@ def distil_on(
     said = answers(plan.student, rows, progress, "the student")
     found = {**ground.answers, "student": said}
     left_out = () if job.controls else ("scratch",)
-    identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
     with place.state_kept():
         if job.controls and not _is_control(job, plan):
             control = Control(plan.student.config, rows, run.total)
             found["scratch"] = scratch_answers(job, control, place, progress)
         report = make_report(job.data, {**found, **ground.controls}, history, left_out)
         write_student(
-            job.out, plan.student, rows, job.data.task, said["dev"], report, job.recipe, identity
+            job.out,
+            plan.student,
+            rows,
+            job.data.task,
+            said["dev"],
+            report,
+            job.recipe,
+            run.identity,
         )
     place.forget_state()
     return Outcome(report, seconds)
@@ -142,11 +170,8 @@ def _run(
         what = "further texts in the student's tokens"
         more = more and in_tokens(rows, more, progress, what)
     trained = {TASK: rows.train, ALL: concatenate(rows.train, more) if more else rows.train}
-    identity = job.identity(
-        ground.teachers.digests, plan.shape.as_dict(), rows.max_length, precision(device)
-    )
+    identity = _identity(job, ground, plan)
     identity |= {"start_layers": list(layers)} if layers else {}
-    identity |= {"student_sha256": plan.origin.digest} if plan.origin else {}
     narrow = plan.origin is None and plan.shape.hidden < ground.width
     legs = (
         Leg(

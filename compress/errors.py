@@ -20,6 +20,12 @@ class Stopped(KdcError):
     """Ctrl-C at a good moment: the state is kept, and the sentence says how to go on."""
 
 
+class Finished(KdcError):
+    """Nothing is left to do: the sentence says what is there already."""
+
+    exit_code = 0
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> KdcError:
     """Build the error for a name that a table does not have, with the nearest names it has."""
     names = sorted(known)

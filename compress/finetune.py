@@ -27,6 +27,7 @@ from kdc.compress.models import Source, find_model, load_classifier
 from kdc.compress.objectives import build_objectives, needs, widths_between
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import Recipe
+from kdc.compress.rerun import stop_if_finished
 from kdc.compress.rows import Rows, tokenise
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
@@ -75,6 +76,8 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
         model = load_classifier(source, job.data.task, job.recipe.dropout)
         rows = tokenise(source, job.data, max_length(model), job.max_length, progress)
         run = _run(job, source, model, rows, place)
+        if job.resume:
+            stop_if_finished(place, FORMAT, "teacher folder", job.recipe, run.identity)
         history = train(run, progress, "fine-tuning the teacher", resume=job.resume)
         scores = _scores(model, rows, job, progress)
         with place.state_kept():
@@ -130,8 +133,7 @@ def _write(
     scores: dict[str, Score],
     history: list[dict[str, float]],
 ) -> None:
-    recipe = job.recipe.as_dict()
-    identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
+    recipe, identity = job.recipe.as_dict(), run.identity
     metrics: dict[str, Any] = {name: value.as_dict() for name, value in scores.items()}
     with whole_folder(job.out, FORM) as folder:
         write_encoder(folder, model, rows)

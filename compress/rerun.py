@@ -1,9 +1,16 @@
 """What `recipe.toml` says of the run that wrote it, as the options that repeat the run."""
 
+import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import Finished, KdcError
+from kdc.compress.files import read_manifest
+from kdc.compress.recipe import Recipe
+from kdc.compress.toml import to_toml
+from kdc.compress.workspace import Workspace
 
 _COLUMNS = ("dev", "text", "pair", "label", "multi_label", "metric")
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -23,7 +30,16 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "controls": bool,
 }
 _SHAPE = {"heads": int, "ffn": int, "activation": str}
-_PROOFS = {"teacher_sha256": "the teacher", "data_sha256": "the data", "precision": "the precision"}
+_PROOFS = {
+    "teacher_sha256": "the teacher",
+    "data_sha256": "the data",
+    "corpus_sha256": "the corpus",
+    "labels_sha256": "the labels",
+    "student_sha256": "the encoder that the student goes on from",
+    "precision": "the precision",
+}
+_FOUND = "start_layers"
+"""What a run finds out by itself, and nobody knows before."""
 _DATA, _STUDENT = ("data", *_COLUMNS), ("student", *_SHAPE)
 
 
@@ -70,4 +86,35 @@ def _is_bool_for_int(value: object, kind: object) -> bool:
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Name what a repeated run did not share with the run before it."""
-    return [what for key, what in _PROOFS.items() if key in before and before[key] != after[key]]
+    known = {key: what for key, what in _PROOFS.items() if key in before}
+    return [what for key, what in known.items() if before[key] != after.get(key)]
+
+
+def stop_if_finished(
+    place: Workspace, form: str, called: str, recipe: Recipe, identity: Mapping[str, Any]
+) -> None:
+    """End a run that is to go on, where it has ended before: a job may be queued once more.
+
+    Raises:
+        Finished: the folder is whole, and no state of another run is kept.
+    """
+    if not place.state.exists() and made_by(place.out, form, called, recipe, identity):
+        raise Finished(f"{place.out} is finished: leave --resume out to train it again")
+
+
+def made_by(out: Path, form: str, called: str, recipe: Recipe, identity: Mapping[str, Any]) -> bool:
+    """Whether a folder is whole and was made by this very recipe from this very ground.
+
+    Args:
+        out: the folder.
+        form: its manifest's format.
+        called: what to call it.
+        recipe: the recipe.
+        identity: the `[run]`.
+    """
+    with suppress(KdcError, OSError, ValueError):
+        read_manifest(out, form, called)
+        found = tomllib.loads((out / "recipe.toml").read_text(encoding="utf-8"))
+        found.get("run", {}).pop(_FOUND, None)
+        return found == tomllib.loads(to_toml({**recipe.as_dict(), "run": dict(identity)}))
+    return False

@@ -109,6 +109,11 @@ class Run:
     """Whether the encoders of the model and its teacher are compiled."""
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What the run is of, apart from its recipe: the `[run]` of `recipe.toml`."""
+        return {key: value for key, value in self.fingerprint.items() if key != "recipe"}
+
+    @property
     def total(self) -> int:
         """Steps in the run."""
         return sum(leg.total for leg in self.legs)

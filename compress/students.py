@@ -149,7 +149,8 @@ def choose_shape(
         # the heads are checked in Shape, so the user's own come in at once
         shape = Shape(layers, hidden, heads or usual, width, teacher.activation)
     else:
-        raise unknown("student", name, [*STUDENTS, DEFAULT])
+        near = unknown("student", name, [*STUDENTS, DEFAULT])
+        raise KdcError(f"{near} Any other is LAYERSxHIDDEN, such as 4x256")
     changes = {"heads": heads, "ffn": ffn, "activation": activation}
     chosen = {key: value for key, value in changes.items() if value is not None}
     shape = Shape(**{**shape.as_dict(), **chosen})

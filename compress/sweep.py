@@ -5,21 +5,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from kdc.compress.artifact import FORM, FORMAT
-from kdc.compress.distill import distil_on
+from kdc.compress.artifact import FORM
+from kdc.compress.distill import distil_on, finished
 from kdc.compress.errors import KdcError, Stopped
-from kdc.compress.files import lock, read_json, read_manifest, refuse_foreign, write_json
+from kdc.compress.files import lock, read_json, refuse_foreign, write_json
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.models import Source
 from kdc.compress.plan import make_plan
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import Recipe
-from kdc.compress.runtime import precision
 from kdc.compress.spread import SWEEP, Entry, Results
-from kdc.compress.toml import to_toml
 from kdc.compress.workspace import Workspace
 
 RESULTS = "sweep.json"
@@ -104,7 +101,7 @@ def _entry(
     try:
         with lock(place.lock, str(job.out)):
             plan = make_plan(job, encoder)
-            if _finished(job, ground, plan.shape.as_dict()):
+            if finished(job, ground, plan):
                 progress.say(f"{job.out}: finished before")
                 seconds = results.seconds.get(entry.key)
             else:
@@ -115,19 +112,6 @@ def _entry(
     except Exception as error:
         progress.say(f"{job.out} failed: {explain(error)}")
         return replace(entry, failure=explain(error))
-
-
-def _finished(job: StudentJob, ground: Ground, shape: dict[str, Any]) -> bool:
-    """Whether a job's folder is whole and was made by this very recipe from this very ground."""
-    teachers, rows = ground.teachers, ground.rows
-    identity = job.identity(
-        teachers.digests, shape, rows.max_length, precision(teachers.first.model.device)
-    )
-    text = to_toml({**job.recipe.as_dict(), "run": identity})
-    with suppress(KdcError, OSError, UnicodeError):
-        read_manifest(job.out, FORMAT, "student folder")
-        return (job.out / "recipe.toml").read_text(encoding="utf-8") == text
-    return False
 
 
 def _place(job: StudentJob) -> Workspace:

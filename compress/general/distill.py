@@ -1,17 +1,19 @@
 """`kdc distill --corpus` and `kdc teacher --objective mlm`: from a corpus to an encoder."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
+from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
 from kdc.compress.files import lock, refuse_foreign, sweep
 from kdc.compress.general.batches import NOTHING, ragged
-from kdc.compress.general.folder import FORM, write_general
+from kdc.compress.general.folder import FORM, FORMAT, write_general
 from kdc.compress.general.held_out import HeldOutWords
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
@@ -21,6 +23,7 @@ from kdc.compress.learner import Objectives
 from kdc.compress.loop import train
 from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.progress import Progress
+from kdc.compress.rerun import stop_if_finished
 from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.stages import Stage
@@ -45,6 +48,7 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
     """
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
+    _refuse_own_input(job)
     choose_device(job.device)  # a wrong name is told before a corpus is read
     with lock(place.lock, str(job.out)):
         sweep(job.out)
@@ -52,14 +56,26 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
             place.forget_state()
         corpus = read_corpus(job.corpus)
         run = make_run(job, corpus, place, progress)
+        if job.resume:
+            stop_if_finished(place, FORMAT, "encoder", job.recipe, run.identity)
         what = f"{'distilling' if job.teacher else 'pre-training'} {job.student}"
         history = train(run, progress, what, resume=job.resume)
         metrics = _metrics(run, history)
-        identity = {key: value for key, value in run.fingerprint.items() if key != "recipe"}
         with place.state_kept():
-            write_general(job.out, run.model, corpus, metrics, job.recipe, identity)
+            write_general(job.out, run.model, corpus, metrics, job.recipe, run.identity)
         place.forget_state()
     return metrics
+
+
+def _refuse_own_input(job: GeneralJob) -> None:
+    """Refuse to replace what the run reads.
+
+    Raises:
+        KdcError: `out` is the encoder that it goes on from, or the teacher.
+    """
+    for option, name in (("--student", job.student), ("--teacher", job.teacher)):
+        if name is not None and Path(name).is_dir() and Path(name).resolve() == job.out.resolve():
+            raise KdcError(f"{option} and --out are both {job.out}: choose another --out")
 
 
 def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progress) -> Run:
@@ -78,12 +94,15 @@ def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progre
     plan = make_plan(job, corpus, teaching, progress)
     starts = job.recipe.start.weights == "teacher" and teaching and not plan.origin
     model = None
-    if teaching and (starts or any(map(teaching.left_to_ask, plan.objectives))):
+    asks = teaching is not None and any(map(teaching.left_to_ask, plan.objectives))
+    if teaching and (starts or asks):
         model = teaching.model()
     if starts and model is not None:
         _start(job, corpus, plan, model)
     if model is not None:
         model.to(device)
+        if asks and job.labels:
+            progress.say(f"{job.teacher} runs as well: its labels do not hold all that is asked")
     legs = tuple(
         _leg(job, corpus, stage, objectives, teaching, model)
         for stage, objectives in zip(job.recipe.stages, plan.objectives, strict=True)

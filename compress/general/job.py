@@ -44,7 +44,7 @@ class GeneralJob:
         if not self.recipe.for_corpus:
             raise KdcError(
                 f"recipe {self.recipe.name} distils on a task: with --corpus use one of those "
-                "whose name begins with general-, or leave --corpus out"
+                'whose name begins with general-, or write rows = "corpus" into your own'
             )
         if any(stage.train.quantize != "none" for stage in self.recipe.stages):
             raise KdcError(

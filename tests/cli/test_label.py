@@ -108,6 +108,14 @@ def test_the_next_command_is_printed_when_all_is_labelled_and_works(
     run = load_run(str(tmp_path / "student" / "recipe.toml"))
     assert run["teacher"] == str(places / "teacher")
     assert run["labels_sha256"] == read_labels(out, read_corpus(places / "shards")).digest
+    again = tmp_path / "again.toml"
+    text = (tmp_path / "student" / "recipe.toml").read_text()
+    for digest, told in ((run["labels_sha256"], False), ("0" * 64, True)):
+        again.write_text(text.replace(run["labels_sha256"], digest))
+        words = ["distill", "--recipe", str(again), "--out", str(tmp_path / "again")]
+        result = CliRunner().invoke(build(), [*words, "--device", "cpu"])
+        assert result.exit_code == 0, result.output
+        assert ("the labels changed since" in result.output) is told
 
 
 def test_labels_of_states_are_for_losses_on_them(places: Path, tmp_path: Path) -> None:

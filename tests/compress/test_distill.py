@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdc.compress.artifact import read_student
 from kdc.compress.distill import distill
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import Finished, KdcError
 from kdc.compress.files import lock, sha256
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import load_recipe
@@ -185,6 +186,17 @@ class TestResuming:
     ) -> None:
         distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
         assert digests(tmp_path / "student") == digests(done[0])
+
+    def test_what_is_finished_is_not_trained_again(self, teacher: Path, tmp_path: Path) -> None:
+        """Bug: the line of a queue that is run once more costs the whole training."""
+        job = tiny_job(teacher, tmp_path / "student")
+        distill(job, Silent())
+        before, recorder = digests(tmp_path / "student"), Recorder()
+        with pytest.raises(Finished, match="student is finished: leave --resume out"):
+            distill(replace(job, resume=True), recorder)
+        assert not any("distilling" in bar for bar in recorder.bars)
+        distill(replace(job, resume=True, seed=1), Silent())  # another run replaces it
+        assert digests(tmp_path / "student") != before
 
 
 class TestEmbeddingRank:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import Finished, KdcError
 from kdc.compress.files import read_manifest, sha256
 from kdc.compress.finetune import FORMAT, TeacherJob, finetune
 from kdc.compress.metrics import Score
@@ -95,6 +95,14 @@ def test_killed_and_resumed_the_folder_is_the_same(
     assert exit_code_of(tune_and_die, str(encoder), out, at_fsync) == -signal.SIGKILL
     finetune(job_of(encoder, tmp_path / "t", resume=True), Silent())
     assert digests(tmp_path / "t") == digests(done[0])
+
+
+def test_what_is_finished_is_not_trained_again(encoder: Path, tmp_path: Path) -> None:
+    """Bug: the line of a queue that is run once more costs the whole training."""
+    job = job_of(encoder, tmp_path / "t", resume=True)
+    finetune(job, Silent())
+    with pytest.raises(Finished, match="t is finished: leave --resume out"):
+        finetune(job, Silent())
 
 
 def test_a_classifier_of_another_task_gets_a_new_head(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 from kdc.compress import run as run_module
 from kdc.compress.corpus.folder import read_corpus
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import Finished, KdcError
 from kdc.compress.files import read_json, read_manifest
 from kdc.compress.general import folder as folder_module
 from kdc.compress.general import teach
@@ -191,6 +191,37 @@ def test_student_and_teacher_get_the_attention_of_their_device(
     assert leg.longest == corpus.max_length > 8
     for model in (run.model, teacher):
         assert model.config._attn_implementation == "eager"
+
+
+def test_a_finished_run_is_not_trained_again(places: Path, tmp_path: Path) -> None:
+    """Bug: a job that is queued once more after its end costs the whole run."""
+    made = job(places, tmp_path / "s", "general-mlm", resume=True)
+    distill_general(made, Silent())
+    recorder = Recorder()
+    with pytest.raises(Finished, match="s is finished: leave --resume out"):
+        distill_general(made, recorder)
+    assert not any("distilling" in bar for bar in recorder.bars)
+    assert Finished("").exit_code == 0
+    distill_general(replace(made, seed=1), Silent())  # another run: the folder is made anew
+    assert "seed = 1" in (tmp_path / "s" / "recipe.toml").read_text()
+
+
+@pytest.mark.parametrize("option", ["student", "teacher"])
+def test_what_a_run_reads_is_not_replaced_by_it(places: Path, tmp_path: Path, option: str) -> None:
+    """Bug: the encoder that a student goes on from is gone, and its digest names nothing."""
+    out = tmp_path / "s"
+    distill_general(job(places, out, "pretrain", recipe=short("pretrain"), teacher=None), Silent())
+    made = job(places, out, "general-mlm", **{option: str(out)})
+    with pytest.raises(KdcError, match=f"--{option} and --out are both"):
+        distill_general(made, Silent())
+
+
+def test_a_teacher_that_runs_beside_its_labels_is_said_to(places: Path, tmp_path: Path) -> None:
+    """Bug: labels are believed to have replaced the teacher, which takes most of the time."""
+    labels = labels_of(places, tmp_path / "labels", Method("topk", 8, temperature=2.0))
+    recorder = Recorder()
+    distill_general(job(places, tmp_path / "s", "general-distilbert", labels=labels), recorder)
+    assert any("runs as well: its labels do not hold all" in line for line in recorder.said)
 
 
 def test_progress_counts_tokens(places: Path, tmp_path: Path) -> None:
