@@ -9,10 +9,11 @@ from kdc.compress.errors import KdcError
 from kdc.compress.examples import concatenate
 from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
-from kdc.compress.files import lock, refuse_foreign, sweep
+from kdc.compress.files import refuse_foreign, sweep
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
+from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.objectives import needs
 from kdc.compress.plan import Plan, make_plan, trains_head

@@ -273,27 +273,3 @@ def _check_file(folder: Path, name: str, entry: object, what: str) -> None:
         raise KdcError(
             f"the {what} {folder} is corrupted: {name} does not match its sha256; make it again"
         )
-
-
-@contextmanager
-def lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold an exclusive lock for as long as the block runs; a killed process lets go of it.
-
-    Raises:
-        KdcError: another run holds it, and this one does not `wait`.
-    """
-    import fcntl
-
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:
-            raise KdcError(
-                f"{what} is in use by another run: wait for it or choose another --out"
-            ) from error
-        yield
-    finally:
-        os.close(handle)

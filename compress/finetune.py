@@ -13,7 +13,6 @@ from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.families import max_length
 from kdc.compress.files import (
-    lock,
     refuse_foreign,
     sweep,
     whole_folder,
@@ -21,6 +20,7 @@ from kdc.compress.files import (
     write_manifest,
     write_text,
 )
+from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.metrics import Score, score
 from kdc.compress.models import Source, find_model, load_classifier

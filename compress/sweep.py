@@ -9,9 +9,10 @@ from pathlib import Path
 from kdc.compress.artifact import FORM
 from kdc.compress.distill import distil_on, finished
 from kdc.compress.errors import KdcError, Stopped
-from kdc.compress.files import lock, read_json, refuse_foreign, write_json
+from kdc.compress.files import read_json, refuse_foreign, write_json
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
+from kdc.compress.locks import lock
 from kdc.compress.models import Source
 from kdc.compress.plan import make_plan
 from kdc.compress.progress import Progress

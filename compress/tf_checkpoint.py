@@ -16,7 +16,6 @@ import numpy.typing as npt
 from kdc.compress.errors import KdcError
 from kdc.compress.files import (
     MANIFEST,
-    lock,
     read_json,
     read_manifest,
     sha256,
@@ -25,6 +24,7 @@ from kdc.compress.files import (
     write_json,
     write_manifest,
 )
+from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
 from kdc.compress.tensor_bundle import TensorBundle
 

@@ -18,7 +18,8 @@ from kdc.compress.corpus.settings import Settings
 from kdc.compress.corpus.sources import find_sources
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError
-from kdc.compress.files import lock, read_json, refuse_foreign, sweep, write_json
+from kdc.compress.files import read_json, refuse_foreign, sweep, write_json
+from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
 from kdc.compress.workspace import Workspace
 

@@ -11,7 +11,7 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
-from kdc.compress.files import lock, refuse_foreign, sweep
+from kdc.compress.files import refuse_foreign, sweep
 from kdc.compress.general.batches import NOTHING, ragged
 from kdc.compress.general.folder import FORM, FORMAT, write_general
 from kdc.compress.general.held_out import HeldOutWords
@@ -20,6 +20,7 @@ from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
 from kdc.compress.general.sequences import at_most, sequences
 from kdc.compress.general.teach import Teaching, find_teaching, signals_of
 from kdc.compress.learner import Objectives
+from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.progress import Progress

@@ -12,7 +12,6 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
-from kdc.compress.files import lock
 from kdc.compress.general.load import load_bare, load_masked_lm
 from kdc.compress.general.teach import check_vocabulary
 from kdc.compress.labels.answer import Teller
@@ -21,6 +20,7 @@ from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import array_types
 from kdc.compress.labels.spool import Spool
 from kdc.compress.labels.store import begin, finish, shard_problem, sidecar
+from kdc.compress.locks import lock
 from kdc.compress.models import find_model
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Advance, Progress, Silent

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, lock, read_json, refuse_foreign, sha256, sweep
+from kdc.compress.files import MANIFEST, read_json, refuse_foreign, sha256, sweep
+from kdc.compress.locks import lock
 
 _CHOOSE = "choose another --out or remove it"
 

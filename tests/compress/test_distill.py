@@ -17,7 +17,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from kdc.compress.artifact import read_student
 from kdc.compress.distill import distill
 from kdc.compress.errors import Finished, KdcError
-from kdc.compress.files import lock, sha256
+from kdc.compress.files import sha256
+from kdc.compress.locks import lock
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.student_folder import Report

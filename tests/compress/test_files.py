@@ -13,15 +13,7 @@ from typing import Any
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import (
-    lock,
-    read_json,
-    read_manifest,
-    sha256,
-    whole_file,
-    write_json,
-    write_text,
-)
+from kdc.compress.files import read_json, read_manifest, sha256, whole_file, write_json, write_text
 from tests.faults import refusing
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -175,35 +167,6 @@ class TestJson:
         (tmp_path / "a.json").write_text("[1]")
         with pytest.raises(KdcError, match="holds no JSON object"):
             read_json(tmp_path / "a.json")
-
-
-class TestLock:
-    def test_a_second_holder_is_refused_until_the_first_is_done(self, tmp_path: Path) -> None:
-        """Bug: two runs write one folder in turns."""
-        with (
-            lock(tmp_path / "l", "out"),
-            pytest.raises(KdcError, match="out is in use by another run"),
-            lock(tmp_path / "l", "out"),
-        ):
-            raise AssertionError
-        with lock(tmp_path / "l", "out"):
-            pass
-
-    def test_a_killed_holder_lets_go(self, tmp_path: Path) -> None:
-        """Bug: after a crash the user must find and delete a lock file."""
-        code = (
-            "import sys, time; from pathlib import Path; from kdc.compress.files import lock\n"
-            "with lock(Path(sys.argv[1]), 'x'):\n print('held', flush=True); time.sleep(60)"
-        )
-        command = [sys.executable, "-c", code, str(tmp_path / "l")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
-            assert holder.stdout
-            assert holder.stdout.readline() == b"held\n"
-            with pytest.raises(KdcError, match="in use"), lock(tmp_path / "l", "x"):
-                raise AssertionError
-            holder.kill()
-        with lock(tmp_path / "l", "x"):
-            pass
 
 
 WRITER = """

@@ -12,8 +12,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, BertForPreTraining
 
 from kdc.compress.crc32c import crc32c, masked, unmasked
 from kdc.compress.errors import KdcError
-from kdc.compress.files import lock
 from kdc.compress.general.load import load_masked_lm
+from kdc.compress.locks import lock
 from kdc.compress.models import find_model, load_classifier
 from kdc.compress.progress import Silent
 from kdc.compress.tensor_bundle import TensorBundle

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdc.compress.errors import KdcError
+from kdc.compress.locks import lock
 
 _WHERE = "set XDG_CACHE_HOME to a folder that you can write"
 
@@ -32,11 +33,5 @@ def cache_folder() -> Path:
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Let one process at a time make `folder`; others wait, and a killed one lets go."""
-    import fcntl
-
-    handle = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with lock(folder.with_name(f"{folder.name}.lock"), str(folder), wait=True):
         yield
-    finally:
-        os.close(handle)

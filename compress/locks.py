@@ -1,0 +1,51 @@
+"""Locks between processes: one at a time works on a folder, and a killed one lets go."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from kdc.compress.errors import KdcError
+from kdc.compress.files import disk_errors
+
+
+@contextmanager
+def lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold an exclusive lock for as long as the block runs; a killed process lets go of it.
+
+    The file is gone afterwards, but for that of a killed process, which is in nobody's way.
+
+    Raises:
+        KdcError: another run holds it, and this one does not `wait`.
+    """
+    handle = _locked(path, what, wait=wait)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()  # still held: who waits for it finds that it is another file
+        os.close(handle)
+
+
+def _locked(path: Path, what: str, *, wait: bool) -> int:
+    """Return the open and locked file of that name, which the last holder may have removed."""
+    import fcntl
+
+    while True:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    return handle
+        except OSError as error:
+            os.close(handle)
+            raise KdcError(
+                f"{what} is in use by another run: wait for it or choose another --out"
+            ) from error
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
