@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
+from kdc.compress.first_token import first_token_alone
 
 LOGITS = "logits"
 HIDDEN = "hidden states"
@@ -146,7 +147,8 @@ def observe(model: Model, batch: Batch, *, wants: frozenset[str] = frozenset()) 
     hidden, masked = HIDDEN in wants, MASKED in wants
     # a head over the vocabulary that nobody asks would take most of the time
     asked = model if masked or model.get_output_embeddings() is None else model.base_model
-    with _heads(model, wants) as heads, _at_masked_places(model, batch, wants):
+    spared = nullcontext() if hidden or masked else first_token_alone(model)
+    with _heads(model, wants) as heads, _at_masked_places(model, batch, wants), spared:
         out = asked(**inputs, output_hidden_states=hidden, return_dict=True)
     classes = None if masked else getattr(out, "logits", None)
     return Signals(
