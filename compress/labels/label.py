@@ -113,14 +113,14 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
         KdcError: they do not, or one of them cannot be used.
     """
     corpus = read_corpus(job.corpus)
+    if not corpus.duplicates:
+        raise KdcError(
+            f"{job.corpus} is masked anew while training, so labels of it would fit nothing: make "
+            "it with --dupe 1 or more"
+        )
     source = find_model(job.teacher, progress)
     check_vocabulary(source, corpus)
     words = job.method.kind != "none"
-    if words and not corpus.duplicates:
-        raise KdcError(
-            f"{job.corpus} is masked anew while training, so there are no places to label: make "
-            "it with --dupe 1 or more, or label with --states or --pooled alone"
-        )
     model = (load_masked_lm if words else load_bare)(source).requires_grad_(False)
     layers = Sizes(model.config).layers
     if too_deep := [layer for layer in job.method.states if layer > layers]:
@@ -160,7 +160,7 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
 
 
 def _tokens(shard: Shard) -> int:
-    return len(shard.tokens) * max(shard.duplicates, 1)
+    return len(shard.tokens) * shard.duplicates
 
 
 def _label_shard(ready: Labelling, name: str, advance: Advance) -> None:
