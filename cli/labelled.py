@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 DEFAULT = Method("topk", 16)
 """What is kept where no option says it: 7.5 bytes a token where 15 % are masked."""
 
+SAMPLE = 2000
+"""Places that are compared where no option says it."""
+
 
 def choose_method(
     topk: int | None,
@@ -45,6 +48,24 @@ def choose_method(
     elif topk is None:
         count = DEFAULT.count
     return Method(kind, count, bits, temperature, floor, _layers(states), pooled)
+
+
+def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
+    """Return how many places are to be compared; 0 where none is.
+
+    Raises:
+        KdcError: the options contradict each other, or the sample is empty.
+    """
+    if sample is not None and not verify:
+        raise KdcError("--sample says how many places --verify compares: add --verify")
+    if sample is not None and sample < 1:
+        raise KdcError(f"--sample must be 1 or more, not {sample}")
+    if verify and method.kind == "none":
+        raise KdcError(
+            "--verify compares masked words, and states are all that is kept: add --topk, --draws "
+            "or --full, or leave it out"
+        )
+    return (sample or SAMPLE) if verify else 0
 
 
 def read_part(text: str) -> tuple[int, int]:

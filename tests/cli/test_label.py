@@ -67,15 +67,20 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
         (["--bits", "7"], "--bits is 8 or 16, not 7"),
         (["--topk", "0"], "--topk must be a number from 1"),
         (["--batch-tokens", "0"], "--batch-tokens must be 1 or more"),
+        (["--states", "1", "--verify"], "states are all that is kept: add --topk"),
+        (["--pooled", "--verify"], "states are all that is kept: add --topk"),
+        (["--sample", "50"], "how many places --verify compares: add --verify"),
+        (["--verify", "--sample", "0"], "--sample must be 1 or more, not 0"),
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_asked_for_is_said_in_a_sentence(
+def test_what_cannot_be_asked_for_is_said_in_a_sentence_before_anything_is_read(
     places: Path, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    """Bug: a traceback, or labels of something that nobody asked for."""
-    code, said = kdc(places, *arguments, "--out", str(tmp_path / "out"))
-    assert code == 1 and words in " ".join(said.split())
+    """Bug: a traceback, labels of something that nobody asked for, or hours before the refusal."""
+    command = ["label", str(tmp_path / "none"), "--teacher", str(places / "teacher"), *arguments]
+    result = CliRunner().invoke(build(), [*command, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1 and words in " ".join(result.output.split())
     assert not (tmp_path / "out").exists()
 
 
