@@ -79,17 +79,23 @@ def test_parts_of_another_run_are_not_used(job: CorpusJob, tmp_path: Path) -> No
     assert bytes_of(tmp_path / "out") == bytes_of(job.out)
 
 
-def test_what_is_made_is_not_made_again_and_what_changed_is(job: CorpusJob, tmp_path: Path) -> None:
+def test_what_is_made_is_not_made_again_and_never_replaced(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: the same command with one option more makes all labels of a corpus useless."""
     source = write_text(tmp_path / "a.txt", 30)
-    ours = replace(job, sources=(source,), out=tmp_path / "out")
-    first, heard = build_corpus(ours, Silent()), Recorder()
+    ours, heard = replace(job, sources=(source,), out=tmp_path / "out"), Recorder()
+    build_corpus(ours, Silent())
+    before = bytes_of(ours.out)
     build_corpus(ours, heard)
     assert "already" in heard.said[-1] and not heard.bars
+    other = replace(SETTINGS, seed=1, pairs="next")
+    for changed in (replace(ours, settings=other), replace(ours, settings=other, share=Share())):
+        with pytest.raises(KdcError, match=r"made otherwise \(pairs none, seed 0\): choose another"):
+            build_corpus(changed, Silent())
     text = source.read_text()
     source.write_text(text[:-3] + text[-2] + text[-3] + "\n")  # of the same size
-    second = build_corpus(ours, Silent())
-    assert first and second
-    assert first.manifest["sources"] != second.manifest["sources"]
+    with pytest.raises(KdcError, match=r"made otherwise \(other sources\)"):
+        build_corpus(ours, Silent())
+    assert bytes_of(ours.out) == before and not (tmp_path / ".kdc" / "runs" / "out").exists()
 
 
 def test_held_out_documents_are_the_same_for_any_seed_and_never_trained_on(
