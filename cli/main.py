@@ -1,4 +1,4 @@
-"""The console script `kdc`: every command, registered."""
+"""Every command of `kdc`, registered, and how the process runs one."""
 
 import io
 import os
