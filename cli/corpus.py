@@ -52,8 +52,9 @@ def corpus(
         float, typer.Option(metavar="N", help="Millions of characters of text in a shard.")
     ] = 8.0,
     text: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of the text in JSONL and Parquet.")
-    ] = "text",
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of the text in JSONL and Parquet; else text."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of shards.")] = Path(
         "shards"
     ),

@@ -35,8 +35,8 @@ class CorpusJob:
     """Whose tokenizer."""
     out: Path
     settings: Settings = field(default_factory=Settings)
-    column: str = "text"
-    """Of JSONL and Parquet."""
+    column: str | None = None
+    """Of JSONL and Parquet; None for `text`."""
     workers: int = 1
     """Processes on this machine."""
     share: Share | None = None
