@@ -43,8 +43,8 @@ class Pool:
             theirs.close()
             self._processes[ours] = process
             self._idle.append(ours)
-        for pipe, process in self._processes.items():
-            self._send(pipe, process, (make, arguments))
+        for pipe, worker in self._processes.items():
+            self._send(pipe, worker, (make, arguments))
 
     def __enter__(self) -> "Pool":
         """Use the workers."""
