@@ -54,6 +54,8 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
     assert result["bytes"] == written
     assert result["bytes_per_token"] == pytest.approx(written / tokens)
     assert result["verified"]["places"] >= 50
+    less = 4 * result["places"] * 128 / written
+    assert f"{less:,.0f} times less than the teacher's logits in fp32" in said
     read_labels(out, corpus)
 
 
@@ -100,7 +102,7 @@ def test_the_next_command_is_printed_when_all_is_labelled_and_works(
     out, recipe = tmp_path / "out", tmp_path / "quick.toml"
     code, said = kdc(places, "--shard", "1/2", "--out", str(out))
     assert code == 0 and "next:" not in said
-    assert "2 of 3 shards are left to the other parts" in said
+    assert "left to the other parts: 2 of 3 shards" in said
     code, said = kdc(places, "--shard", "0/2", "--out", str(out))
     assert code == 0 and f"of {places / 'teacher'}" in " ".join(said.split())
     command = f"kdc distill --corpus {places / 'shards'} --labels {out}"
@@ -126,6 +128,21 @@ def test_labels_of_states_are_for_losses_on_them(places: Path, tmp_path: Path) -
     assert result.exit_code == 1
     assert "hold states of 2, and recipe general-minilm does not learn from that" in result.output
     assert not (tmp_path / "student").exists()
+
+
+def test_quiet_prints_what_was_written_and_nothing_else(places: Path, tmp_path: Path) -> None:
+    """Bug: --quiet leaves the result out, or keeps what is none."""
+    words = ["label", str(places / "shards"), "--teacher", str(places / "teacher"), "--device"]
+    out = ["cpu", "--out", str(tmp_path / "out"), "--quiet"]
+    result = CliRunner().invoke(build(), [*words, *out])
+    assert "bytes a token" in result.stdout
+    assert "times less" not in result.output and "next:" not in result.output
+
+
+def test_a_space_in_a_path_stays_in_the_next_command(places: Path, tmp_path: Path) -> None:
+    out = tmp_path / "lä bels"
+    code, said = kdc(places, "--out", str(out))
+    assert code == 0 and f"--labels '{out}'" in said.replace("\n", " ")
 
 
 def test_a_part_that_no_shard_falls_to_ends_well(places: Path, tmp_path: Path) -> None:
