@@ -1,4 +1,4 @@
-"""The console script `kdc`: Ctrl-C ends in a sentence while it is loaded and after its result, too."""
+"""The console script `kdc`: Ctrl-C ends in a line while it is loaded and after its result, too."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Ctrl-C at the two ends of a command's life, where nothing of ours is on the stack yet or still."""
+"""Ctrl-C at the two ends of a command's life, where no command is at work yet, or any more."""
 
 import subprocess
 import sys
