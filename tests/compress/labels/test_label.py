@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,11 @@ import torch
 from transformers import AutoModel, BertForMaskedLM
 
 from kdc.compress.corpus.folder import read_corpus
-from kdc.compress.errors import KdcError, Stopped
+from kdc.compress.errors import KdcError
 from kdc.compress.labels.label import LabelJob, label
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.store import read_labels
-from kdc.compress.progress import Advance, Silent
+from kdc.compress.progress import Silent
 from kdc.compress.runtime import has_bf16
 from tests.crew import Processes
 from tests.shards import tiny_corpus, tiny_masked_lm
@@ -181,32 +179,6 @@ def test_what_is_finished_is_not_asked_again(places: Path, tmp_path: Path) -> No
     assert files(out) == before
     again = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != times[path]}
     assert again == {damaged.name, "shard-00001.json"}
-
-
-class Interrupted(Silent):
-    """Raises what Ctrl-C does, once a shard is done."""
-
-    @contextmanager
-    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
-        counted = 0
-
-        def advance(units: int) -> None:
-            nonlocal counted
-            counted += units
-            if counted > total // 2:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
-def test_ctrl_c_says_that_the_same_command_goes_on(places: Path, tmp_path: Path) -> None:
-    """Bug: it is said that nothing was left behind, beside shards that are finished."""
-    asked = job(places, tmp_path / "out", Method("topk", 4), batch_tokens=16)
-    with pytest.raises(Stopped, match=r"finished shards in .*out are kept, and the same command"):
-        label(asked, Interrupted())
-    heard = Recorder()
-    label(asked, heard)
-    assert "labelled already: 1 of 3 shards" in heard.said
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05])
