@@ -35,6 +35,13 @@ def test_ctrl_c_while_kdc_is_loaded_is_one_line(name: str) -> None:
     assert run(LOADING.format(name=name)) == (1, "", "kdc: interrupted\n")
 
 
+def test_ctrl_c_while_options_are_read_is_one_line() -> None:
+    """Bug: typer ends with another code, and without a word."""
+    reading = "typer.core.TyperGroup.invoke = lambda *a: os.kill(os.getpid(), signal.SIGINT)"
+    said = "kdc: interrupted: nothing half-written was left behind\n"
+    assert run(f"import typer.core\n{reading}") == (1, "", said)
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_after_the_result_is_one_line(name: str) -> None:
     """Bug: a traceback of what libraries do at the end, below a result that is whole."""
