@@ -1,7 +1,6 @@
 """`kdc corpus`: raw text -> shards of tokens."""
 
 import math
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -52,8 +51,9 @@ def corpus(
         float, typer.Option(metavar="N", help="Millions of characters of text in a shard.")
     ] = 8.0,
     text: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of the text in JSONL and Parquet.")
-    ] = "text",
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of the text in JSONL and Parquet; else text."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of shards.")] = Path(
         "shards"
     ),
@@ -79,7 +79,6 @@ def corpus(
 ) -> None:
     """Turn raw text into shards of tokens, to be distilled on."""
     from kdc.cli.console import Terminal
-    from kdc.cli.corpus_table import show_corpus
     from kdc.cli.outputs import check_paths
     from kdc.compress.corpus.settings import Settings
     from kdc.compress.errors import KdcError
@@ -101,11 +100,10 @@ def corpus(
     )
     terminal = Terminal(quiet, json)
 
+    from kdc.cli.corpus_table import show_corpus
     from kdc.compress.corpus.build import CorpusJob
     from kdc.compress.corpus.executors import run_corpus
     from kdc.compress.corpus.parts import parse_share
 
     job = CorpusJob(tuple(sources), teacher, out, settings, text, workers, parse_share(shard))
-    start = time.monotonic()
-    made = run_corpus(job, executor, executor_option or [], terminal)
-    show_corpus(terminal, out, made, teacher, time.monotonic() - start)
+    show_corpus(terminal, job, run_corpus(job, executor, executor_option or [], terminal))

@@ -1,6 +1,7 @@
 """`kdc distill --corpus` and `kdc teacher --objective mlm`: encoders that know no task."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -58,7 +59,8 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
         activation=values["activation"],
         **{name: values[name] for name in _SAME},
     )
-    _make(terminal, job, f"{job.out}: next: kdc distill --student {job.out} --teacher T --data D")
+    after = f"kdc distill --student {quote(str(job.out))} --teacher T --data D"
+    _make(terminal, job, f"{job.out}: next: {after}")
     run = load_run(values["recipe"]) if "recipe" in said else {}
     if changed := differences(run, load_run(str(job.out / "recipe.toml"))):
         terminal.say(f"not the run of {values['recipe']}: {' and '.join(changed)} changed since")
@@ -88,7 +90,8 @@ def pretrain(context: typer.Context, terminal: Terminal) -> None:
         goes_on=values["shape"] is None,
         **{name: values[name] for name in _SAME},
     )
-    _make(terminal, job, f"{job.out}: next: kdc label {job.corpus} --teacher {job.out}")
+    corpus, out = quote(str(job.corpus)), quote(str(job.out))
+    _make(terminal, job, f"{job.out}: next: kdc label {corpus} --teacher {out}")
 
 
 def _pace(values: dict[str, Any]) -> tuple[float | None, float | None]:

@@ -45,7 +45,9 @@ def label(
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare a sample with the full softmax.")
     ] = False,
-    sample: Annotated[int, typer.Option(metavar="N", help="Places that --verify compares.")] = 2000,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", help="Places that --verify compares; else 2000.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of labels.")] = Path(
         "labels"
     ),
@@ -59,11 +61,11 @@ def label(
     Any number of students learn from them, without the teacher.
     """
     from kdc.cli.console import Terminal
-    from kdc.cli.labelled import choose_method, read_part, show_labels
+    from kdc.cli.labelled import choose_method, choose_sample, read_part, show_labels
 
     terminal = Terminal(quiet, json)
     method = choose_method(topk, draws, full, least, states, pooled, bits, temperature)
-    part = read_part(shard)
+    part, places = read_part(shard), choose_sample(verify, sample, method)
 
     from kdc.compress.labels.label import LabelJob
     from kdc.compress.labels.label import label as write_labels
@@ -71,5 +73,5 @@ def label(
 
     job = LabelJob(shards, teacher, method, out, part, seed, device, batch_tokens)
     ready = write_labels(job, terminal)
-    asked = verify and ready.names  # a part may have none
-    show_labels(terminal, ready, compare(ready, sample, terminal) if asked else None)
+    asked = places and ready.names  # a part may have none
+    show_labels(terminal, ready, compare(ready, places, terminal) if asked else None)

@@ -1,11 +1,13 @@
 """What `kdc label` is asked for, and what it says of the labels it has written."""
 
 import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from kdc.cli.console import Terminal
 from kdc.compress.errors import KdcError
 from kdc.compress.labels.method import Kind, Method
+from kdc.compress.progress import plural
 
 if TYPE_CHECKING:
     from kdc.compress.labels.label import Labelling
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 DEFAULT = Method("topk", 16)
 """What is kept where no option says it: 7.5 bytes a token where 15 % are masked."""
+
+SAMPLE = 2000
+"""Places that are compared where no option says it."""
 
 
 def choose_method(
@@ -47,6 +52,24 @@ def choose_method(
     return Method(kind, count, bits, temperature, floor, _layers(states), pooled)
 
 
+def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
+    """Return how many places are to be compared; 0 where none is.
+
+    Raises:
+        KdcError: the options contradict each other, or the sample is empty.
+    """
+    if sample is not None and not verify:
+        raise KdcError("--sample says how many places --verify compares: add --verify")
+    if sample is not None and sample < 1:
+        raise KdcError(f"--sample must be 1 or more, not {sample}")
+    if verify and method.kind == "none":
+        raise KdcError(
+            "--verify compares masked words, and states are all that is kept: add --topk, --draws "
+            "or --full, or leave it out"
+        )
+    return (sample or SAMPLE) if verify else 0
+
+
 def read_part(text: str) -> tuple[int, int]:
     """Read `i/N`.
 
@@ -73,17 +96,20 @@ def show_labels(terminal: Terminal, ready: "Labelling", verified: "Verified | No
 
     job = ready.job
     found = measure(ready)
-    if job.method.kind == "none":
-        against = ""
-    else:
-        against = f", {found.full / max(1, found.bytes):,.0f} times less than the full softmax"
     if not found.shards:
         terminal.say(f"{job.out}: no shard falls to part {job.part[0]} of {job.part[1]}")
     else:
-        terminal.say(
-            f"{job.out}: {job.method} of {job.teacher}, {found.shards:,} shards, {found.bytes:,} "
-            f"bytes: {found.bytes_per_token:.2f} a token{against}"
+        terminal.table(
+            f"{job.out}: {job.method} of {job.teacher}",
+            ("shards", "tokens", "masked", "bytes", "bytes a token"),
+            [
+                [f"{count:,}" for count in (found.shards, found.tokens, found.places, found.bytes)]
+                + [f"{found.bytes_per_token:.2f}"]
+            ],
         )
+    if found.shards and job.method.kind != "none":
+        less = found.full / max(1, found.bytes)
+        terminal.say(f"{less:,.0f} times less than the teacher's logits in fp32")
     result: dict[str, object] = {**found.as_dict(), "method": job.method.as_dict()}
     if verified:
         errors = [(who, f"{value:.4f}") for who, value in verified.gradient_error.items()]
@@ -111,7 +137,8 @@ def _what_next(ready: "Labelling") -> str:
 
     job, names = ready.job, [*ready.corpus.shards, *ready.corpus.held]
     if left := sum(not sidecar(job.out / name).is_file() for name in names):
-        return f"{left:,} of {len(names):,} shards are left to the other parts"
+        return f"left to the other parts: {left:,} of {plural(len(names), 'shard')}"
     # no recipe that ships learns from states alone
     ours = " --recipe FILE" if job.method.kind == "none" else ""
-    return f"next: kdc distill --corpus {job.corpus} --labels {job.out}{ours}"
+    corpus, labels = quote(str(job.corpus)), quote(str(job.out))
+    return f"next: kdc distill --corpus {corpus} --labels {labels}{ours}"

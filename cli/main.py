@@ -1,4 +1,4 @@
-"""The console script `kdc`: every command, registered."""
+"""Every command of `kdc`, registered, and how the process runs one."""
 
 import io
 import os
@@ -25,6 +25,8 @@ from kdc.cli.teacher import teacher
 from kdc.compress.errors import KdcError
 from kdc.compress.parallel import World, leading, world
 from kdc.compress.quiet import quiet_libraries
+
+_INTERRUPTED = 130  # what typer ends with, without a word, at Ctrl-C outside of a command
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "teacher": teacher,
@@ -71,6 +73,8 @@ def main() -> None:
         with leading(here) if here else nullcontext():
             build()(prog_name="kdc")
     except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            end.code = report(KeyboardInterrupt())
         if here and end.code:
             _leave(1 if isinstance(end.code, str) else end.code)
         raise

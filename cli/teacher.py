@@ -1,6 +1,7 @@
 """`kdc teacher`: fine-tunes an encoder on a task."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -72,5 +73,5 @@ def teacher(
     scores = finetune(job, terminal)
     by_split = {split: {"teacher": score} for split, score in scores.items()}
     show_scores(terminal, f"{data}: {model}", by_split)
-    terminal.say(f"{out}: next: kdc distill --teacher {out} --data {data}")
+    terminal.say(f"{out}: next: kdc distill --teacher {quote(str(out))} --data {quote(data)}")
     terminal.result({split: score.as_dict() for split, score in scores.items()})

@@ -101,11 +101,17 @@ def whole_file(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             _sync_file(temporary)
-            temporary.chmod(0o666 & ~_umask())
+            _open_up(temporary)
             temporary.replace(path)
             sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _open_up(path: Path) -> None:
+    """Give a file the mode of any new one; safetensors and `mkstemp` keep theirs to the owner."""
+    program = path.stat().st_mode & 0o100
+    path.chmod((0o777 if program else 0o666) & ~_umask())
 
 
 def _umask() -> int:
@@ -190,6 +196,7 @@ def _swap(staging: Path, out: Path) -> None:
     """Put the finished `staging` where `out` is, keeping the old one until the new one is there."""
     for path in staging.rglob("*"):
         if path.is_file():
+            _open_up(path)
             _sync_file(path)
     sync_folder(staging)
     if not out.exists():

@@ -1,7 +1,24 @@
 """Ctrl-C at a good moment: between two steps, with the state kept."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+from kdc.compress.errors import Stopped
+
+
+@contextmanager
+def kept(what: str) -> Iterator[None]:
+    """Say at Ctrl-C what is kept, in work that its command goes on with.
+
+    Raises:
+        Stopped: Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Stopped(f"interrupted: {what} kept, and the same command goes on") from error
 
 
 class Interrupts:

@@ -27,3 +27,8 @@ class Silent:
     def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Show nothing."""
         yield lambda units: None
+
+
+def plural(count: int, what: str) -> str:
+    """Print a count of things, such as `1 thread` or `2 threads`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -64,7 +64,7 @@ def test_the_wheel_holds_every_module_and_data_file(root: Path, tmp_path: Path) 
         scripts = archive.read(entry_points).decode()
     assert {f"kdc/{name}" for name in sources(tree)} <= names
     assert {name.split("/")[0] for name in names} == {"kdc", f"kdc-{version('kdc')}.dist-info"}
-    assert "kdc = kdc.cli.main:main" in scripts
+    assert "kdc = kdc.cli.entry:main" in scripts
 
 
 def test_the_version_is_the_same_everywhere(root: Path, pyproject: dict[str, Any]) -> None:

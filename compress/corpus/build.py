@@ -4,6 +4,7 @@ Every part is kept as soon as it is made; who is killed goes on there, and comes
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from kdc.compress.corpus.sources import find_sources
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json, refuse_foreign, sweep, write_json
+from kdc.compress.interrupts import kept
 from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
 from kdc.compress.workspace import Workspace
@@ -36,19 +38,35 @@ class CorpusJob:
     """Whose tokenizer."""
     out: Path
     settings: Settings = field(default_factory=Settings)
-    column: str = "text"
-    """Of JSONL and Parquet."""
+    column: str | None = None
+    """Of JSONL and Parquet; None for `text`."""
     workers: int = 1
     """Processes on this machine."""
     share: Share | None = None
     """Only these parts, of a run that others take part in; None: all of them."""
 
 
-def build_corpus(job: CorpusJob, progress: Progress) -> Corpus | None:
-    """Make a folder of token shards, or go on with one that was begun.
+@dataclass(frozen=True)
+class Made:
+    """What a run has come to."""
 
-    Returns:
-        The folder; None where parts of other processes are still missing.
+    corpus: Corpus | None
+    """None where the folder is not put together yet."""
+    seconds: float = 0.0
+    """Of reading, cutting and writing; loading the tokenizer is left out."""
+    tokens: int = 0
+    """Of the parts that this very run has made."""
+    missing: tuple[int, ...] = ()
+    """The shares of other processes that are not done."""
+
+
+def build_corpus(job: CorpusJob, progress: Progress) -> Corpus | None:
+    """Make a folder of token shards, or go on with one that was begun; see `make_corpus`."""
+    return make_corpus(job, progress).corpus
+
+
+def make_corpus(job: CorpusJob, progress: Progress) -> Made:
+    """Make a folder of token shards, or go on with one that was begun, and tell of it.
 
     Raises:
         KdcError: a source, the teacher or `out` cannot be used, or the disk is full.
@@ -68,25 +86,29 @@ def build_corpus(job: CorpusJob, progress: Progress) -> Corpus | None:
             progress.say(f"{error}: making {job.out} again")
         else:
             progress.say(f"{job.out} is made of these sources already: nothing is done")
-            return found
+            return Made(found)
     with nullcontext() if job.share else lock(place.lock, str(job.out)):
+        start = time.monotonic()
         if job.share is None:
             sweep(job.out)
         _begin(job, parts, vocabulary)
-        _make(job, parts, vocabulary, progress)
-        if not all(map(parts.is_complete, range(len(sources)))):
-            return None
-        if job.share is None:
-            finish(job.out, job.settings, parts, vocabulary, files)
-        elif not _finish_first(job, place, parts, vocabulary, files):
-            return None
-    return read_corpus(job.out)
+        with kept(f"what is made of {job.out} is"):
+            tokens = parts.tokens(_make(job, parts, vocabulary, progress))
+        missing = parts.missing(job.share or Share())
+        if not (parts.folder / _JOB).is_file():  # another process has put the folder together
+            missing = []
+        there = not missing and _finish(job, place, parts, vocabulary, files)
+        seconds = time.monotonic() - start
+    return Made(read_corpus(job.out) if there else None, seconds, tokens, tuple(missing))
 
 
-def _finish_first(
+def _finish(
     job: CorpusJob, place: Workspace, parts: Parts, vocabulary: Vocabulary, files: dict[str, str]
 ) -> bool:
     """Put the folder together, unless another of the processes that share the work is at it."""
+    if job.share is None:
+        finish(job.out, job.settings, parts, vocabulary, files)
+        return True
     try:
         with lock(place.lock, str(job.out)):
             if (parts.folder / _JOB).is_file():
@@ -124,8 +146,9 @@ def _begin(job: CorpusJob, parts: Parts, vocabulary: Vocabulary) -> None:
     write_json(note, wanted)
 
 
-def _make(job: CorpusJob, parts: Parts, vocabulary: Vocabulary, progress: Progress) -> None:
-    """Make the parts that are this process's own and not there yet."""
+def _make(job: CorpusJob, parts: Parts, vocabulary: Vocabulary, progress: Progress) -> list[str]:
+    """Make the parts that are this process's own and not there yet; return their names."""
+    made: list[str] = []
     share, count = job.share or Share(), len(parts.sources)
     wanted = [n for n in range(count) if share.reads(n, count) and not _whole(parts, n, share)]
     total = sum(parts.sources[number].size for number in wanted)
@@ -134,6 +157,8 @@ def _make(job: CorpusJob, parts: Parts, vocabulary: Vocabulary, progress: Progre
             for part in parts.cut(number, _in_thousands(advance)):
                 if share.makes(part, count) and not parts.is_done(part):
                     make(part)
+                    made.append(part.name)
+    return made
 
 
 def _whole(parts: Parts, number: int, share: Share) -> bool:

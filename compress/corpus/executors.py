@@ -13,8 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from kdc.compress.corpus.build import CorpusJob, build_corpus
-from kdc.compress.corpus.folder import Corpus
+from kdc.compress.corpus.build import CorpusJob, Made, build_corpus, make_corpus
 from kdc.compress.corpus.parts import Share
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.progress import Progress, Silent
@@ -37,9 +36,7 @@ class Task:
         build_corpus(replace(self.job, workers=1, share=Share(rank, world_size)), Silent())
 
 
-def run_corpus(
-    job: CorpusJob, executor: str, options: Sequence[str], progress: Progress
-) -> Corpus | None:
+def run_corpus(job: CorpusJob, executor: str, options: Sequence[str], progress: Progress) -> Made:
     """Make a corpus where the user wants it made.
 
     Args:
@@ -47,9 +44,6 @@ def run_corpus(
         executor: one of `EXECUTORS`.
         options: `NAME=VALUE` for datatrove's executor, such as `partition=cpu`.
         progress: shows how far it is.
-
-    Returns:
-        The folder; None where other processes are still at work on it.
 
     Raises:
         KdcError: as `build_corpus`, or datatrove or the cluster cannot be reached.
@@ -59,7 +53,7 @@ def run_corpus(
     if executor == "local":
         if options:
             raise KdcError("--executor-option is for --executor slurm and ray")
-        return build_corpus(job, progress)
+        return make_corpus(job, progress)
     if job.share is not None:
         raise KdcError(f"--shard and --executor {executor} both cut the work: leave one out")
     job = replace(
@@ -71,7 +65,7 @@ def run_corpus(
     chosen = _options(options)
     if executor == "slurm":
         _slurm(job, _SLURM | chosen, progress)
-        return None
+        return Made(None)
     return _ray(job, _RAY | chosen, progress)
 
 
@@ -98,7 +92,7 @@ def _slurm(job: CorpusJob, options: dict[str, Any], progress: Progress) -> None:
     progress.say(f"{job.workers} tasks are submitted; their logs are in {logs}")
 
 
-def _ray(job: CorpusJob, options: dict[str, Any], progress: Progress) -> Corpus | None:
+def _ray(job: CorpusJob, options: dict[str, Any], progress: Progress) -> Made:
     """Run tasks on the cluster that RAY_ADDRESS names, or on one of this machine's own."""
     _needs("datatrove", "ray")
     _needs("ray", "ray")
@@ -113,7 +107,7 @@ def _ray(job: CorpusJob, options: dict[str, Any], progress: Progress) -> Corpus 
     finally:
         if own:
             ray.shutdown()
-    return build_corpus(replace(job, workers=1), progress)  # it finds whatever failed there
+    return make_corpus(replace(job, workers=1), progress)  # it finds whatever failed there
 
 
 def _built(kind: str, job: CorpusJob, options: dict[str, Any], logs: Path) -> Any:  # noqa: ANN401

@@ -24,18 +24,41 @@ _NAMES = {"train": "shard", "held": "held"}
 
 
 def is_made(out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary) -> bool:
-    """Whether the folder is there already, of the same sources and settings."""
+    """Whether the folder is there already, of the same sources and settings, or damaged.
+
+    Raises:
+        KdcError: a corpus that was made otherwise is there: labels may be of it.
+    """
     if not (out / MANIFEST).is_file():
         return False
     found = read_json(out / MANIFEST)
-    wanted = (settings.as_dict(), vocabulary_digest(vocabulary.plain))
-    names = [{"name": source.path.name, "bytes": source.size} for source in parts.sources]
-    if (found.get("settings"), found.get("tokenizer")) != wanted:
+    there, said = found.get("settings"), found.get("sources")
+    if not isinstance(there, dict) or not isinstance(said, list):
         return False
-    said = found.get("sources")
-    if not isinstance(said, list) or not all(isinstance(entry, dict) for entry in said):
+    if not all(isinstance(entry, dict) for entry in said):
         return False
-    if [{key: entry.get(key) for key in ("name", "bytes")} for entry in said] != names:
+    wanted = settings.as_dict()
+    other = [
+        f"{name} {str(there.get(name)).lower()}"
+        for name in wanted | there
+        if there.get(name) != wanted.get(name)
+    ]
+    if found.get("tokenizer") != vocabulary_digest(vocabulary.plain):
+        other.append("another tokenizer")
+    if not other and not _are_of(said, parts):
+        other.append("other sources")
+    if other:
+        raise KdcError(
+            f"{out} holds a corpus made otherwise ({', '.join(other)}): choose another --out or "
+            "remove it"
+        )
+    return True
+
+
+def _are_of(said: list[dict[str, Any]], parts: Parts) -> bool:
+    """Whether a manifest's sources are these files, by name, size and content."""
+    names = [(source.path.name, source.size) for source in parts.sources]
+    if [(entry.get("name"), entry.get("bytes")) for entry in said] != names:
         return False
     return [entry.get("sha256") for entry in said] == [sha256(s.path) for s in parts.sources]
 

@@ -18,6 +18,7 @@ from kdc.compress.corpus.shards import Shard, read_shard
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_manifest, sha256
+from kdc.compress.workspace import Workspace
 
 FORMAT = "kdc.tokens/1"
 FORM = "kdc.tokens"
@@ -115,9 +116,14 @@ def read_corpus(folder: Path) -> Corpus:
     """Read a folder of token shards and compare every file with its sha256.
 
     Raises:
-        KdcError: it is missing or of another format, or a file is missing, changed, there twice or
-            not of this corpus (the file is named).
+        KdcError: it is missing, unfinished or of another format, or a file is missing, changed,
+            there twice or not of this corpus (the file is named).
     """
+    if not folder.exists() and any(Workspace(folder).state.glob("part-*")):
+        raise KdcError(
+            f"the corpus {folder} is unfinished: run the same kdc corpus again, where it was cut "
+            "by --shard every part of it"
+        )
     manifest = read_manifest(folder, FORMAT, "folder of token shards")
     names = sorted(name for name in manifest["files"] if _SHARD.fullmatch(name))
     _check_names(folder, manifest, names)

@@ -4,7 +4,8 @@ The cut depends on the sources and the settings alone, so that it is the same fo
 workers, machines and restarts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,13 @@ class Share:
         """Whether any part of a source is its own: where there are enough, whole sources are."""
         return sources < self.count or source % self.count == self.index
 
+    def owner(self, source: int, number: int, sources: int) -> int:
+        """Return which process makes a part of a source."""
+        return (source if sources >= self.count else source + number) % self.count
+
     def makes(self, part: Part, sources: int) -> bool:
         """Whether a part is its own."""
-        alone = sources >= self.count
-        return alone or (part.source + part.number) % self.count == self.index
+        return self.owner(part.source, part.number, sources) == self.index
 
 
 class Parts:
@@ -115,10 +119,28 @@ class Parts:
         note = self.read(number)
         return [part_name(number, part) for part in range(note["parts"])] if note else []
 
-    def is_complete(self, number: int) -> bool:
-        """Whether a source has been read, and its parts are noted; their files are not read."""
-        there = (self.folder / f"{name}.json" for name in self.names(number))
-        return self.read(number) is not None and all(path.is_file() for path in there)
+    def missing(self, share: Share) -> list[int]:
+        """Return which of the processes that share the work have not done it.
+
+        What is noted counts; the parts' files are not read.
+        """
+        found, count = set[int](), len(self.sources)
+        for source in range(count):
+            if self.read(source) is None:
+                found.add(share.owner(source, 0, count))
+            for number, name in enumerate(self.names(source)):
+                if not (self.folder / f"{name}.json").is_file():
+                    found.add(share.owner(source, number, count))
+        return sorted(found)
+
+    def tokens(self, names: Iterable[str]) -> int:
+        """Return how many tokens some parts hold; 0 where another process took them away."""
+        found = 0
+        for name in names:
+            with suppress(KdcError):
+                splits = read_json(self.folder / f"{name}.json")
+                found += sum(int(entry["tokens"]) for entry in splits.values())
+        return found
 
     def _note(self, number: int) -> Path:
         return self.folder / f"source-{number:05d}.json"

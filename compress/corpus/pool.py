@@ -1,22 +1,25 @@
 """Worker processes that are handed one thing after another through pipes.
 
 They end with the process that started them, however it ends: a pipe whose other end is gone says
-so, and Linux is asked to say it at once.
+so, and Linux is asked to say it at once. They say nothing themselves: Ctrl-C is for who started
+them.
 """
 
 import ctypes
 import signal
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
-from multiprocessing import connection, get_context
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
 from kdc.compress.errors import KdcError
+from kdc.compress.interrupts import Interrupts
 
+_HELD = (signal.SIGINT, signal.SIGTERM)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _PATIENCE = 10.0  # seconds for a worker to end once it is told to
 
@@ -34,11 +37,14 @@ class Pool:
         self._processes: dict[Connection, BaseProcess] = {}
         for _ in range(workers):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
-            process.start()
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
+            with _undisturbed():
+                process.start()
             theirs.close()
             self._processes[ours] = process
             self._idle.append(ours)
+        for pipe, worker in self._processes.items():
+            self._send(pipe, worker, (make, arguments))
 
     def __enter__(self) -> "Pool":
         """Use the workers."""
@@ -69,10 +75,7 @@ class Pool:
         while not self._idle:
             self._collect()
         pipe = self._idle.pop()
-        try:
-            pipe.send(item)
-        except OSError as error:
-            raise self._lost(self._processes[pipe]) from error
+        self._send(pipe, self._processes[pipe], item)
         self._busy[pipe] = self._processes[pipe]
 
     def finish(self) -> None:
@@ -83,6 +86,12 @@ class Pool:
         """
         while self._busy:
             self._collect()
+
+    def _send(self, pipe: Connection, process: BaseProcess, item: object) -> None:
+        try:
+            pipe.send(item)
+        except OSError as error:
+            raise self._lost(process) from error
 
     def _collect(self) -> None:
         """Take the answers that are there, at least one."""
@@ -108,14 +117,33 @@ class Pool:
         )
 
 
-def _serve(
-    pipe: Connection, make: Callable[..., Callable[[Any], None]], arguments: tuple[object, ...]
-) -> None:
-    """Work on what comes through the pipe until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for who started this
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait while a process is started, or it would be left with half of its pickle.
+
+    It inherits that they are blocked, and so never hears a terminal's Ctrl-C.
+
+    Raises:
+        KeyboardInterrupt: one came meanwhile.
+    """
+    resource_tracker.ensure_running()  # it would let them through again
+    with Interrupts() as interrupts:  # other threads do not block them
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+    if interrupts.asked:
+        raise KeyboardInterrupt
+
+
+def _serve(pipe: Connection) -> None:
+    """Make what handles items of what comes first, and let it, until the pipe is closed."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     with suppress(EOFError, OSError):
+        make, arguments = pipe.recv()
         handle: Callable[[Any], None] | None = None
         while True:
             item = pipe.recv()

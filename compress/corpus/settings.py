@@ -60,9 +60,12 @@ class Settings:
             raise KdcError(f"--short-seq-prob must be 0 to 1, not {self.short}")
         if not 0 <= self.held_out < 1:
             raise KdcError(f"--held-out must be 0 to below 1, not {self.held_out}")
-        cap = 1 if self.max_predictions is None else self.max_predictions
-        if self.duplicates < 0 or cap < 1 or self.shard_characters < 1:
-            raise KdcError("--dupe must be 0 or more, --max-predictions and --shard-size 1 or more")
+        if self.duplicates < 0:
+            raise KdcError(f"--dupe must be 0 or more, not {self.duplicates}")
+        if self.max_predictions is not None and self.max_predictions < 1:
+            raise KdcError(f"--max-predictions must be 1 or more, not {self.max_predictions}")
+        if self.shard_characters < 1:
+            raise KdcError("--shard-size must be 0.000001 or more: that is one character")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as the manifest keeps them."""

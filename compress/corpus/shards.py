@@ -57,8 +57,8 @@ class Shard:
 
     @property
     def examples(self) -> int:
-        """D * S, or S where nothing is masked."""
-        return self.sequences * max(self.duplicates, 1)
+        """D * S."""
+        return len(self.mask_starts) - 1
 
     @property
     def lengths(self) -> Index:

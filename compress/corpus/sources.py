@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kdc.compress.corpus.dump import articles
 from kdc.compress.corpus.streams import Stream
 from kdc.compress.errors import KdcError
-from kdc.compress.files import sha256
+from kdc.compress.files import MANIFEST, read_json, sha256
 
 _PACKED = (".bz2", ".xz", ".gz")
 _KINDS = {
@@ -19,6 +20,9 @@ _KINDS = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
+_WITH_COLUMNS = ("jsonl", "parquet")
+COLUMN = "text"
+"""Of JSONL and Parquet, where no option names another."""
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 _LONGEST = 4_000_000  # characters of one document of plain text; a longer one is cut
 _LINE = 1 << 26  # characters of one line of JSONL
@@ -39,7 +43,7 @@ class Source:
     """A file of documents."""
 
     path: Path
-    column: str = "text"
+    column: str = COLUMN
     """Of JSONL and Parquet."""
 
     @property
@@ -160,19 +164,21 @@ def _paragraphs(pieces: Iterable[str]) -> Iterator[str]:
         yield tail
 
 
-def find_sources(paths: Iterable[Path], column: str) -> list[Source]:
+def find_sources(paths: Iterable[Path], column: str | None) -> list[Source]:
     """Return the files that are named, and those inside folders that are, by name.
 
+    Args:
+        paths: files and folders.
+        column: of the text in JSONL and Parquet; None for `text`.
+
     Raises:
-        KdcError: there is no such file, an empty folder, or one file twice.
+        KdcError: there is no such file, an empty folder or one that kdc made, one file twice, or a
+            column that no file has.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] not in "._")
-            if not inside:
-                raise KdcError(f"there are no files in {path}")
-            found += inside
+            found += _inside(path)
         elif path.is_file():
             found.append(path)
         else:
@@ -181,4 +187,24 @@ def find_sources(paths: Iterable[Path], column: str) -> list[Source]:
     for path, place in zip(found, places, strict=True):
         if places.count(place) > 1:
             raise KdcError(f"{path} is named twice: its documents would count twice")
-    return [Source(path, column) for path in found]
+    sources = [Source(path, column or COLUMN) for path in found]
+    if column is not None and not any(source.kind in _WITH_COLUMNS for source in sources):
+        raise KdcError("--text names a column of JSONL and Parquet, and no source is such a file")
+    return sources
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return the files of a folder by their names.
+
+    Raises:
+        KdcError: there are none, or the folder is one that kdc made.
+    """
+    form = ""
+    with suppress(KdcError):
+        form = str(read_json(folder / MANIFEST).get("format", ""))
+    if form.startswith("kdc."):
+        raise KdcError(f"{folder} holds no texts: kdc made it ({form}); name what it was made from")
+    inside = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._")
+    if not inside:
+        raise KdcError(f"there are no files in {folder}")
+    return inside

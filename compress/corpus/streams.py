@@ -17,6 +17,11 @@ from kdc.compress.errors import KdcError
 
 _PIECE = 1 << 20  # bytes read, and unpacked, at once
 _DICTIONARY = 1 << 29  # bytes that unpacking an .xz may take
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive, as .docx, .odt and .epub are",
+    b"%PDF-": "a PDF",
+}
+_HEADER = 100_000_000  # bytes of a safetensors file's JSON at the most
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -60,22 +65,24 @@ class Stream:
         """Yield the file's content as text, without a byte order mark.
 
         Raises:
-            KdcError: as `pieces`, or it is not UTF-8, or no text (the line is named).
+            KdcError: as `pieces`, or it is no text, or not UTF-8 (the line is named).
         """
         decoder = codecs.getincrementaldecoder("utf-8")()
         lines, start = 1, True
         for piece in self.pieces():
             if start and piece.startswith(_UTF16):
                 raise self._not_utf8(1, "UTF-16")
+            if start and (kind := _foreign(piece)):
+                raise KdcError(f"{self.path} is no text but {kind}: give its text as a file")
+            if b"\0" in piece:
+                line = lines + piece.count(b"\n", 0, piece.index(b"\0"))
+                raise KdcError(f"{self.path}, line {line} holds a NUL byte: it is no text file")
             try:
                 text = decoder.decode(piece)
             except UnicodeDecodeError as error:
                 raise self._not_utf8(
                     lines + piece.count(b"\n", 0, error.start), "LATIN1"
                 ) from error
-            if "\0" in text:
-                line = lines + text.count("\n", 0, text.index("\0"))
-                raise KdcError(f"{self.path}, line {line} holds a NUL byte: it is no text file")
             lines += text.count("\n")
             yield text.removeprefix("\ufeff") if start else text
             start = False
@@ -99,6 +106,13 @@ class Stream:
             f"{self.path}, line {line} is not UTF-8: convert it, for example with "
             f"`iconv -f {encoding} -t UTF-8`"
         )
+
+
+def _foreign(start: bytes) -> str:
+    """Say what a file is by its first bytes if that is no text, or nothing."""
+    if start[8:10] == b'{"' and int.from_bytes(start[:8], "little") <= _HEADER:
+        return "a safetensors file"
+    return next((kind for magic, kind in _FOREIGN.items() if start.startswith(magic)), "")
 
 
 class _Unpacker(Protocol):

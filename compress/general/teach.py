@@ -140,7 +140,7 @@ def _check_states(labels: LabelFolder, corpus: Corpus, hidden: int) -> None:
     """
     for name in labels.names if labels.method.states or labels.method.pooled else ():
         shard, said = corpus.open(name), labels.open(name)
-        tokens = len(shard.tokens) * max(shard.duplicates, 1)
+        tokens = len(shard.tokens) * shard.duplicates
         shapes = [(said.states(layer).shape, tokens) for layer in labels.method.states]
         if labels.method.pooled:
             shapes.append((said.pooled().shape, shard.examples))

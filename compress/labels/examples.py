@@ -30,7 +30,7 @@ class Asked:
 
 def windows(shard: Shard, batch_tokens: int) -> Iterator[Index]:
     """Yield all examples of a shard in their order, cut into windows of several batches."""
-    lengths = np.tile(shard.lengths, max(shard.duplicates, 1))
+    lengths = np.tile(shard.lengths, shard.duplicates)
     window = (np.cumsum(lengths) - lengths) // (_POOL * batch_tokens)
     yield from np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(window)) + 1)
 
@@ -69,10 +69,7 @@ def _cut(lengths: Index, batch_tokens: int) -> list[slice]:
 
 
 def _masks(shard: Shard, examples: Index) -> Masks:
-    """Return the maskings of some examples, or none where the corpus is not masked."""
-    if not shard.duplicates:
-        none = np.zeros(0, np.int64)
-        return Masks(np.zeros(len(examples), np.int64), none, none, none)
+    """Return the maskings of some examples."""
     starts = shard.mask_starts[examples]
     counts = shard.mask_starts[examples + 1] - starts
     which = ragged(starts, counts)

@@ -14,6 +14,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
 from kdc.compress.general.load import load_bare, load_masked_lm
 from kdc.compress.general.teach import check_vocabulary
+from kdc.compress.interrupts import kept
 from kdc.compress.labels.answer import Teller
 from kdc.compress.labels.examples import windows
 from kdc.compress.labels.method import Method
@@ -23,7 +24,7 @@ from kdc.compress.labels.store import begin, finish, shard_problem, sidecar
 from kdc.compress.locks import lock
 from kdc.compress.models import find_model
 from kdc.compress.parallel import Crew, crew
-from kdc.compress.progress import Advance, Progress, Silent
+from kdc.compress.progress import Advance, Progress, Silent, plural
 from kdc.compress.runtime import choose_device, precision
 
 _BATCH_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65_536}
@@ -100,7 +101,7 @@ def label(job: LabelJob, progress: Progress) -> Labelling:
     """
     ready = prepare(job, progress)
     begin(job.out, ready.settings, job.teacher)
-    with crew(ready.model.device) as team:
+    with kept(f"the finished shards in {job.out} are"), crew(ready.model.device) as team:
         team.call(_label_along, ready)
         _label(team, ready, progress)
     return ready
@@ -113,14 +114,14 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
         KdcError: they do not, or one of them cannot be used.
     """
     corpus = read_corpus(job.corpus)
+    if not corpus.duplicates:
+        raise KdcError(
+            f"{job.corpus} is masked anew while training, so labels of it would fit nothing: make "
+            "it with --dupe 1 or more"
+        )
     source = find_model(job.teacher, progress)
     check_vocabulary(source, corpus)
     words = job.method.kind != "none"
-    if words and not corpus.duplicates:
-        raise KdcError(
-            f"{job.corpus} is masked anew while training, so there are no places to label: make "
-            "it with --dupe 1 or more, or label with --states or --pooled alone"
-        )
     model = (load_masked_lm if words else load_bare)(source).requires_grad_(False)
     layers = Sizes(model.config).layers
     if too_deep := [layer for layer in job.method.states if layer > layers]:
@@ -147,7 +148,9 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
     mine = ready.names[team.rank :: team.size]
     missing = [name for name in mine if not ready.finished(name)]
     if len(missing) < len(mine):
-        progress.say(f"{len(mine) - len(missing):,} of {len(mine):,} shards are labelled already")
+        progress.say(
+            f"labelled already: {len(mine) - len(missing):,} of {plural(len(mine), 'shard')}"
+        )
     tokens = {name: _tokens(ready.corpus.open(name)) for name in missing}
     with progress.bar("asking the teacher", sum(tokens.values())) as advance:
         for name in missing:
@@ -160,7 +163,7 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
 
 
 def _tokens(shard: Shard) -> int:
-    return len(shard.tokens) * max(shard.duplicates, 1)
+    return len(shard.tokens) * shard.duplicates
 
 
 def _label_shard(ready: Labelling, name: str, advance: Advance) -> None:

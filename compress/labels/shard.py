@@ -40,7 +40,7 @@ class ShardLabels:
     """What a teacher said about a shard: its M masked places, and, on request, its states.
 
     Places are in the order of the shard's `mask_places`, examples in its own: masking `e // S` of
-    sequence `e % S`, or the sequences as they are where nothing is masked.
+    sequence `e % S`.
     """
 
     method: Method

@@ -16,6 +16,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_json, sha256, write_json
 from kdc.compress.labels.method import Method, read_method
 from kdc.compress.labels.shard import ShardLabels, read_shard_labels
+from kdc.compress.progress import plural
 
 FORM = "kdc.labels"
 FORMAT = f"{FORM}/1"
@@ -114,8 +115,8 @@ def read_labels(folder: Path, corpus: Tokens) -> LabelFolder:
     lacking = [name for name in names if not sidecar(folder / name).is_file()]
     if lacking:
         raise KdcError(
-            f"the labels in {folder} are incomplete: {len(lacking):,} of {len(names):,} shards are "
-            f"missing, the first is {lacking[0]}; run the same kdc label again"
+            f"the labels in {folder} are incomplete: they lack {len(lacking):,} of "
+            f"{plural(len(names), 'shard')}, {lacking[0]} first; run the same kdc label again"
         )
     for name in names:
         if problem := shard_problem(folder / name, settings, corpus.digest(name)):

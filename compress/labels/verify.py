@@ -14,7 +14,7 @@ from kdc.compress.labels.examples import batches
 from kdc.compress.labels.label import Labelling
 from kdc.compress.labels.shard import ShardLabels, read_shard_labels
 from kdc.compress.losses.masked_lm import MaskedLm
-from kdc.compress.progress import Progress
+from kdc.compress.progress import Progress, plural
 from kdc.compress.runtime import autocast
 from kdc.compress.signals import MASKED, Signals, Sparse, observe
 
@@ -68,15 +68,34 @@ def verify(ready: Labelling, sample: int, progress: Progress) -> Verified:
         raise KdcError(f"--sample must be 1 or more, not {sample}")
     if not ready.names:
         raise KdcError("no shard falls to this part: there is nothing to verify")
-    names = ready.names[:: -(-len(ready.names) // _SHARDS)]
-    sums = _Sums()
-    with progress.bar("comparing with the full softmax", sample) as advance:
-        for number, name in enumerate(names):
-            wanted = -(-sample // len(names))
+    shares, sums = _shares(ready, sample), _Sums()
+    if (most := sum(shares.values())) < sample:
+        progress.say(f"there are only {plural(most, 'masked place')}: all are compared")
+    with progress.bar("comparing with the full softmax", min(most, sample)) as advance:
+        for number, (name, wanted) in enumerate(shares.items()):
             for logits, said in _answers(ready, name, wanted, number):
                 sums.add(logits, said)
                 advance(min(len(logits), sample))
     return sums.verified()
+
+
+def _shares(ready: Labelling, sample: int) -> dict[str, int]:
+    """Return how many places of which shards make a sample, or all there are of all shards.
+
+    They come from a few shards, unless these have too few.
+    """
+    every = ready.names[:: -(-len(ready.names) // _SHARDS)]
+    places = {name: len(ready.corpus.open(name).mask_places) for name in every}
+    for name in ready.names:
+        if sum(places.values()) >= sample:
+            break
+        if name not in places:
+            places[name] = len(ready.corpus.open(name).mask_places)
+    shares, left = dict.fromkeys(places, 0), sample
+    for asked, name in enumerate(sorted(places, key=lambda name: places[name])):
+        shares[name] = min(places[name], -(-left // (len(places) - asked)))
+        left -= shares[name]  # what a small shard lacks, the larger ones give
+    return {name: count for name, count in shares.items() if count > 0}
 
 
 def _answers(

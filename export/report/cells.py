@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kdc.compress.metrics import Score
+from kdc.compress.progress import plural
 from kdc.export.lengths import Length
 from kdc.export.report.document import Interval, Run, Spread
 
@@ -116,8 +117,3 @@ def tokens(run: Run) -> Cell:
 def length_words(length: Length) -> str:
     """Print a length as a title has it."""
     return "natural lengths" if length == "natural" else plural(length, "token")
-
-
-def plural(count: int, what: str) -> str:
-    """Print a count of things, such as `1 thread` or `2 threads`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

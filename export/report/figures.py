@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kdc.compress.progress import plural
 from kdc.export.ledger import GRAPH, NORMS, OTHER, RECORDS
 from kdc.export.lengths import Length
 from kdc.export.report.bars import Bar, stacked
-from kdc.export.report.cells import length_words, plural
+from kdc.export.report.cells import length_words
 from kdc.export.report.distribution import distribution
 from kdc.export.report.document import CLOCKS, Report, Run
 from kdc.export.report.drift import drift_lines

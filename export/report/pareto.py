@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdc.compress.metrics import Score
+from kdc.compress.progress import plural
 from kdc.export.lengths import Length
-from kdc.export.report.cells import plural
 from kdc.export.report.document import Clock, Report, Run
 
 HERE = ("host", "web")

@@ -1,6 +1,7 @@
 """The tables of how good a model is where it runs, and of the texts it answers differently."""
 
-from kdc.export.report.cells import NOTHING, Cell, Table, count, percent, plural, share
+from kdc.compress.progress import plural
+from kdc.export.report.cells import NOTHING, Cell, Table, count, percent, share
 from kdc.export.report.document import Flip, Quality, Report
 
 _OTHERS = ("host", "student", "teacher")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kdc.compress.progress import plural
 from kdc.export.report.cells import (
     NOTHING,
     Cell,
@@ -16,7 +17,6 @@ from kdc.export.report.cells import (
     number,
     percent,
     percentile,
-    plural,
     tokens,
 )
 from kdc.export.report.document import Report, Run

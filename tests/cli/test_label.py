@@ -54,6 +54,8 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
     assert result["bytes"] == written
     assert result["bytes_per_token"] == pytest.approx(written / tokens)
     assert result["verified"]["places"] >= 50
+    less = 4 * result["places"] * 128 / written
+    assert f"{less:,.0f} times less than the teacher's logits in fp32" in said
     read_labels(out, corpus)
 
 
@@ -67,15 +69,20 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
         (["--bits", "7"], "--bits is 8 or 16, not 7"),
         (["--topk", "0"], "--topk must be a number from 1"),
         (["--batch-tokens", "0"], "--batch-tokens must be 1 or more"),
+        (["--states", "1", "--verify"], "states are all that is kept: add --topk"),
+        (["--pooled", "--verify"], "states are all that is kept: add --topk"),
+        (["--sample", "50"], "how many places --verify compares: add --verify"),
+        (["--verify", "--sample", "0"], "--sample must be 1 or more, not 0"),
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_asked_for_is_said_in_a_sentence(
+def test_what_cannot_be_asked_for_is_said_in_a_sentence_before_anything_is_read(
     places: Path, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    """Bug: a traceback, or labels of something that nobody asked for."""
-    code, said = kdc(places, *arguments, "--out", str(tmp_path / "out"))
-    assert code == 1 and words in " ".join(said.split())
+    """Bug: a traceback, labels of something that nobody asked for, or hours before the refusal."""
+    command = ["label", str(tmp_path / "none"), "--teacher", str(places / "teacher"), *arguments]
+    result = CliRunner().invoke(build(), [*command, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1 and words in " ".join(result.output.split())
     assert not (tmp_path / "out").exists()
 
 
@@ -95,7 +102,7 @@ def test_the_next_command_is_printed_when_all_is_labelled_and_works(
     out, recipe = tmp_path / "out", tmp_path / "quick.toml"
     code, said = kdc(places, "--shard", "1/2", "--out", str(out))
     assert code == 0 and "next:" not in said
-    assert "2 of 3 shards are left to the other parts" in said
+    assert "left to the other parts: 2 of 3 shards" in said
     code, said = kdc(places, "--shard", "0/2", "--out", str(out))
     assert code == 0 and f"of {places / 'teacher'}" in " ".join(said.split())
     command = f"kdc distill --corpus {places / 'shards'} --labels {out}"
@@ -129,6 +136,21 @@ def test_labels_of_states_are_for_losses_on_them(places: Path, tmp_path: Path) -
     assert result.exit_code == 1
     assert "hold states of 2, and recipe general-minilm does not learn from that" in result.output
     assert not (tmp_path / "student").exists()
+
+
+def test_quiet_prints_what_was_written_and_nothing_else(places: Path, tmp_path: Path) -> None:
+    """Bug: --quiet leaves the result out, or keeps what is none."""
+    words = ["label", str(places / "shards"), "--teacher", str(places / "teacher"), "--device"]
+    out = ["cpu", "--out", str(tmp_path / "out"), "--quiet"]
+    result = CliRunner().invoke(build(), [*words, *out])
+    assert "bytes a token" in result.stdout
+    assert "times less" not in result.output and "next:" not in result.output
+
+
+def test_a_space_in_a_path_stays_in_the_next_command(places: Path, tmp_path: Path) -> None:
+    out = tmp_path / "lä bels"
+    code, said = kdc(places, "--out", str(out))
+    assert code == 0 and f"--labels '{out}'" in said.replace("\n", " ")
 
 
 def test_a_part_that_no_shard_falls_to_ends_well(places: Path, tmp_path: Path) -> None:

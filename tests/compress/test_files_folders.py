@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from kdc.compress import files
 from kdc.compress.errors import KdcError
@@ -53,6 +55,25 @@ class TestWholeFolder:
         make_folder(tmp_path / "out", "new")
         assert (tmp_path / "out" / "a.txt").read_text() == "new"
         assert os.listdir(tmp_path) == ["out"]
+
+    def test_every_file_has_the_users_permissions(self, tmp_path: Path) -> None:
+        """Bug: safetensors lets only the owner read the weights, on a shared disk too."""
+        old = os.umask(0o027)
+        try:
+            with whole_folder(tmp_path / "out", FORM) as folder:
+                (folder / "deep").mkdir()
+                save_file({"a": np.zeros(3)}, folder / "deep" / "model.safetensors")
+                (folder / "gradlew").touch(0o700)
+                write_manifest(folder, FORMAT, {})
+        finally:
+            os.umask(old)
+        found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*")}
+        assert found == {
+            "deep": 0o750,
+            "gradlew": 0o750,
+            "model.safetensors": 0o640,
+            "manifest.json": 0o640,
+        }
 
     @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
     def test_a_failure_between_two_renames_brings_the_old_folder_back(

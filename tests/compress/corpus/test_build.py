@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from kdc.compress.corpus import part as part_module
-from kdc.compress.corpus.build import CorpusJob, build_corpus
+from kdc.compress.corpus.build import CorpusJob, build_corpus, make_corpus
+from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.corpus.parts import Share, parse_share
 from kdc.compress.corpus.settings import Settings
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import KdcError, Stopped
 from kdc.compress.files import read_json
 from kdc.compress.progress import Silent
 from tests.compress.corpus.texts import SETTINGS, bytes_of, dump, page, tiny_documents, write_text
@@ -67,6 +68,37 @@ def test_a_run_goes_on_where_it_failed(
     assert set(made) & set(first) == {"part-00000-000001"}
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    job: CorpusJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: it is said that nothing was left behind, beside parts that are."""
+    make = part_module.Maker.make
+
+    def interrupted(self: part_module.Maker, part: part_module.Part, folder: Path) -> None:
+        if part.number == 2:
+            raise KeyboardInterrupt
+        make(self, part, folder)
+
+    monkeypatch.setattr(part_module.Maker, "make", interrupted)
+    with pytest.raises(Stopped, match=r"what is made of .*out is kept, and the same command"):
+        build_corpus(replace(job, out=tmp_path / "out"), Silent())
+    with pytest.raises(KdcError, match="is unfinished: run the same kdc corpus again"):
+        read_corpus(tmp_path / "out")
+
+
+def test_who_has_not_done_its_share_is_known(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: of many processes nobody knows which to start again."""
+    ours = replace(job, out=tmp_path / "out")
+    for count in (2, 5):  # whole sources, and parts of them
+        out = tmp_path / f"out{count}"
+        for done in range(count):
+            made = make_corpus(replace(ours, out=out, share=Share(done, count)), Silent())
+            assert list(made.missing) == list(range(done + 1, count))
+            assert made.tokens > 0 and made.seconds > 0
+        assert made.corpus is not None
+        assert bytes_of(out) == bytes_of(job.out)
+
+
 def test_parts_of_another_run_are_not_used(job: CorpusJob, tmp_path: Path) -> None:
     """Bug: two sources or two seeds end up in one corpus."""
     state = tmp_path / ".kdc" / "runs" / "out"
@@ -79,17 +111,25 @@ def test_parts_of_another_run_are_not_used(job: CorpusJob, tmp_path: Path) -> No
     assert bytes_of(tmp_path / "out") == bytes_of(job.out)
 
 
-def test_what_is_made_is_not_made_again_and_what_changed_is(job: CorpusJob, tmp_path: Path) -> None:
+def test_what_is_made_is_not_made_again_and_never_replaced(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: the same command with one option more makes all labels of a corpus useless."""
     source = write_text(tmp_path / "a.txt", 30)
-    ours = replace(job, sources=(source,), out=tmp_path / "out")
-    first, heard = build_corpus(ours, Silent()), Recorder()
+    ours, heard = replace(job, sources=(source,), out=tmp_path / "out"), Recorder()
+    build_corpus(ours, Silent())
+    before = bytes_of(ours.out)
     build_corpus(ours, heard)
     assert "already" in heard.said[-1] and not heard.bars
+    other = replace(SETTINGS, seed=1, pairs="next")
+    for changed in (replace(ours, settings=other), replace(ours, settings=other, share=Share())):
+        with pytest.raises(
+            KdcError, match=r"made otherwise \(pairs none, seed 0\): choose another"
+        ):
+            build_corpus(changed, Silent())
     text = source.read_text()
     source.write_text(text[:-3] + text[-2] + text[-3] + "\n")  # of the same size
-    second = build_corpus(ours, Silent())
-    assert first and second
-    assert first.manifest["sources"] != second.manifest["sources"]
+    with pytest.raises(KdcError, match=r"made otherwise \(other sources\)"):
+        build_corpus(ours, Silent())
+    assert bytes_of(ours.out) == before and not (tmp_path / ".kdc" / "runs" / "out").exists()
 
 
 def test_held_out_documents_are_the_same_for_any_seed_and_never_trained_on(
@@ -143,7 +183,7 @@ def test_a_word_that_looks_like_a_special_token_is_none(job: CorpusJob, tmp_path
     assert corpus
     shard = corpus.open(0)
     assert np.isin(shard.tokens, (2, 3, 4)).sum() == 2 * shard.sequences
-    assert shard.duplicates == 0 and shard.examples == shard.sequences
+    assert shard.duplicates == 0 and shard.examples == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -131,6 +131,39 @@ def test_a_worker_that_is_killed_ends_the_run_in_a_sentence(job: CorpusJob, tmp_
         pool.finish()
 
 
+DISTURBED = """
+import os, signal, sys, time
+from multiprocessing import util
+signal.signal(signal.SIGINT, signal.default_int_handler)
+spawn = util.spawnv_passfds
+def disturbed(path, arguments, handles):
+    process = spawn(path, arguments, handles)
+    if "spawn_main" in str(arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(40 if {both} else 0):
+            time.sleep(0.01)
+            os.kill(process, signal.SIGINT)
+    return process
+if __name__ == "__main__":
+    util.spawnv_passfds = disturbed
+    from kdc.compress.corpus.pool import Pool
+    try:
+        with Pool(2, print):
+            print("not interrupted")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_worker_that_is_being_started_says_nothing_at_ctrl_c(both: bool, tmp_path: Path) -> None:
+    """Bug: a worker's traceback of a truncated pickle below the sentence of who started it."""
+    script = tmp_path / "run.py"
+    script.write_text(DISTURBED.format(both=both))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+
+
 def _killer() -> object:
     def kill(number: int) -> None:
         if number == 1:

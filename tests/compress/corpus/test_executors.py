@@ -34,7 +34,7 @@ def test_a_ray_cluster_makes_the_same_bytes(job: CorpusJob, tmp_path: Path) -> N
     pytest.importorskip("ray")
     ours = replace(job, out=tmp_path / "out", workers=2)
     made = run_corpus(ours, "ray", [], Silent())
-    assert made is not None and bytes_of(tmp_path / "out") == bytes_of(job.out)
+    assert made.corpus is not None and bytes_of(tmp_path / "out") == bytes_of(job.out)
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_slurm_tasks_make_the_same_bytes(
     monkeypatch.setenv("PATH", os.pathsep.join(places))
     heard = Recorder()
     ours = replace(job, out=tmp_path / "out", workers=3)
-    assert run_corpus(ours, "slurm", ["partition=cpu"], heard) is None
+    assert run_corpus(ours, "slurm", ["partition=cpu"], heard).corpus is None
     assert "3 tasks are submitted" in heard.said[-1]
     assert bytes_of(tmp_path / "out") == bytes_of(job.out), (tools / "sbatch.log").read_text()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.corpus import streams
+from kdc.compress.corpus.build import CorpusJob
 from kdc.compress.corpus.sources import Source, find_sources
 from kdc.compress.errors import KdcError
 from tests.compress.corpus.texts import dump, page, write_dump
@@ -152,12 +153,30 @@ def test_sources_are_files_and_folders_of_them(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("b.txt", "a.txt", ".hidden"):
         (folder / name).write_text("x")
-    names = [source.path.name for source in find_sources([folder], "text")]
+    names = [source.path.name for source in find_sources([folder], None)]
     assert names == ["a.txt", "b.txt"]
     with pytest.raises(KdcError, match=r"a.txt is named twice"):
-        find_sources([folder, folder / "a.txt"], "text")
+        find_sources([folder, folder / "a.txt"], None)
     with pytest.raises(KdcError, match="there is no file"):
-        find_sources([tmp_path / "none"], "text")
+        find_sources([tmp_path / "none"], None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(KdcError, match="no files in"):
-        find_sources([tmp_path / "empty"], "text")
+        find_sources([tmp_path / "empty"], None)
+
+
+def test_a_folder_that_kdc_made_is_no_source(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: a corpus of its own vocabulary, tokens and manifest."""
+    with pytest.raises(KdcError, match=r"holds no texts: kdc made it \(kdc\.tokens/1\)"):
+        find_sources([job.out], None)
+    (tmp_path / "manifest.json").write_text('{"format": "theirs"}')
+    assert len(find_sources([tmp_path], None)) == 1
+
+
+def test_a_column_that_no_source_has_is_refused(tmp_path: Path) -> None:
+    """Bug: --text of a plain text file is ignored without a word."""
+    for name in ("a.txt", "b.jsonl.gz"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(KdcError, match="--text names a column of JSONL and Parquet"):
+        find_sources([tmp_path / "a.txt"], "body")
+    assert [source.column for source in find_sources([tmp_path], "body")] == ["body", "body"]
+    assert [source.column for source in find_sources([tmp_path], None)] == ["text", "text"]

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from kdc.compress.corpus import streams
 from kdc.compress.corpus.streams import Stream
@@ -66,9 +68,15 @@ def test_a_bomb_unpacks_piece_by_piece(name: str, tmp_path: Path) -> None:
         ("a".encode("utf-16"), "line 1 is not UTF-8"),
         (b"a\nb\0c", "line 2 holds a NUL"),
         (b"a\n\xe4\xbd", "ends inside a character"),
+        (b"\x00\x89\xff" * 9, "line 1 holds a NUL byte: it is no text file"),
+        (b"\x89ab\n\0", "line 2 holds a NUL byte: it is no text file"),
+        (b"PK\x03\x04\x14\x08\x08word/document.xml", "no text but a zip archive, as .docx"),
+        (b"%PDF-1.4\n%\xe2\xe3", "no text but a PDF"),
+        (save({"a": np.zeros(3)}), "no text but a safetensors file"),
     ],
 )
 def test_what_is_no_text_is_named_by_its_line(data: bytes, said: str, tmp_path: Path) -> None:
+    """Bug: iconv is advised for a .docx, or the weights of a model are taken for text."""
     with pytest.raises(KdcError, match=said):
         list(Stream(write(tmp_path / "text", data)).text())
 

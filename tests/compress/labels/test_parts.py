@@ -1,16 +1,18 @@
-"""Parts of a corpus that several runs label: those that overlap, and those of no shard."""
+"""Parts of a corpus that several runs label: overlapping, interrupted, and of no shard."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import KdcError, Stopped
 from kdc.compress.labels.label import LabelJob, label, measure
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.verify import verify
 from kdc.compress.progress import Advance, Silent
+from tests.tiny import Recorder
 
 
 def job(places: Path, out: Path, part: tuple[int, int] = (0, 1)) -> LabelJob:
@@ -52,3 +54,29 @@ def test_a_part_that_no_shard_falls_to_is_done(places: Path, tmp_path: Path) -> 
     assert measure(ready).as_dict()["bytes_per_token"] == 0
     with pytest.raises(KdcError, match="no shard falls to this part"):
         verify(ready, 10, Silent())
+
+
+class Interrupted(Silent):
+    """Raises what Ctrl-C does, once a shard is done."""
+
+    @contextmanager
+    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
+        counted = 0
+
+        def advance(units: int) -> None:
+            nonlocal counted
+            counted += units
+            if counted > total // 2:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(places: Path, tmp_path: Path) -> None:
+    """Bug: it is said that nothing was left behind, beside shards that are finished."""
+    asked = replace(job(places, tmp_path / "out"), batch_tokens=16)
+    with pytest.raises(Stopped, match=r"finished shards in .*out are kept, and the same command"):
+        label(asked, Interrupted())
+    heard = Recorder()
+    label(asked, heard)
+    assert "labelled already: 1 of 3 shards" in heard.said

@@ -101,7 +101,7 @@ def other_manifest(folder: Path) -> None:
         (flip, r"shard-00001\.safetensors does not match its sha256"),
         (cut, r"shard-00001\.safetensors has [0-9,]+ bytes, not"),
         (lose, r"shard-00001\.safetensors is missing, though its sidecar is there"),
-        (lose_both, r"1 of 3 shards are missing, the first is shard-00001\.safetensors"),
+        (lose_both, r"they lack 1 of 3 shards, shard-00001\.safetensors first"),
         (duplicate, r"shard-00001\.safetensors holds the labels of another shard"),
         (add_foreign, r"shard-00009\.safetensors belongs to no shard"),
         (tear_sidecar, r"shard-00001\.json is not valid JSON"),

@@ -12,6 +12,7 @@ from kdc.compress.labels.method import Method
 from kdc.compress.labels.verify import _Sums, verify
 from kdc.compress.progress import Silent
 from kdc.compress.signals import Sparse
+from tests.tiny import Recorder
 
 
 def job(places: Path, out: Path, method: Method) -> LabelJob:
@@ -63,6 +64,29 @@ def test_more_kept_is_nearer_and_draws_have_no_bias(places: Path, tmp_path: Path
     assert errors[0] > 1.5 * errors[1] > 15 * errors[2]
     assert found["draws"].bias["random"] < 0.3 * found["draws"].gradient_error["random"]
     assert found["full"].divergence < 1e-3
+
+
+def test_as_many_places_are_compared_as_asked_for_or_all(places: Path, tmp_path: Path) -> None:
+    """Bug: a small shard gives fewer places than its share, and nobody makes up for it."""
+    ready = label(job(places, tmp_path / "out", Method("topk", 4)), Silent())
+    every = [len(ready.corpus.open(name).mask_places) for name in ready.names]
+    assert min(every) < max(every) - 20
+    for sample in (sum(every) - 20, sum(every)):
+        heard = Recorder()
+        assert sum(every) >= verify(ready, sample, heard).places >= sample and not heard.said
+    heard = Recorder()
+    assert verify(ready, sum(every) + 1, heard).places == sum(every)
+    assert heard.said == [f"there are only {sum(every)} masked places: all are compared"]
+
+
+def test_a_sample_from_many_small_shards_is_as_large(
+    places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: no more than eight shards are looked at, however small they are."""
+    ready = label(job(places, tmp_path / "out", Method("topk", 4)), Silent())
+    most = max(len(ready.corpus.open(name).mask_places) for name in ready.names)
+    monkeypatch.setattr("kdc.compress.labels.verify._SHARDS", 1)
+    assert verify(ready, most + 1, Silent()).places > most
 
 
 def test_what_cannot_be_compared_is_refused(places: Path, tmp_path: Path) -> None:
