@@ -16,18 +16,9 @@ from kdc.compress.labels.label import LabelJob, label
 from kdc.compress.labels.method import Method
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe, load_recipe
-from tests.shards import tiny_corpus, tiny_masked_lm
 
 WORDS_AND_STATES = Method("full", bits=16, temperature=2.0, states=(2,))
 Written = Callable[[Method], Path]
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("states")
-    tiny_masked_lm(folder / "teacher")
-    tiny_corpus(folder / "shards", folder / "teacher")
-    return folder
 
 
 @pytest.fixture
