@@ -95,7 +95,7 @@ class TestRefusals:
         (disk / "filler").unlink()
         progress = Recorder()
         distill(tiny_job(teacher, disk / "student", resume=True), progress)
-        assert f"{DISTILLING}: going on at step 12 of 12" in progress.said
+        assert "distilling 1x32: going on at step 12 of 12" in progress.said
         assert digests(disk / "student") == digests(done[0])
 
     def test_a_read_only_place_is_refused_before_any_work(
