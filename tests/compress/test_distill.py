@@ -23,7 +23,6 @@ from tests.faults import die_at_fsync, exit_code_of
 from tests.tiny import Recorder, tiny_data, tiny_job, tiny_recipe, tiny_teacher
 
 ASKING = "asking the teacher"
-DISTILLING = "distilling 1x32"
 
 
 def digests(folder: Path) -> dict[str, str]:
