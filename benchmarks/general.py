@@ -94,7 +94,7 @@ def _options() -> argparse.Namespace:
     add("--pair", metavar="TEACHER:STUDENT", help="LAYERSxHIDDEN, then a student")
     add("--tokens", type=int, help="in a step")
     add("--sequences", type=int, default=400, help="of the corpus")
-    add("--topk", type=int, default=64, help="tokens that labels keep of a place")
+    add("--draws", type=int, default=12, help="tokens that labels keep of a place")
     add("--rounds", type=int, default=10, help="a block of each side in each")
     add("--steps", type=int, default=3, help="in a block")
     add("--compile", action="store_true")
@@ -111,7 +111,7 @@ def measure(
     options: argparse.Namespace,
 ) -> Paces:
     """Label the corpus, and let a step from the labels and one with the teacher take turns."""
-    labels, method = place / "labels", Method("topk", options.topk)
+    labels, method = place / "labels", Method("draws", options.draws)
     clock = time.process_time if options.device == "cpu" else time.perf_counter
     began = clock()
     label(LabelJob(corpus, str(teacher), method, labels, device=options.device), Silent())
@@ -177,8 +177,9 @@ def table(
         used = f"{pace * flops / most:.1%}" if most else "-"
         lines.append(f"| {what} | {pace:,.0f} | {pace * flops / 1e12:.3f} | {used} |")
     note = (
-        f"{teacher} to {student} ({choose_shape(student, read_shape(teacher))}), top-{options.topk}"
-        f" of {VOCABULARY:,} tokens, sequences of {LENGTH}, {budget:,} tokens a step; {name}, "
+        f"{teacher} to {student} ({choose_shape(student, read_shape(teacher))}), "
+        f"{options.draws} draws of {VOCABULARY:,} tokens, sequences of {LENGTH}, "
+        f"{budget:,} tokens a step; {name}, "
         f"{precision(device)}{', compiled' if options.compile else ''}. Medians of "
         f"{options.rounds} rounds of {options.steps} steps in which both sides have their turn, "
         f"{'of CPU time' if device.type == 'cpu' else 'on the clock'}; a step "

@@ -15,16 +15,14 @@ def label(
     ],
     topk: Annotated[
         int | None,
-        typer.Option(
-            metavar="K", help="Keep the K likeliest tokens and the mass of the others; else 16."
-        ),
+        typer.Option(metavar="K", help="Keep the K likeliest tokens and the mass of the others."),
     ] = None,
     least: Annotated[
         float | None,
         typer.Option(metavar="P", help="With --topk: a token below P counts among the others."),
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(metavar="N", help="Keep N tokens drawn from the softmax.")
+        int | None, typer.Option(metavar="N", help="Keep N tokens drawn from the softmax; else 12.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Keep every token's probability.")] = False,
     states: Annotated[
@@ -34,7 +32,9 @@ def label(
     pooled: Annotated[
         bool, typer.Option("--pooled", help="Keep each example's mean state, for the loss pooled.")
     ] = False,
-    bits: Annotated[int, typer.Option(metavar="8|16", help="Of a probability.")] = 8,
+    bits: Annotated[
+        int | None, typer.Option(metavar="8|16", help="Of a probability; else 8.")
+    ] = None,
     temperature: Annotated[float, typer.Option(metavar="T", help="Of the softmax.")] = 1.0,
     shard: Annotated[
         str, typer.Option(metavar="i/N", help="Label part i of N, counted from 0.")

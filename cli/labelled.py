@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from kdc.compress.labels.label import Labelling
     from kdc.compress.labels.verify import Verified
 
-DEFAULT = Method("topk", 16)
-"""What is kept where no option says it: 7.5 bytes a token where 15 % are masked."""
+DEFAULT = Method("draws", 12)
+"""What is kept where no option says it: a student learns from it what it does from all, see
+`benchmarks/truncation.py`."""
 
 SAMPLE = 2000
 """Places that are compared where no option says it."""
@@ -27,7 +28,7 @@ def choose_method(
     least: float | None,
     states: str | None,
     pooled: bool,
-    bits: int,
+    bits: int | None,
     temperature: float,
 ) -> Method:
     """Return the method that the options ask for.
@@ -48,8 +49,10 @@ def choose_method(
     elif topk is None and (states or pooled):
         kind = "none"
     elif topk is None:
-        count = DEFAULT.count
-    return Method(kind, count, bits, temperature, floor, _layers(states), pooled)
+        kind, count = DEFAULT.kind, DEFAULT.count
+    if bits is not None and kind in ("draws", "none"):
+        raise KdcError("--bits is of probabilities, and none is kept: add --topk or --full")
+    return Method(kind, count, bits or 8, temperature, floor, _layers(states), pooled)
 
 
 def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
@@ -64,7 +67,7 @@ def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
         raise KdcError(f"--sample must be 1 or more, not {sample}")
     if verify and method.kind == "none":
         raise KdcError(
-            "--verify compares masked words, and states are all that is kept: add --topk, --draws "
+            "--verify compares masked words, and states are all that is kept: add --draws, --topk "
             "or --full, or leave it out"
         )
     return (sample or SAMPLE) if verify else 0

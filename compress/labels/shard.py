@@ -62,7 +62,7 @@ class ShardLabels:
             KdcError: the labels hold states only.
         """
         if self.method.kind == "none":
-            raise KdcError("these labels hold states and no masked words: label with --topk")
+            raise KdcError("these labels hold states and no masked words: label with --draws")
         if self.method.kind == "full":
             return self._every(rows)
         index = np.arange(self.places)[rows] if isinstance(rows, slice) else rows
