@@ -94,7 +94,7 @@ def _options() -> argparse.Namespace:
     add("--pair", metavar="TEACHER:STUDENT", help="LAYERSxHIDDEN, then a student")
     add("--tokens", type=int, help="in a step")
     add("--sequences", type=int, default=400, help="of the corpus")
-    add("--draws", type=int, default=12, help="tokens that labels keep of a place")
+    add("--draws", type=int, default=20, help="tokens that labels keep of a place")
     add("--rounds", type=int, default=10, help="a block of each side in each")
     add("--steps", type=int, default=3, help="in a block")
     add("--compile", action="store_true")

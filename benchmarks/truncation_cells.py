@@ -43,6 +43,7 @@ WAYS = {
     "top-64": Way("top-64 + tail", Method("topk", 64)),
     "top-64, cut": Way("top-64 of at least 0.002, + tail", Method("topk", 64, least=0.002)),
     "12 draws": Way("12 draws", Method("draws", 12)),
+    "20 draws": Way("20 draws", Method("draws", 20)),
     "hard": Way("hard labels: the text alone", soft=0.0),
 }
 """`top-10, no tail` is the loss that truncated softmaxes were first trained with."""

@@ -22,7 +22,7 @@ def label(
         typer.Option(metavar="P", help="With --topk: a token below P counts among the others."),
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(metavar="N", help="Keep N tokens drawn from the softmax; else 12.")
+        int | None, typer.Option(metavar="N", help="Keep N tokens drawn from the softmax; else 20.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Keep every token's probability.")] = False,
     states: Annotated[

@@ -90,7 +90,7 @@ def _advice(stages: tuple[Objectives, ...]) -> str:
     """Say with which options `kdc label` writes what some stages can learn from."""
     losses = [loss for objectives in stages for _, loss in objectives.values()]
     layers = sorted(frozenset[int]().union(*(loss.reads for loss in losses)))
-    words = ["--draws 12"] if any(MASKED in loss.asks for loss in losses) else []
+    words = ["--draws 20"] if any(MASKED in loss.asks for loss in losses) else []
     options = [*words, *([f"--states {','.join(map(str, layers))}"] if layers else [])]
     return f"label with {' '.join(options)}" if options else "take another recipe"
 

@@ -112,7 +112,7 @@ def test_states_of_a_teacher_that_runs_anyway_are_its_own(
         ({"cosine": {}}, Method("none", states=(1,)), "label with --states 2$"),
         ({"pooled": {"pool": "cls"}}, Method("none", pooled=True), "label with --states 2$"),
         ({"masked_lm": {}, "embeddings": {}, "cosine": {}}, Method("none", states=(1,)),
-         "label with --draws 12 --states 0,2$"),
+         "label with --draws 20 --states 0,2$"),
     ],
 )  # fmt: skip
 def test_labels_that_a_recipe_does_not_read_are_refused(
