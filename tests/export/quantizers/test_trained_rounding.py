@@ -91,6 +91,4 @@ def test_a_trained_model_loses_nothing_more_when_it_is_exported(
     run.model.save_pretrained(folder)
     remake(folder)
     file = shipped(folder, method, run.dev)
-    gaps = np.abs(file - trained).max(axis=1) / trained.std()
-    # an activation in the middle between two steps may be rounded the other way
-    assert np.mean(gaps < 1e-3) > 0.8 and gaps.max() < 0.05
+    assert np.abs(file - trained).max() < 1e-3 * trained.std()
