@@ -75,7 +75,8 @@ def test_a_trained_model_loses_nothing_more_when_it_is_exported(
     method: str, tmp_path: Path
 ) -> None:
     """Bug: the exporter's GPTQ moves weights that learnt to live with their rounding."""
-    recipe = tiny_recipe(quantize=method, quantize_share=0.5, learning_rate=2e-3)  # type: ignore[arg-type]
+    # at 2e-3 an activation comes to lie in the very middle of two bytes, and either is right
+    recipe = tiny_recipe(quantize=method, quantize_share=0.5, learning_rate=1.5e-3)  # type: ignore[arg-type]
     run = tiny_run(tmp_path / "state", recipe=recipe)
     train(run, Silent(), "distilling", resume=False)
     weights = {name: value.clone() for name, value in run.model.state_dict().items()}
