@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grid import TASKS, Cell, Store, settle
-from objectives import run
+from objectives import numbers, run, words
 from objectives_table import table
 from record import record
 from run_cell import SHARED, Places
@@ -84,22 +84,14 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--general", type=Path, required=True, help="a folder that kdc distill --corpus made")
     add("--out", type=Path, required=True, help="the cells, and what the runs keep")
-    add("--tasks", type=_list, default=["CoLA", "MRPC", "RTE", "SST-2"], metavar="A,B")
-    add("--starts", type=_list, default=list(STARTS), metavar="A,B")
-    add("--seeds", type=_numbers, default=[0, 1, 2], metavar="0,1,2")
+    add("--tasks", type=words, default=["CoLA", "MRPC", "RTE", "SST-2"], metavar="A,B")
+    add("--starts", type=words, default=list(STARTS), metavar="A,B")
+    add("--seeds", type=numbers, default=[0, 1, 2], metavar="0,1,2")
     add("--data", type=Path, default=SHARED, help="where the tasks' data lie")
     add("--teachers", type=Path, help="fine-tuned teachers, in folders named as the tasks")
     add("--only-table", action="store_true", help="run nothing")
     add("--record", action="store_true", help="write RESULTS.md and results/general_tasks.json")
     return parser.parse_args()
-
-
-def _list(text: str) -> list[str]:
-    return text.split(",")
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -58,10 +58,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--out", type=Path, required=True, help="the cells, and what the runs keep")
-    add("--tasks", type=_list, default=list(TASKS), metavar="A,B", help=", ".join(TASKS))
-    add("--recipes", type=_list, default=RECIPES, metavar="A,B", help="names, or files")
-    add("--students", type=_list, default=STUDENTS, metavar="A,B")
-    add("--seeds", type=_numbers, default=[0, 1, 2], metavar="0,1,2")
+    add("--tasks", type=words, default=list(TASKS), metavar="A,B", help=", ".join(TASKS))
+    add("--recipes", type=words, default=RECIPES, metavar="A,B", help="names, or files")
+    add("--students", type=words, default=STUDENTS, metavar="A,B")
+    add("--seeds", type=numbers, default=[0, 1, 2], metavar="0,1,2")
     add("--epochs", type=float, help="of every stage, in place of the recipes' own")
     add("--data", type=Path, default=SHARED, help="where the tasks' data lie")
     add("--teachers", type=Path, help="fine-tuned teachers, in folders named as the tasks")
@@ -76,11 +76,13 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _list(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Read A,B."""
     return text.split(",")
 
 
-def _numbers(text: str) -> list[int]:
+def numbers(text: str) -> list[int]:
+    """Read 0,1,2."""
     return [int(part) for part in text.split(",")]
 
 
