@@ -7,7 +7,7 @@ FOLDER is what `kdc distill --corpus` made. Every cell is one `kdc distill` of a
 shape by hinton's losses, rate and steps: from the general student, from random weights, and from
 the teacher's own, which is what the command does by itself. Cells are kept as `objectives.py` keeps
 its own: nothing is run twice. --record writes the table into RESULTS.md and the cells into
-results/general_tasks.json.
+cells/general_tasks.json.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from kdc.compress.models import read_config
 from kdc.compress.recipe import load_recipe
 from kdc.compress.students import shape_of
 
-RESULTS = Path(__file__).parent / "results" / "general_tasks.json"
+RESULTS = Path(__file__).parent / "cells" / "general_tasks.json"
 STARTS = ("general", "random", "teacher")
 RATE = 5e-4
 """Of a student narrower than its teacher, as in the recipe best; the same for every start."""
@@ -90,7 +90,7 @@ def _options() -> argparse.Namespace:
     add("--data", type=Path, default=SHARED, help="where the tasks' data lie")
     add("--teachers", type=Path, help="fine-tuned teachers, in folders named as the tasks")
     add("--only-table", action="store_true", help="run nothing")
-    add("--record", action="store_true", help="write RESULTS.md and results/general_tasks.json")
+    add("--record", action="store_true", help="write RESULTS.md and cells/general_tasks.json")
     return parser.parse_args()
 
 

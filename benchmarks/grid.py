@@ -12,7 +12,7 @@ from kdc.compress.files import read_json, sha256, write_json
 from kdc.compress.recipe import Recipe, load_recipe
 
 FORMAT = "kdc.objectives/1"
-RESULTS = Path(__file__).parent / "results" / "objectives.json"
+RESULTS = Path(__file__).parent / "cells" / "objectives.json"
 RECIPES = ["best", "hinton", "distilbert", "tinybert", "minilm", "pkd", "turc", "scratch"]
 STUDENTS = ["3x384", "4x256"]
 

@@ -8,7 +8,7 @@
 A finished cell is a small JSON in --out and is never run again, unless its recipe has changed;
 Ctrl-C loses at most a minute of the cell at hand. Teachers are MiniLM, fine-tuned by `kdc teacher`
 once a task, or lie in --teachers by the tasks' names. The table is made of whatever cells there
-are; --record writes it into RESULTS.md and the cells into results/objectives.json.
+are; --record writes it into RESULTS.md and the cells into cells/objectives.json.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
     add("--controls", action="store_true", help="train each cell's own control from scratch too")
     add("--keep", action="store_true", help="keep the student folders")
     add("--only-table", action="store_true", help="run nothing")
-    add("--record", action="store_true", help="write RESULTS.md and results/objectives.json")
+    add("--record", action="store_true", help="write RESULTS.md and cells/objectives.json")
     options = parser.parse_args()
     unknown = [task for task in options.tasks if task not in TASKS]
     if unknown:

@@ -8,8 +8,8 @@ A small masked-LM teacher is pre-trained on the beginning of Simple English Wiki
 one shape then learn from its full softmax, from parts of it that were written down, or from the
 text alone: the same sequences, masks, steps and first weights for all. Everything lies in --out and
 nothing is done twice: a cell is a small JSON, and what is not finished goes on after Ctrl-C.
---record writes the table into RESULTS.md, the cells into results/truncation.json and the picture
-into results/truncation.svg.
+--record writes the table into RESULTS.md, the cells into cells/truncation.json and the picture
+into cells/truncation.svg.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json, write_json, write_text
 
 FORMAT = "kdc.truncation/1"
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "cells"
 TEXT = "simplewiki2018.train.txt.xz"
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "corpus" / TEXT
 
@@ -45,7 +45,7 @@ def main() -> None:
     kept = {"format": FORMAT, "setup": setup.as_dict(), "digest": digest(setup), "cells": cells}
     write_json(RESULTS / "truncation.json", kept)
     write_text(RESULTS / "truncation.svg", picture(cells))
-    record("Truncated softmax", [*lines, "", "![](results/truncation.svg)"])
+    record("Truncated softmax", [*lines, "", "![](cells/truncation.svg)"])
 
 
 def run(lab: Lab, options: argparse.Namespace, cells: list[dict[str, Any]]) -> None:
@@ -115,7 +115,7 @@ def _options() -> argparse.Namespace:
     add("--dupe", type=int, default=1)
     add("--device", default="cpu")
     add("--only-table", action="store_true", help="run nothing")
-    add("--record", action="store_true", help="write RESULTS.md and results/truncation.*")
+    add("--record", action="store_true", help="write RESULTS.md and cells/truncation.*")
     options = parser.parse_args()
     known = {slug(way): way for way in WAYS}
     unknown = [way for way in options.ways if way not in known]
