@@ -12,13 +12,10 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.encode import Batches, equal_lengths
 from kdc.compress.examples import Examples
-from kdc.compress.families import Sizes, layer_of
+from kdc.compress.families import FIRST_TOKEN, Sizes, layer_of
 from kdc.compress.layer_parts import part_of
 from kdc.compress.signals import observe
 
-FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "albert")
-"""Families whose exported last layer computes the first token alone, and whose single texts have
-the vector of their one token type added to the table of positions before it is rounded."""
 _UINT8 = 255
 _BATCH = 64
 _ROWS = 256  # evenly spread over the training rows, as for the exporter's calibration

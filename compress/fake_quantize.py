@@ -16,12 +16,8 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.compact import CompactEmbedding
 from kdc.compress.examples import Array, Examples
-from kdc.compress.fake_inputs import (
-    FIRST_TOKEN,
-    RoundedInputs,
-    second_moments,
-    straight_through,
-)
+from kdc.compress.fake_inputs import RoundedInputs, second_moments, straight_through
+from kdc.compress.families import FIRST_TOKEN
 from kdc.compress.gptq import compensated
 from kdc.compress.grids import block_size, find_grid, fit_grid
 from kdc.compress.low_rank import LowRankEmbedding

@@ -13,6 +13,10 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.errors import KdcError
 from kdc.compress.layer_maps import layer_map
 
+FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "albert")
+"""Families whose head for classification reads the first token, and whose exported last layer
+computes nothing else; single texts there have the vector of their one token type added to the
+table of positions before it is rounded."""
 _FFN = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff")
 ACTIVATIONS = ("hidden_act", "activation", "hidden_activation", "activation_function")
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")

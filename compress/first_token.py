@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel as Model
 
-_BERTS = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
-"""Families whose layers end alike, and whose heads for classification read the first token."""
+from kdc.compress.families import FIRST_TOKEN
+
 _HEAD = "ForSequenceClassification"
 
 
@@ -18,15 +18,15 @@ def first_token_alone(model: Model) -> Iterator[None]:
 
     Queries, keys and values are still those of all tokens; of what follows them, three quarters of
     a layer, only the first token's (B, 1, H) is computed. The logits and their gradients are the
-    same. Models of other families or other heads run as ever, and so do compiled ones, which would
-    be compiled anew for every call.
+    same. Models whose layers are not built as BERT's or that have another head run as ever, and so
+    do compiled ones, which would be compiled anew for every call.
 
     Args:
         model: a classifier, or an encoder whose last states nobody reads.
     """
     encoder = model.base_model
     layers = getattr(getattr(encoder, "encoder", None), "layer", None)
-    known = model.config.model_type in _BERTS
+    known = model.config.model_type in FIRST_TOKEN
     headed = encoder is model or type(model).__name__.endswith(_HEAD)
     if layers is None or not known or not headed or encoder._compiled_call_impl is not None:
         yield

@@ -9,8 +9,8 @@ import torch
 
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
-from kdc.compress.fake_inputs import FIRST_TOKEN
 from kdc.compress.fake_quantize import FakeQuantization
+from kdc.compress.families import FIRST_TOKEN
 from kdc.compress.loop import train
 from kdc.compress.progress import Silent
 from kdc.compress.stages import ROUNDINGS
@@ -74,9 +74,12 @@ def test_the_rounded_model_answers_as_the_file_that_ships(
 def test_a_trained_model_loses_nothing_more_when_it_is_exported(
     method: str, tmp_path: Path
 ) -> None:
-    """Bug: the exporter's GPTQ moves weights that learnt to live with their rounding."""
-    # at 2e-3 an activation comes to lie in the very middle of two bytes, and either is right
-    recipe = tiny_recipe(quantize=method, quantize_share=0.5, learning_rate=1.5e-3)  # type: ignore[arg-type]
+    """Bug: the exporter's GPTQ moves weights that learnt to live with their rounding.
+
+    That moves the answer to every row; an activation in the very middle of two bytes, of which
+    either is right, that to a few.
+    """
+    recipe = tiny_recipe(quantize=method, quantize_share=0.5, learning_rate=2e-3)  # type: ignore[arg-type]
     run = tiny_run(tmp_path / "state", recipe=recipe)
     train(run, Silent(), "distilling", resume=False)
     weights = {name: value.clone() for name, value in run.model.state_dict().items()}
@@ -92,4 +95,5 @@ def test_a_trained_model_loses_nothing_more_when_it_is_exported(
     run.model.save_pretrained(folder)
     remake(folder)
     file = shipped(folder, method, run.dev)
-    assert np.abs(file - trained).max() < 1e-3 * trained.std()
+    off = np.abs(file - trained).max(axis=1)
+    assert np.median(off) < 1e-5 * trained.std()
