@@ -4,10 +4,10 @@
     python benchmarks/general_tasks.py --general FOLDER --out lab --only-table --record
 
 FOLDER is what `kdc distill --corpus` made. Every cell is one `kdc distill` of a student of its
-shape by hinton's losses, rate and steps: from the general student, from random weights, and from
-the teacher's own, which is what the command does by itself. Cells are kept as `objectives.py` keeps
-its own: nothing is run twice. --record writes the table into RESULTS.md and the cells into
-cells/general_tasks.json.
+shape by hinton's losses and steps, at each of the rates: from the general student, from random
+weights, and from the teacher's own, which is what the command does by itself. Cells are kept as
+`objectives.py` keeps its own: nothing is run twice. --record writes the table into RESULTS.md and
+the cells into cells/general_tasks.json.
 """
 
 import argparse
@@ -24,13 +24,14 @@ from run_cell import SHARED, Places
 
 from kdc.compress.files import read_json
 from kdc.compress.models import read_config
-from kdc.compress.recipe import load_recipe
+from kdc.compress.recipe import Recipe, load_recipe
 from kdc.compress.students import shape_of
 
 RESULTS = Path(__file__).parent / "cells" / "general_tasks.json"
 STARTS = ("general", "random", "teacher")
-RATE = 5e-4
-"""Of a student narrower than its teacher, as in the recipe best; the same for every start."""
+RATES = (1e-4, 5e-4)
+"""Of the recipe best: of a student as wide as its teacher, and of a narrower one. First weights
+that know something want the lower one, random ones the higher one."""
 
 
 def main() -> None:
@@ -53,22 +54,24 @@ def _cells(options: argparse.Namespace) -> Iterator[Cell]:
     """Yield the grid, all of a seed before the next."""
     shape = shape_of(read_config(options.general))
     student = f"{shape.layers}x{shape.hidden}"
-    hinton = load_recipe("hinton")
-    stages = tuple(
-        replace(stage, train=replace(stage.train, learning_rate=RATE)) for stage in hinton.stages
-    )
     for seed in options.seeds:
         for task in options.tasks:
             for start in options.starts:
-                weights = "teacher" if start == "teacher" else "random"
-                recipe = replace(
-                    hinton,
-                    name=f"from-{start}",
-                    stages=stages,
-                    start=replace(hinton.start, weights=weights),
-                )
                 origin = options.general if start == "general" else None
-                yield Cell(task, student, settle(recipe, TASKS[task], None), seed, origin)
+                for rate in options.rates:
+                    recipe = settle(_recipe(start, rate), TASKS[task], None)
+                    yield Cell(task, student, recipe, seed, origin)
+
+
+def _recipe(start: str, rate: float) -> Recipe:
+    """Return hinton with other first weights and another learning rate."""
+    hinton = load_recipe("hinton")
+    stages = tuple(
+        replace(stage, train=replace(stage.train, learning_rate=rate)) for stage in hinton.stages
+    )
+    weights = "teacher" if start == "teacher" else "random"
+    first = replace(hinton.start, weights=weights)
+    return replace(hinton, name=f"from-{start}, {rate:g}", stages=stages, start=first)
 
 
 def _told(general: Path) -> str:
@@ -79,6 +82,10 @@ def _told(general: Path) -> str:
     return f"The general student: {recipe}, {made['tokens']:,} tokens of its corpus; {held}."
 
 
+def _rates(value: str) -> list[float]:
+    return [float(rate) for rate in words(value)]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
@@ -86,6 +93,7 @@ def _options() -> argparse.Namespace:
     add("--out", type=Path, required=True, help="the cells, and what the runs keep")
     add("--tasks", type=words, default=["CoLA", "MRPC", "RTE", "SST-2"], metavar="A,B")
     add("--starts", type=words, default=list(STARTS), metavar="A,B")
+    add("--rates", type=_rates, default=list(RATES), metavar="1e-4,5e-4")
     add("--seeds", type=numbers, default=[0, 1, 2], metavar="0,1,2")
     add("--data", type=Path, default=SHARED, help="where the tasks' data lie")
     add("--teachers", type=Path, help="fine-tuned teachers, in folders named as the tasks")
