@@ -113,7 +113,7 @@ def _objectives(
         if MASKED in lacking and teaching:
             raise KdcError(
                 f"{job.teacher} has no masked-LM head, which {name} of recipe {job.recipe.name} "
-                "asks: name a teacher that has one, or use --recipe general-minilm"
+                "asks: name a teacher that has one, or use --recipe general-best"
             )
         if lacking:
             raise KdcError(

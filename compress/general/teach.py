@@ -206,4 +206,4 @@ def usual_recipe(teacher: str, progress: Progress) -> str:
         KdcError: it cannot be found.
     """
     config = read_config(find_model(teacher, progress).folder)
-    return "general-mlm" if has_masked_lm(config) else "general-minilm"
+    return "general-mlm" if has_masked_lm(config) else "general-best"

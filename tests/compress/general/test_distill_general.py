@@ -33,6 +33,7 @@ from tests.tiny import Recorder
         ("general-tinybert", "teacher", AutoModel),
         ("general-minilm", "bare", AutoModel),
         ("general-minilm", "teacher", AutoModel),
+        ("general-best", "bare", AutoModel),
     ],
 )
 def test_every_recipe_makes_an_encoder_that_loads(

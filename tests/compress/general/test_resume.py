@@ -24,7 +24,7 @@ from tests.faults import exit_code_of, start
 from tests.shards import tiny_corpus, tiny_masked_lm
 from tests.tiny import Recorder, Stopped
 
-RECIPES = ["general-distilbert", "general-minilm"]
+RECIPES = ["general-distilbert", "general-best"]
 
 
 @pytest.fixture(scope="module")
