@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdc.compress.data.dataset import Split
 from kdc.compress.examples import Array
 
 
@@ -13,3 +14,12 @@ def write_sets(path: Path, texts: Sequence[str], holds: Array, names: Sequence[s
         writer = csv.writer(file)
         writer.writerow(["text", *names])
         writer.writerows([text, *map(int, row)] for text, row in zip(texts, holds, strict=True))
+
+
+def write_split(path: Path, split: Split, labels: Sequence[str], delimiter: str = ",") -> None:
+    """Write texts and the names of their labels."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(["text", "label"])
+        rows = zip(split.texts, split.labels, strict=True)
+        writer.writerows([text, labels[int(label)]] for text, label in rows)

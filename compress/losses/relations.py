@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.layer_maps import one_layer
 from kdc.compress.losses.objective import Objective, Unit, Widths
-from kdc.compress.losses.parts import no_loss, text_means
+from kdc.compress.losses.parts import no_loss
+from kdc.compress.losses.relation_kl import relation_kl
 from kdc.compress.signals import HEADS, Signals
 
 PAIRS = ("qq", "kk", "vv", "qk")
@@ -91,19 +90,15 @@ class Relations(Objective):
             raise KdcError("relations: fit the loss first, and ask the teacher for its heads")
         total = no_loss(student.mask)
         for pair in self.pairs:
-            q = self._relation(student, pair, self._layers[0])
-            p = self._relation(teacher, pair, self._layers[1])
-            each = F.kl_div(q, p, log_target=True, reduction="none").sum(-1).mean(1)
-            total = total + text_means(each, student.mask).mean()
+            ours = self._parts(student, pair, self._layers[0])
+            theirs = self._parts(teacher, pair, self._layers[1])
+            total = total + relation_kl(ours, theirs, student.mask)
         return total / len(self.pairs)
 
-    def _relation(self, said: Signals, pair: str, layer: int) -> Tensor:
-        """Return (B, R, T, T) fp32 log softmax over the real tokens."""
+    def _parts(self, said: Signals, pair: str, layer: int) -> tuple[Tensor, Tensor]:
+        """Return what a relation is between, each (B, R, T, r)."""
         one, other = (self._split(getattr(said, _PARTS[part])[layer]) for part in pair)
-        scores = one / math.sqrt(one.shape[-1]) @ other.transpose(-1, -2)
-        # no infinity: padding then has the probability 0 on both sides, and 0 between them
-        padding = said.mask[:, None, None, :] == 0
-        return scores.masked_fill_(padding, torch.finfo(scores.dtype).min).log_softmax(-1)
+        return one, other
 
     def _split(self, heads: Tensor) -> Tensor:
         """Turn (B, T, A, d) into (B, R, T, r)."""

@@ -1,5 +1,4 @@
 import argparse
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kdc.compress.data.dataset import Split
 from kdc.compress.errors import KdcError
 from kdc.compress.recipe import load_recipe
+from tests.tables import write_split
 from tests.tiny import tiny_data, tiny_teacher
 
 Load = Callable[[str], ModuleType]
@@ -25,7 +24,7 @@ def places(tmp_path: Path, benchmark_module: Load) -> Any:  # noqa: ANN401
     folder.mkdir(parents=True)
     for name, split in (("train", data.train), ("dev", data.dev), ("test", data.test)):
         assert split is not None
-        _write(folder / f"{name}.tsv", split, data.task.labels)
+        write_split(folder / f"{name}.tsv", split, data.task.labels, delimiter="\t")
     tiny_teacher(tmp_path / "teachers" / "tiny", data)
     benchmark_module("grid").TASKS["tiny"] = benchmark_module("grid").Task("tiny")
     return benchmark_module("run_cell").Places(
@@ -150,14 +149,6 @@ def test_options_of_the_command_line(
     monkeypatch.setattr("sys.argv", ["objectives.py", "--out", "x", "--seeds", "0,2"])
     options: argparse.Namespace = objectives._options()
     assert options.seeds == [0, 2]
-
-
-def _write(path: Path, split: Split, labels: tuple[str, ...]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter="\t")
-        writer.writerow(["text", "label"])
-        rows = zip(split.texts, split.labels, strict=True)
-        writer.writerows([text, labels[int(label)]] for text, label in rows)
 
 
 def _left(value: float) -> dict[str, Any]:

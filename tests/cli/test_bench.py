@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from kdc.cli.main import build
 from kdc.export.devices import DEVICES, host
+from tests.commands import kdc
 from tests.onnx_model import FACTS, make_model, make_phone_folder
 
 
@@ -19,7 +19,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _kdc(*options: str) -> Result:
-    return CliRunner().invoke(build(), ["bench", "--seconds", "0.05", *options])
+    return kdc("bench", "--seconds", "0.05", *options)
 
 
 def test_without_options_it_measures_what_export_wrote() -> None:

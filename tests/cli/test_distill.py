@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from kdc.cli.main import build
 from kdc.compress.files import sha256
+from tests.commands import kdc
 from tests.tiny import tiny_data, tiny_teacher
 
 SHORT = """
@@ -28,10 +27,6 @@ name = "answers"
 [stages.losses.soft_labels]
 temperature = 3.0
 """
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(build(), list(words))
 
 
 def read(path: Path) -> Any:  # noqa: ANN401
@@ -72,10 +67,10 @@ def test_a_student_folders_recipe_repeats_its_run(here: Path) -> None:
     """Bug: the recipe alone trains the default student on the default data."""
     first = ["--teacher", "one", "--teacher", "two", "--teacher-weights", "2,1", "--seed", "3"]
     first += ["--unlabelled", "more.txt", "--recipe", "quick.toml", "--heads", "4"]
-    done = run("distill", *COMMON, *first, "--out", "first")
+    done = kdc("distill", *COMMON, *first, "--out", "first")
     assert done.exit_code == 0, done.output
     assert "2 unlabelled texts, without 1 of dev, 1 repeated" in done.stderr
-    again = run("distill", "--recipe", "first/recipe.toml", "--out", "again")
+    again = kdc("distill", "--recipe", "first/recipe.toml", "--out", "again")
     assert again.exit_code == 0, again.output
     assert "as in its run: teacher one + two, data table, student 1x32, seed 3" in again.stderr
     assert sha256(here / "first/manifest.json") == sha256(here / "again/manifest.json")
@@ -83,9 +78,9 @@ def test_a_student_folders_recipe_repeats_its_run(here: Path) -> None:
 
 
 def test_what_a_user_gives_beside_it_is_meant(here: Path) -> None:
-    done = run("distill", *COMMON, "--teacher", "one", "--recipe", "quick.toml", "--out", "a")
+    done = kdc("distill", *COMMON, "--teacher", "one", "--recipe", "quick.toml", "--out", "a")
     assert done.exit_code == 0, done.output
-    other = run("distill", "--recipe", "a/recipe.toml", "--student", "2x16", "--out", "b")
+    other = kdc("distill", "--recipe", "a/recipe.toml", "--student", "2x16", "--out", "b")
     assert other.exit_code == 0, other.output
     config = read(here / "b/config.json")
     assert (config["num_hidden_layers"], config["hidden_size"]) == (2, 16)
@@ -98,17 +93,17 @@ def test_a_changed_table_is_told(here: Path) -> None:
     for name in ("train.csv", "dev.csv"):
         (here / "table2" / name).write_bytes((here / "table" / name).read_bytes())
     options = [option.replace("table", "table2") for option in COMMON]
-    run("distill", *options, "--teacher", "one", "--recipe", "quick.toml", "--out", "c")
+    kdc("distill", *options, "--teacher", "one", "--recipe", "quick.toml", "--out", "c")
     with (here / "table2" / "train.csv").open("a") as file:
         file.write("stop stop,silence\n")
-    done = run("distill", "--recipe", "c/recipe.toml", "--out", "d")
+    done = kdc("distill", "--recipe", "c/recipe.toml", "--out", "d")
     assert done.exit_code == 0, done.output
     assert "not the run of c/recipe.toml: the data changed since" in done.stderr
 
 
 def test_several_recipes_print_one_table(here: Path) -> None:
     options = ["--teacher", "one", "--recipe", "quick.toml", "--recipe", "plain.toml"]
-    done = run("distill", *COMMON, *options, "--seeds", "2", "--out", "many", "--json", "many.json")
+    done = kdc("distill", *COMMON, *options, "--seeds", "2", "--out", "many", "--json", "many.json")
     assert done.exit_code == 0, done.output
     found = read(here / "many.json")
     assert found == read(here / "many" / "sweep.json")
@@ -123,7 +118,7 @@ def test_several_recipes_print_one_table(here: Path) -> None:
     assert f"{100 * quick['mean']:.2f} ± {100 * quick['std']:.2f}" in line
     assert f"{100 * quick['min']:.2f} - {100 * quick['max']:.2f}" in line
     assert "averaged embeddings" in done.stdout
-    alone = run("distill", "--recipe", "many/quick-seed1/recipe.toml", "--out", "alone")
+    alone = kdc("distill", "--recipe", "many/quick-seed1/recipe.toml", "--out", "alone")
     assert alone.exit_code == 0, alone.output
     assert sha256(here / "alone/manifest.json") == sha256(here / "many/quick-seed1/manifest.json")
 
@@ -142,7 +137,7 @@ def test_one_failing_run_ends_in_exit_code_1_after_the_table(here: Path) -> None
             return real(ground, job, *rest)
 
         patch.setattr(sweep, "distil_on", failing)
-        done = run("distill", *COMMON, *options, "--out", "some", "--json", "some.json")
+        done = kdc("distill", *COMMON, *options, "--out", "some", "--json", "some.json")
     assert done.exit_code == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kdc: 1 of 2 runs failed, broken-seed0 first: the loss hard_labels")
@@ -166,7 +161,7 @@ def test_wrong_input_is_one_sentence_before_anything_is_trained(
     here: Path, words: list[str], said: str
 ) -> None:
     teacher = [] if "--teacher" in words else ["--teacher", "one"]
-    done = run("distill", *COMMON, *teacher, *words, "--out", "never")
+    done = kdc("distill", *COMMON, *teacher, *words, "--out", "never")
     assert done.exit_code == 1, done.output
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kdc: ") and said in last

@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 import pytest
 from tokenizers import Tokenizer, models
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from kdc.cli.main import build
+from tests.commands import kdc
 from tests.onnx_model import FACTS, make_model
 from tests.student import MAX_LENGTH, make_student, remake
 
@@ -17,10 +17,6 @@ from tests.student import MAX_LENGTH, make_student, remake
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_student(tmp_path_factory.mktemp("walk") / "student", rows=20)
-
-
-def kdc(*arguments: str) -> Result:
-    return CliRunner().invoke(build(), list(arguments))
 
 
 def assert_refused(done: Result, told: str, out: Path) -> None:

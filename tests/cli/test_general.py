@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from transformers import AutoModelForMaskedLM
-from typer.testing import CliRunner, Result
 
-from kdc.cli.main import build
 from kdc.compress.artifact import read_student
+from tests.commands import kdc
 from tests.shards import tiny_corpus, tiny_masked_lm
 from tests.tiny import tiny_data, tiny_encoder, tiny_teacher
 
@@ -33,12 +32,8 @@ evaluations = 2
 CPU = ("--device", "cpu")
 
 
-def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(build(), [str(word) for word in words])
-
-
 def ran(*words: str | Path) -> str:
-    result = run(*words)
+    result = kdc(*words)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -151,7 +146,7 @@ def test_what_does_not_go_together_is_said_in_a_sentence(
     monkeypatch.chdir(folder)
     fixed = ("--corpus", "shards", "--out", tmp_path / "out", *CPU)
     teacher = () if "--teacher" in words else ("--teacher", "words")
-    result = run("distill", *fixed, *teacher, *words)
+    result = kdc("distill", *fixed, *teacher, *words)
     assert result.exit_code == 1
     assert said in result.output.splitlines()[-1]
     assert result.output.count("kdc: ") == 1
@@ -189,7 +184,7 @@ def test_a_corpus_and_a_task_are_not_mixed_up(
     if words[0] == "export" and not Path("general").exists():
         ran("teacher", "--objective", "mlm", "--corpus", "shards", "--shape", "1x32", "--tokens",
             "64", "--out", "general", *CPU)  # fmt: skip
-    result = run(*words, *(() if words[0] == "export" else (*CPU, "--out", "never")))
+    result = kdc(*words, *(() if words[0] == "export" else (*CPU, "--out", "never")))
     assert result.exit_code == 1
     assert said in result.output
     assert not Path("never").exists()
@@ -201,7 +196,7 @@ def test_another_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:
     tiny_masked_lm(other)
     text = (other / "tokenizer.json").read_text().replace('"kitchen"', '"kitchens"')
     (other / "tokenizer.json").write_text(text)
-    result = run("distill", "--corpus", folder / "shards", "--teacher", other, "--out",
+    result = kdc("distill", "--corpus", folder / "shards", "--teacher", other, "--out",
                  tmp_path / "out", *CPU)  # fmt: skip
     assert result.exit_code == 1
     assert "has another vocabulary than the teacher that" in result.output

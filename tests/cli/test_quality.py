@@ -1,6 +1,5 @@
 """`kdc bench --data` on the tiny walk: the phone's own student and teacher are found beside it."""
 
-import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -10,28 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from kdc.cli.main import build
 from kdc.cli.relatives import find_student, find_teacher
-from kdc.compress.data.dataset import Split
 from kdc.compress.progress import Silent
 from kdc.export.devices import DEVICES, host
 from kdc.export.jobs import Answers, Asked
 from kdc.export.phone_model import read_phone
+from tests.commands import kdc
+from tests.tables import write_split
 from tests.tiny import tiny_data, tiny_teacher
-
-
-def _kdc(*words: str) -> Result:
-    return CliRunner().invoke(build(), list(words))
-
-
-def _write(path: Path, split: Split, labels: tuple[str, ...]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label"])
-        rows = zip(split.texts, split.labels, strict=True)
-        writer.writerows((text, labels[int(label)]) for text, label in rows)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +26,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, data = tmp_path_factory.mktemp("walk"), tiny_data()
     (folder / "table").mkdir()
     for name, split in (("train", data.train), ("dev", data.dev)):
-        _write(folder / "table" / f"{name}.csv", split, data.task.labels)
+        write_split(folder / "table" / f"{name}.csv", split, data.task.labels)
     tiny_teacher(folder / "teacher", data)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -52,7 +38,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["eval", "--model", "student", "--data", "table", "--json", "student.json"],
             ["eval", "--model", "teacher", "--data", "table", "--json", "teacher.json"],
         ):
-            done = _kdc(*words)
+            done = kdc(*words)
             assert done.exit_code == 0, (words, done.output)
     return folder
 
@@ -65,7 +51,7 @@ def bench(walk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callab
     def run(*words: str) -> Any:  # noqa: ANN401
         out = tmp_path / "bench.json"
         usual = ["--seconds", "0.05", "--length", "8", "--json", str(out)]
-        done = _kdc("bench", *words, *usual)
+        done = kdc("bench", *words, *usual)
         assert done.exit_code == 0, done.output
         return json.loads(out.read_text())
 
@@ -181,7 +167,7 @@ def test_a_model_without_a_tokenizer_is_left_out_and_told(
     onnx.save(model, tmp_path / "bare.onnx")
     monkeypatch.chdir(walk)
     words = ["--data", "table", "--seconds", "0.05", "--length", "8", "--json", "-"]
-    done = _kdc("bench", str(tmp_path / "bare.onnx"), *words)
+    done = kdc("bench", str(tmp_path / "bare.onnx"), *words)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["quality"] == []
     assert "bare.onnx has no tokenizer.json beside it" in done.stderr
@@ -206,12 +192,12 @@ def test_wrong_input_is_one_sentence(
     (walk / "other").mkdir(exist_ok=True)
     data = tiny_data()
     for name in ("train", "dev"):
-        _write(
+        write_split(
             walk / "other" / f"{name}.csv",
             data.dev,
             tuple(f"x{label}" for label in data.task.labels),
         )
-    done = _kdc("bench", *words, "--seconds", "0.05", "--length", "8")
+    done = kdc("bench", *words, "--seconds", "0.05", "--length", "8")
     assert done.exit_code == 1, done.output
     told_lines = [line for line in done.stderr.splitlines() if line.startswith("kdc: ")]
     assert len(told_lines) == 1 and told in told_lines[0]

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from kdc.cli.main import build
 from tests.bench_documents import document, model, run, write
+from tests.commands import kdc
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _kdc(*options: str) -> Result:
-    return CliRunner().invoke(build(), ["report", *options])
+    return kdc("report", *options)
 
 
 def test_several_measurements_are_one_table() -> None:

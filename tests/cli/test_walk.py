@@ -1,29 +1,15 @@
 """The walk as a user takes it: one command after the other, each folder feeding the next."""
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from kdc.cli.main import build
-from kdc.compress.data.dataset import Split
+from tests.commands import kdc
 from tests.phones import take_some_runtime
+from tests.tables import write_split
 from tests.tiny import tiny_data, tiny_teacher
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(build(), list(words))
-
-
-def write_csv(path: Path, split: Split, labels: tuple[str, ...]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label"])
-        rows = zip(split.texts, split.labels, strict=True)
-        writer.writerows((text, labels[int(label)]) for text, label in rows)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +19,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "table").mkdir()
     for name, split in (("train", data.train), ("dev", data.dev), ("test", data.test)):
         assert split is not None
-        write_csv(folder / "table" / f"{name}.csv", split, data.task.labels)
+        write_split(folder / "table" / f"{name}.csv", split, data.task.labels)
     tiny_teacher(folder / "teacher", data)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -48,7 +34,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["eval", "--model", "student.onnx", "--data", "table", "--json", "onnx.json"],
             ["eval", "--model", "phone", "--data", "table", "--split", "all", "--json", "all.json"],
         ):
-            done = run(*words)
+            done = kdc(*words)
             assert done.exit_code == 0, (words, done.output)
     return folder
 
@@ -150,7 +136,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_1(
     defaults = rest.get(command, [])
     pairs = zip(defaults[::2], defaults[1::2], strict=True)
     missing = [word for pair in pairs if pair[0] not in options for word in pair]
-    done = run(command, *options, *missing)
+    done = kdc(command, *options, *missing)
     assert done.exit_code == 1, done.output
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kdc: ") and said in last
@@ -168,7 +154,7 @@ def test_a_changed_student_folder_is_refused_with_the_files_name(
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-5] ^= 4
     (copy / "model.safetensors").write_bytes(weights)
-    done = run("export", str(copy), "--out", str(tmp_path / "phone"))
+    done = kdc("export", str(copy), "--out", str(tmp_path / "phone"))
     assert done.exit_code == 1
     assert "model.safetensors" in done.stderr
     assert not (tmp_path / "phone").exists() and not (tmp_path / "student.onnx").exists()

@@ -11,10 +11,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from typer.testing import CliRunner, Result
 
-from kdc.cli.main import build
 from kdc.compress.artifact import read_student
+from tests.commands import kdc
 from tests.phones import take_some_runtime
 from tests.shipping import export
 from tests.student import make_student
@@ -23,10 +22,6 @@ from tests.tiny import tiny_data, tiny_encoder
 
 NAMES = ("alarm", "music", "room", "silence")  # in the order of a table's labels
 TABLE = ["--data", "table", "--label", "alarm,music,room,silence"]
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(build(), list(words))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +48,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["eval", "--model", "student", *TABLE, "--json", "torch.json"],
             ["eval", "--model", "student.onnx", *TABLE, "--json", "onnx.json"],
         ):
-            done = run(*words)
+            done = kdc(*words)
             assert done.exit_code == 0, (words, done.output)
     return folder
 
@@ -145,7 +140,7 @@ def test_the_card_tells_of_several_labels_and_its_python_gives_them(
 def test_the_run_is_repeated_from_its_recipe(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bug: the columns of labels are forgotten, so that the recipe cannot read its data."""
     monkeypatch.chdir(walk)
-    done = run("distill", "--recipe", "student/recipe.toml", "--out", "again")
+    done = kdc("distill", "--recipe", "student/recipe.toml", "--out", "again")
     assert done.exit_code == 0, done.output
     assert read(walk / "again/metrics.json") == read(walk / "student/metrics.json")
 
@@ -163,10 +158,10 @@ def test_a_separator_is_repeated_too(walk: Path, monkeypatch: pytest.MonkeyPatch
         rows = zip(split.texts, held, strict=True)
         Path(f"sets/{name}.tsv").write_text("text\tlabel\n" + "\n".join(map("\t".join, rows)))
     quick = ["--student", "1x32", "--epochs", "1", "--no-controls", "--teacher", "teacher"]
-    first = run("distill", *quick, "--data", "sets", "--multi-label", ";", "--out", "one")
+    first = kdc("distill", *quick, "--data", "sets", "--multi-label", ";", "--out", "one")
     assert first.exit_code == 0, first.output
     assert 'multi_label = ";"' in Path("one/recipe.toml").read_text()
-    second = run("distill", "--recipe", "one/recipe.toml", "--out", "two")
+    second = kdc("distill", "--recipe", "one/recipe.toml", "--out", "two")
     assert second.exit_code == 0, second.output
     assert read(walk / "one/metrics.json") == read(walk / "two/metrics.json")
 
@@ -179,7 +174,7 @@ def test_a_model_of_one_label_a_text_is_not_scored_on_several(
     phone = export(student, tmp_path / "phone").folder
     monkeypatch.chdir(walk)
     for model in (student, phone):
-        done = run("eval", "--model", str(model), *TABLE)
+        done = kdc("eval", "--model", str(model), *TABLE)
         assert done.exit_code == 1
         assert "gives a text one label, and the data's rows may have several" in done.output
 
@@ -189,7 +184,7 @@ def test_single_labels_with_the_option_are_one_sentence(
 ) -> None:
     monkeypatch.chdir(walk)
     Path("single.csv").write_text("text,label\n" + "wake,a\nplay,b\n" * 20)
-    done = run("distill", "--data", "single.csv", "--multi-label", "|", "--teacher", "teacher")
+    done = kdc("distill", "--data", "single.csv", "--multi-label", "|", "--teacher", "teacher")
     assert done.exit_code == 1
     assert "no row has more than one label" in done.output
     assert "Traceback" not in done.output

@@ -14,19 +14,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from kdc.compress.artifact import read_student
 from kdc.compress.distill import distill
 from kdc.compress.errors import Finished, KdcError
-from kdc.compress.files import sha256
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.student_folder import Report
 from kdc.compress.workspace import Workspace
 from tests.faults import die_at_fsync, exit_code_of
+from tests.folders import digests
 from tests.tiny import Recorder, tiny_data, tiny_job, tiny_recipe, tiny_teacher
 
 ASKING = "asking the teacher"
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,13 @@ import pytest
 
 from kdc.compress.distill import distill
 from kdc.compress.errors import KdcError
-from kdc.compress.files import sha256
 from kdc.compress.locks import lock
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.student_folder import Report
 from kdc.compress.workspace import Workspace
 from tests.faults import refusing
+from tests.folders import digests
 from tests.tiny import Recorder, tiny_job, tiny_teacher
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdc.compress.errors import Finished, KdcError
-from kdc.compress.files import read_manifest, sha256
+from kdc.compress.files import read_manifest
 from kdc.compress.finetune import FORMAT, TeacherJob, finetune
 from kdc.compress.metrics import Score
 from kdc.compress.models import find_model
@@ -18,6 +18,7 @@ from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.workspace import Workspace
 from tests.faults import die_at_fsync, exit_code_of
+from tests.folders import digests
 from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_recipe, tiny_teacher
 
 
@@ -25,10 +26,6 @@ def job_of(encoder: Path, out: Path, **changes: object) -> TeacherJob:
     recipe = tiny_recipe("finetune", learning_rate=2e-3, epochs=12.0)
     job = TeacherJob(str(encoder), tiny_data(), "tiny", recipe, out, device="cpu")
     return replace(job, **changes)  # type: ignore[arg-type]
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")

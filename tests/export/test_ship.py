@@ -16,6 +16,7 @@ from kdc.export import ship as module
 from kdc.export.phone_model import find_phone, read_phone
 from kdc.export.session import answer, open_session
 from kdc.export.ship import Shipped
+from tests.folders import digests
 from tests.shipping import export
 from tests.student import LABELS, MAX_LENGTH, remake
 
@@ -96,10 +97,6 @@ def test_without_quantization_the_model_is_called_model_onnx(
     assert (earlier / "student.onnx").read_bytes() == (
         earlier / "phone/onnx/model.onnx"
     ).read_bytes()
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): sha256(p) for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.usefixtures("ready_export")
