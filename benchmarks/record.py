@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from kdc.compress.progress import plural
 from kdc.compress.quiet import quiet_libraries
 from kdc.export.machine import describe_machine
 
@@ -28,11 +29,14 @@ def record(name: str, lines: list[str]) -> None:
 def _origin() -> list[str]:
     machine = describe_machine()
     features = " ".join(machine["features"])
+    cores = plural(machine["cores"], "core")
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnxruntime"))
     load = os.getloadavg()[1]
+    # a folder of this machine says nothing elsewhere but its name
+    arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]
     return [
-        f"`{' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}`",
+        f"`{' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *arguments])}`",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {machine['cpu']}, {machine['cores']} cores ({features}), "
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine['cpu']}, {cores} ({features}), "
         f"Python {machine['python']}, {libraries}; load average at the end {load:.1f}",
     ]

@@ -93,7 +93,10 @@ def machine_of(report: Report, run: Run) -> str:
         return device_words(run) if kind == "adb" else ""
     machine = report.sources[run.source].machine
     cores, version = machine.get("cores"), machine.get("onnxruntime")
-    told = (f"{cores} cores" if cores else "", f"onnxruntime {version}" if version else "")
+    told = (
+        plural(cores, "core") if isinstance(cores, int) else "",
+        f"onnxruntime {version}" if version else "",
+    )
     words = (str(machine.get("cpu") or ""), *told, profile_words(run))
     return ", ".join(part for part in words if part)
 
