@@ -54,12 +54,12 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 def plain_attention(device: torch.device, longest: int) -> bool:
     """Whether a step is faster with its attention written out than with PyTorch's fused one.
 
-    PyTorch's kernel for CPUs is slow to differentiate in bf16: see `benchmarks/attention.py`. In
-    fp32 and on GPUs it is the faster one. Written out, the scores of every pair of tokens are held,
-    for which long texts have no room.
+    PyTorch's kernel for CPUs is slow to differentiate in bf16: see `benchmarks/attention.py`; a
+    teacher that is only asked gains a tenth. In fp32 and on GPUs it is the faster one. Written out,
+    the scores of every pair of tokens are held, for which long texts have no room.
 
     Args:
-        device: that trains.
+        device: that computes.
         longest: tokens of the longest text.
     """
     return device.type == "cpu" and has_bf16(device) and longest <= _PLAIN_UP_TO

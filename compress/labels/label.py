@@ -25,7 +25,7 @@ from kdc.compress.locks import lock
 from kdc.compress.models import find_model
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Advance, Progress, Silent, plural
-from kdc.compress.runtime import choose_device, precision
+from kdc.compress.runtime import choose_device, plain_attention, precision
 
 _BATCH_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65_536}
 
@@ -136,6 +136,8 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
     }
     padding = int(model.config.pad_token_id or 0)
     model = model.to(choose_device(job.device))
+    if plain_attention(model.device, corpus.max_length):
+        model.set_attn_implementation("eager")
     return Labelling(job, corpus, model, settings, padding, vocab_size)
 
 
