@@ -10,30 +10,34 @@ from typer.testing import CliRunner
 from kdc.cli.main import COMMANDS, build
 
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "pyarrow", "datasets", "rich")
+_MODULES = 400  # 354 at the most today, which takes 0.2 s; numpy alone would bring 100 more
 
 HELP = f"""
-import sys, time
+import sys
 from kdc.cli.main import main
 sys.argv = ["kdc", *sys.argv[1:], "--help"]
 try:
     main()
 except SystemExit as end:
-    sys.stderr.write(f"{{end.code}} {{time.process_time()}} ")
+    sys.stderr.write(f"{{end.code}} {{len(sys.modules)}} ")
     sys.stderr.write(",".join(name for name in {HEAVY!r} if name in sys.modules))
 """
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_help_is_quick_and_loads_nothing_heavy(command: str | None) -> None:
-    """One `import torch` at the top of a module makes every `--help` take seconds."""
+    """One `import torch` at the top of a module makes every `--help` take seconds.
+
+    Modules are counted, since time is that of a busy machine.
+    """
     arguments = [] if command is None else [command]
     done = subprocess.run(
         [sys.executable, "-c", HELP, *arguments], capture_output=True, text=True, check=True
     )
-    code, seconds, loaded = done.stderr.split(" ")
+    code, modules, loaded = done.stderr.split(" ")
     assert code == "0"
     assert loaded == ""
-    assert float(seconds) < 0.3
+    assert int(modules) < _MODULES
     assert "Usage: kdc" in done.stdout
 
 
