@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from kdc.cli.main import COMMANDS, build
 
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "pyarrow", "datasets", "rich")
-_MODULES = 400  # 354 at the most today, which takes 0.2 s; numpy alone would bring 100 more
+_MODULES = 400  # 354 at the most today, in 0.2 s
 
 HELP = f"""
 import sys
