@@ -6,10 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 27}
+_AT_ONCE = {"cpu": 1 << 20, "mps": 1 << 24, "cuda": 1 << 27}
 """Numbers of a (b, R, T, T) matrix: what a processor's cache, or a corner of a GPU, holds."""
-
-
 Pair = tuple[Tensor, Tensor]
 
 
@@ -46,7 +44,7 @@ class _RelationKL(torch.autograd.Function):
         share = (mask / (mask.sum(1, keepdim=True) * texts * heads)).to(one.dtype)
         kept = [torch.empty_like(one), torch.empty_like(other)] if any(ctx.needs_input_grad) else []
         total = torch.zeros((), dtype=one.dtype, device=one.device)
-        size = max(1, _AT_ONCE.get(one.device.type, 1 << 20) // (heads * length * length))
+        size = max(1, _AT_ONCE[one.device.type] // (heads * length * length))
         for start in range(0, texts, size):
             part = slice(start, start + size)
             padding, weight = mask[part, None, None, :] == 0, share[part, None, :, None]

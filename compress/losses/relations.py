@@ -97,8 +97,8 @@ class Relations(Objective):
 
     def _parts(self, said: Signals, pair: str, layer: int) -> tuple[Tensor, Tensor]:
         """Return what a relation is between, each (B, R, T, r)."""
-        one, other = (self._split(getattr(said, _PARTS[part])[layer]) for part in pair)
-        return one, other
+        found = {part: self._split(getattr(said, _PARTS[part])[layer]) for part in set(pair)}
+        return found[pair[0]], found[pair[1]]
 
     def _split(self, heads: Tensor) -> Tensor:
         """Turn (B, T, A, d) into (B, R, T, r)."""
