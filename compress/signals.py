@@ -160,7 +160,8 @@ def observe(model: Model, batch: Batch, *, wants: frozenset[str] = frozenset()) 
         queries=tuple(heads[0]),
         keys=tuple(heads[1]),
         values=tuple(heads[2]),
-        masked=out.logits[0] if masked else None,
+        # squeezed, not indexed: that gradient would be written into as many zeros once more
+        masked=out.logits.squeeze(0) if masked else None,
         targets=batch.masked.targets if masked and batch.masked else None,
     )
 

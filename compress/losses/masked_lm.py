@@ -5,9 +5,9 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.losses.at_once import at_once
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import check_shares, check_temperature
 from kdc.compress.signals import MASKED, Signals, Sparse
@@ -73,14 +73,8 @@ class MaskedLm(Objective):
         """Return the loss of a batch, a scalar."""
         if student.masked is None or student.targets is None:
             raise KdcError("masked_lm: the batch has no masked places")
-        said = self._said(teacher)
-        total = student.masked[:0].float().sum()  # 0, with a gradient where no place is masked
-        # split, not sliced: the gradient of a slice is as large as what it was cut from
-        given = (student.masked, student.targets, *said)
-        for parts in zip(*(torch.split(part, _PLACES) for part in given), strict=True):
-            total = total + checkpoint(  # computed anew for the gradient: not kept
-                self._sum, *parts, use_reentrant=False, preserve_rng_state=False
-            )
+        given = (student.masked, student.targets, *self._said(teacher))
+        total = at_once(self._sum, _PLACES, *given)
         return total / max(1, len(student.masked))
 
     def _said(self, teacher: Signals) -> tuple[Tensor, ...]:
