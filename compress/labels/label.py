@@ -100,10 +100,7 @@ def label(job: LabelJob, progress: Progress) -> Labelling:
             written.
     """
     ready = prepare(job, progress)
-    begin(job.out, ready.settings, job.teacher)
-    with kept(f"the finished shards in {job.out} are"), crew(ready.model.device) as team:
-        team.call(_label_along, ready)
-        _label(team, ready, progress)
+    write_labels(ready, progress)
     return ready
 
 
@@ -139,6 +136,15 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
     if plain_attention(model.device, corpus.max_length):
         model.set_attn_implementation("eager")
     return Labelling(job, corpus, model, settings, padding, vocab_size)
+
+
+def write_labels(ready: Labelling, progress: Progress) -> None:
+    """Ask a teacher that is ready; for what is raised see `label`."""
+    out = ready.job.out
+    begin(out, ready.settings, ready.job.teacher)
+    with kept(f"the finished shards in {out} are"), crew(ready.model.device) as team:
+        team.call(_label_along, ready)
+        _label(team, ready, progress)
 
 
 def _label_along(team: Crew, ready: Labelling) -> None:
