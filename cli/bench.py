@@ -5,7 +5,7 @@ import sys
 
 from kdc.cli import bench_options as options
 from kdc.cli.console import Terminal
-from kdc.cli.options import Dev, Json, Label, Pair, Quiet, Seed, Text
+from kdc.cli.options import Dev, Json, Label, MultiLabel, Pair, Quiet, Seed, Text
 from kdc.cli.written import Html, Png, check_outputs, deliver
 
 
@@ -27,6 +27,7 @@ def bench(
     text: Text = None,
     pair: Pair = None,
     label: Label = None,
+    multi_label: MultiLabel = None,
     student: options.Student = None,
     teacher: options.Teacher = None,
     seed: Seed = 0,
@@ -59,8 +60,18 @@ def bench(
         from kdc.cli.quality import Judging, measure_quality
 
         columns = {"dev": dev, "text": text, "pair": pair, "label": label}
-        asked = (data, split, rows, student, teacher, device, threads, seed, columns)
-        wanted = Judging(*asked, cpu_profile)
+        wanted = Judging(
+            data=data,
+            split=split,
+            rows=rows,
+            student=student,
+            teacher=teacher,
+            device=device,
+            threads=threads,
+            seed=seed,
+            columns={**columns, "multi_label": multi_label},
+            cpu_profile=cpu_profile,
+        )
         quality = measure_quality([*every, *others], wanted, terminal)
     measured = measure(every, plan, terminal, others)
     command = shlex.join(["kdc", *sys.argv[1:]])

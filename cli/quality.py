@@ -45,7 +45,7 @@ class Judging:
     threads: int = 1
     seed: int = 0
     columns: dict[str, Any] = field(default_factory=dict)
-    """The values of `--dev`, `--text`, `--pair` and `--label`."""
+    """The values of `--dev`, `--text`, `--pair`, `--label` and `--multi-label`."""
     cpu_profile: str = NATIVE
     """A name from `CPU_PROFILES`, for what `device` answers."""
 
@@ -66,8 +66,8 @@ def measure_quality(
     if asked.rows is not None and asked.rows < 1:
         raise KdcError(f"--rows {asked.rows}: give a whole number from 1")
     subjects = [find_subject(path) for path in dict.fromkeys(models)]  # all, before any answers
-    columns = {name: asked.columns.get(name) for name in ("text", "pair", "label")}
-    table = load_table(terminal, asked.data, asked.columns.get("dev"), asked.seed, **columns)
+    columns = dict(asked.columns)
+    table = load_table(terminal, asked.data, columns.pop("dev", None), asked.seed, **columns)
     bench = _Judge(asked, table, len(subjects) == 1, terminal)
     found = [bench.entry(subject) for subject in subjects]
     return [entry for entry in found if entry is not None]

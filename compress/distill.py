@@ -9,7 +9,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.examples import concatenate
 from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
-from kdc.compress.files import refuse_foreign, sweep
+from kdc.compress.files import refuse_foreign, refuse_own_input
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
@@ -28,6 +28,7 @@ from kdc.compress.signals import Teacher
 from kdc.compress.stages import ALL, TASK
 from kdc.compress.start import start_from_teacher
 from kdc.compress.student_folder import write_student
+from kdc.compress.swap import clear_leftovers
 from kdc.compress.teachers import answers, in_tokens
 from kdc.compress.workspace import Workspace
 
@@ -52,6 +53,8 @@ def distill(job: StudentJob, progress: Progress) -> Report:
     """
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
+    teachers = [("--teacher", name) for name in job.teachers]
+    refuse_own_input(job.out, [("--student", job.student), *teachers])
     with lock(place.lock, str(job.out)):
         encoders = find_encoders(job, progress)
         plan = make_plan(job, encoders[0])
@@ -95,7 +98,7 @@ def distil_on(
     Raises:
         KdcError: as `distill`.
     """
-    sweep(job.out)
+    clear_leftovers(job.out)
     if not job.resume:
         place.forget_state()
     found_layers = _start(ground, job, plan, progress)

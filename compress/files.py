@@ -4,21 +4,20 @@ Everything is written under a temporary name in the same folder, synced to the d
 A folder additionally carries a `manifest.json`, written last, with the sha256 of every file.
 """
 
-import ctypes
 import errno
-import glob
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
+from kdc.compress.swap import swap
 
 MANIFEST = "manifest.json"
 _REFUSED = {
@@ -166,15 +165,9 @@ def whole_folder(out: Path, form: str) -> Iterator[Path]:
         try:
             staging.chmod(0o777 & ~_umask())
             yield staging
-            _swap(staging, out)
+            _settle(staging, out)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-
-
-def sweep(out: Path) -> None:
-    """Remove staging folders that killed runs left beside `out`; for who holds its lock."""
-    for left in out.absolute().parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def refuse_foreign(out: Path, form: str) -> None:
@@ -192,42 +185,30 @@ def refuse_foreign(out: Path, form: str) -> None:
     raise KdcError(f"{out} already holds something else: choose another --out or remove it")
 
 
-def _swap(staging: Path, out: Path) -> None:
-    """Put the finished `staging` where `out` is, keeping the old one until the new one is there."""
+def refuse_own_input(out: Path, named: Iterable[tuple[str, str | None]]) -> None:
+    """Refuse to replace what a run reads.
+
+    Args:
+        out: the folder that it writes.
+        named: what it reads, after the options that name it: a folder, another name, or None.
+
+    Raises:
+        KdcError: one of them is `out`.
+    """
+    for option, name in named:
+        if name is not None and Path(name).is_dir() and Path(name).resolve() == out.resolve():
+            raise KdcError(f"{option} and --out are both {out}: choose another --out")
+
+
+def _settle(staging: Path, out: Path) -> None:
+    """Sync the finished `staging` to the disk and put it where `out` is."""
     for path in staging.rglob("*"):
         if path.is_file():
             _open_up(path)
             _sync_file(path)
     sync_folder(staging)
-    if not out.exists():
-        staging.rename(out)
-    elif not _exchange(staging, out):
-        _replace(staging, out)
+    swap(staging, out)
     sync_folder(out.parent)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two folders change places in one step: a kill finds the old one or the new one.
-
-    Returns:
-        False where the system cannot (`renameat2` is Linux's, and not every file system's).
-    """
-    rename = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    ends = (here, os.fsencode(one), here, os.fsencode(other))
-    return rename is not None and not rename(*ends, exchange)
-
-
-def _replace(staging: Path, out: Path) -> None:
-    old = staging.with_suffix(".old")
-    try:
-        out.rename(old)
-        staging.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_manifest(folder: Path, form: str, fields: Mapping[str, object]) -> None:

@@ -14,7 +14,7 @@ from kdc.compress.evaluate import predict
 from kdc.compress.families import max_length
 from kdc.compress.files import (
     refuse_foreign,
-    sweep,
+    refuse_own_input,
     whole_folder,
     write_json,
     write_manifest,
@@ -32,6 +32,7 @@ from kdc.compress.rows import Rows, tokenise
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import NoTeacher
+from kdc.compress.swap import clear_leftovers
 from kdc.compress.toml import to_toml
 from kdc.compress.workspace import Workspace, made_with
 
@@ -69,8 +70,9 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
         raise KdcError(f"recipe {job.recipe.name} asks a teacher: a teacher is trained without one")
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
+    refuse_own_input(job.out, [("--model", job.model)])
     with lock(place.lock, str(job.out)):
-        sweep(job.out)
+        clear_leftovers(job.out)
         source = find_model(job.model, progress)
         torch.manual_seed(job.seed)  # the new head is drawn
         model = load_classifier(source, job.data.task, job.recipe.dropout)

@@ -20,7 +20,7 @@ from kdc.compress.signals import Teacher, observe
 from kdc.compress.stages import Training
 
 Objectives = dict[str, tuple[float, Objective]]
-_DICE, _CUDA_DICE = "dice.cpu", "dice.cuda"
+_DICE = "dice."  # then the kind of the device whose random numbers they are
 _AVERAGE = "average."
 
 
@@ -147,12 +147,18 @@ class Learner:
         if self._average:
             found = self._average.tensors()
             tensors |= {f"{_AVERAGE}{key}": value for key, value in found.items()}
-        for rank, dice in enumerate(self.crew.gather(torch.get_rng_state())):
-            tensors[_of(rank, _DICE)] = dice
-        if self.device.type == "cuda":
-            for rank, dice in enumerate(self.crew.gather(torch.cuda.get_rng_state(self.device))):
-                tensors[_of(rank, _CUDA_DICE)] = dice
+        for kind, mine in self._dice():
+            for rank, dice in enumerate(self.crew.gather(mine)):
+                tensors[_of(rank, f"{_DICE}{kind}")] = dice
         return tensors
+
+    def _dice(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the state of every generator that a step may draw from."""
+        yield "cpu", torch.get_rng_state()
+        if self.device.type == "cuda":
+            yield "cuda", torch.cuda.get_rng_state(self.device)
+        elif self.device.type == "mps":
+            yield "mps", torch.mps.get_rng_state()
 
     def _own(self) -> Tensors:
         """Return what is learnt, each tensor once: a masked-LM head may be the embedding."""
@@ -166,7 +172,7 @@ class Learner:
                 yield index, key, value
 
     def restore(self, tensors: Tensors) -> int:
-        """Take back what `tensors` gave; the dice only where as many processes threw them.
+        """Take back what `tensors` gave; the generators' states only for as many processes.
 
         Returns:
             How many processes that were.
@@ -180,11 +186,14 @@ class Learner:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         if self._average:
             self._average.restore(_under(_AVERAGE, tensors))
-        count = sum(name.startswith(_DICE) for name in tensors)
+        count = sum(name.startswith(f"{_DICE}cpu") for name in tensors)
         if count == self.crew.size:
-            torch.set_rng_state(tensors[_of(self.crew.rank, _DICE)])
-            if _CUDA_DICE in tensors:
-                torch.cuda.set_rng_state(tensors[_of(self.crew.rank, _CUDA_DICE)], self.device)
+            torch.set_rng_state(tensors[_of(self.crew.rank, f"{_DICE}cpu")])
+            own = tensors.get(_of(self.crew.rank, f"{_DICE}{self.device.type}"))
+            if own is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(own, self.device)
+            elif own is not None and self.device.type == "mps":
+                torch.mps.set_rng_state(own)
         return count
 
 

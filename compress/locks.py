@@ -1,6 +1,8 @@
 """Locks between processes: one at a time works on a folder, and a killed one lets go."""
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,21 @@ def lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def hold(place: Path) -> Iterator[None]:
+    """Lock the place of a file or folder that is about to be written, and leave no trace beside it.
+
+    Only processes of this machine and user are kept out.
+
+    Raises:
+        KdcError: another run holds it.
+    """
+    digest = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:16]
+    held = Path(tempfile.gettempdir()) / f"kdc-{os.getuid()}-{digest}.lock"
+    with lock(held, str(place)):
+        yield
+
+
 def _locked(path: Path, what: str, *, wait: bool) -> int:
     """Return the open and locked file of that name, which the last holder may have removed."""
     import fcntl
@@ -40,10 +57,16 @@ def _locked(path: Path, what: str, *, wait: bool) -> int:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(handle), path.stat()):
                     return handle
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(handle)
             raise KdcError(
                 f"{what} is in use by another run: wait for it or choose another --out"
+            ) from error
+        except OSError as error:
+            os.close(handle)
+            raise KdcError(
+                f"{what} cannot be locked, which its file system refuses ({error.strerror}): "
+                "choose another --out"
             ) from error
         except BaseException:
             os.close(handle)

@@ -32,7 +32,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _SHAPE = {"heads": int, "ffn": int, "activation": str}
 _PROOFS = {
     "teacher_sha256": "the teacher",
+    "teachers_sha256": "a teacher",
     "data_sha256": "the data",
+    "unlabelled_sha256": "the unlabelled texts",
     "corpus_sha256": "the corpus",
     "labels_sha256": "the labels",
     "student_sha256": "the encoder that the student goes on from",

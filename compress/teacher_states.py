@@ -130,7 +130,7 @@ def measure(
         for signals in pass_over(teacher, rows, padding, wants=frozenset({HIDDEN})):
             for index, hidden in enumerate(signals.hidden[: len(products)]):
                 flat = hidden.float().flatten(0, 1)
-                products[index] = products[index] + (flat.T @ flat).double().cpu()
+                products[index] = products[index] + (flat.T @ flat).cpu().double()
     states.covariance = sum(
         (each / each.trace() for each in products if isinstance(each, Tensor)), torch.zeros(())
     )

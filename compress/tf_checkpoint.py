@@ -19,13 +19,13 @@ from kdc.compress.files import (
     read_json,
     read_manifest,
     sha256,
-    sweep,
     whole_folder,
     write_json,
     write_manifest,
 )
 from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
+from kdc.compress.swap import clear_leftovers
 from kdc.compress.tensor_bundle import TensorBundle
 
 FORM = "kdc.converted"
@@ -69,7 +69,7 @@ def converted(folder: Path, progress: Progress) -> Path:
         if (out / MANIFEST).is_file():
             progress.say(f"{out} is damaged: converting {folder} again")
         progress.say(f"converting the TensorFlow checkpoint in {folder} (once)")
-        sweep(out)
+        clear_leftovers(out)
         with whole_folder(out, FORM) as staging:
             convert(folder, staging)
             write_manifest(staging, FORMAT, {"parent": out.name})

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kdc.compress.calibration import sigmoid, softmax
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array, Examples
-from kdc.compress.metrics import Score, predictions, score
+from kdc.compress.metrics import Score, alike, predictions, score
 from kdc.compress.progress import Progress
 from kdc.compress.task import Task
 from kdc.export.cpu_profile import NATIVE
@@ -19,6 +20,7 @@ from kdc.export.jobs import Asked
 HOST = "host"
 _AT_ONCE = 512  # texts that a device is asked at once: minutes on the slowest
 _KEPT = 100  # flipped texts that a document holds
+_NONE = "none"  # where no label holds
 _TENTH = 0.1  # of the labels' range: a score that is further off counts as flipped
 
 
@@ -115,9 +117,9 @@ def judge(
 def compare(rows: Rows, logits: Array, other: Array) -> dict[str, Any]:
     """Compare two models' answers row by row.
 
-    A row is flipped where the labels differ; of a regression, where the scores are further apart
-    than a tenth of the range of the rows' labels. Cosines are of a row's logits; a regression has
-    but one, and so no angle.
+    A row is flipped where the labels differ, or any of several; of a regression, where the scores
+    are further apart than a tenth of the range of the rows' labels. Cosines are of a row's logits;
+    a regression has but one, and so no angle.
 
     Args:
         rows: the N rows.
@@ -130,12 +132,13 @@ def compare(rows: Rows, logits: Array, other: Array) -> dict[str, Any]:
     """
     kind, gold = rows.task.kind, rows.examples.labels
     ours, theirs = predictions(logits, kind), predictions(other, kind)
-    if kind == "classification":
-        cosines = cosine(logits, other)
-        flipped, change = ours != theirs, np.abs(_shares(logits) - _shares(other)).max(axis=1)
-    else:
+    if kind == "regression":
         change = np.abs(ours.astype(np.float64) - theirs)
         cosines, flipped = None, change > _TENTH * float(np.ptp(gold))
+    else:
+        cosines, flipped = cosine(logits, other), ~alike(ours, theirs)
+        shares = sigmoid if kind == "multi-label" else softmax
+        change = np.abs(shares(logits) - shares(other)).max(axis=1)
     order = np.argsort(-change, kind="stable")
     picked = [int(index) for index in order if flipped[index]]
     return {
@@ -163,20 +166,20 @@ def _cosines(values: Array) -> dict[str, float]:
     return {"min": round(least, 9), "median": round(middle, 9)}
 
 
-def _shares(logits: Array) -> Array:
-    """Return (N, C) probabilities."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
 def _flip(rows: Rows, index: int, columns: Sequence[Array]) -> dict[str, Any]:
-    examples, labels = rows.examples, rows.task.labels
-    values = [column[index] for column in columns]
-    told = [labels[int(value)] if labels else round(float(value), 4) for value in values]
+    examples = rows.examples
+    label, shipped, other = (_answer(rows.task, column[index]) for column in columns)
     pair = None if examples.pairs is None else examples.pairs[index]
-    label, shipped, other = told
     texts = {"text": examples.texts[index], "pair": pair}
     return {**texts, "label": label, "shipped": shipped, "other": other}
+
+
+def _answer(task: Task, said: Any) -> str | float:  # noqa: ANN401 - a row of an array
+    """Name what a model says: a class, a score, or the labels that hold."""
+    if not task.labels:
+        return round(float(said), 4)
+    names = task.names(said)
+    return names if isinstance(names, str) else ", ".join(names) or _NONE
 
 
 def _told(found: Score | None) -> dict[str, Any] | None:

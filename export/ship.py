@@ -2,7 +2,7 @@
 
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +13,9 @@ from typing import Any
 from kdc.compress.artifact import Student, read_student
 from kdc.compress.errors import KdcError
 from kdc.compress.files import whole_file, whole_folder, write_manifest, write_text
+from kdc.compress.locks import hold
 from kdc.compress.progress import Progress
+from kdc.compress.swap import clear_leftovers
 from kdc.export.card import card
 from kdc.export.config import write_config
 from kdc.export.exporters import check_exporter
@@ -83,7 +85,13 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
     find_layout(job.layout)
     check_target(job.target)
     _refuse_folders(job)
-    student = read_student(job.student)
+    student, twin = read_student(job.student), _twins(job)[0]
+    with hold(twin):  # which every export to the same folder writes, whatever its --out
+        clear_leftovers(job.out)
+        return _ship(job, student, chosen, progress)
+
+
+def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Progress) -> Shipped:
     # closed in this order: the folder appears, then the copies
     with ExitStack() as copies, whole_folder(job.out, FORM) as folder:
         with TemporaryDirectory(dir=folder) as scratch:

@@ -19,10 +19,11 @@ from kdc.compress.corpus.settings import Settings
 from kdc.compress.corpus.sources import find_sources
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError
-from kdc.compress.files import read_json, refuse_foreign, sweep, write_json
+from kdc.compress.files import read_json, refuse_foreign, write_json
 from kdc.compress.interrupts import kept
 from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
+from kdc.compress.swap import clear_leftovers
 from kdc.compress.workspace import Workspace
 
 _JOB = "job.json"
@@ -90,7 +91,7 @@ def make_corpus(job: CorpusJob, progress: Progress) -> Made:
     with nullcontext() if job.share else lock(place.lock, str(job.out)):
         start = time.monotonic()
         if job.share is None:
-            sweep(job.out)
+            clear_leftovers(job.out)
         _begin(job, parts, vocabulary)
         with kept(f"what is made of {job.out} is"):
             tokens = parts.tokens(_make(job, parts, vocabulary, progress))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -183,9 +184,9 @@ def find_sources(paths: Iterable[Path], column: str | None) -> list[Source]:
             found.append(path)
         else:
             raise KdcError(f"there is no file {path}: name a dump, text, JSONL or Parquet file")
-    places = [path.resolve() for path in found]
-    for path, place in zip(found, places, strict=True):
-        if places.count(place) > 1:
+    places = Counter(path.resolve() for path in found)
+    for path in found:
+        if places[path.resolve()] > 1:
             raise KdcError(f"{path} is named twice: its documents would count twice")
     sources = [Source(path, column or COLUMN) for path in found]
     if column is not None and not any(source.kind in _WITH_COLUMNS for source in sources):

@@ -1,17 +1,15 @@
 """`kdc distill --corpus` and `kdc teacher --objective mlm`: from a corpus to an encoder."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
-from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
-from kdc.compress.files import refuse_foreign, sweep
+from kdc.compress.files import refuse_foreign, refuse_own_input
 from kdc.compress.general.batches import NOTHING, ragged
 from kdc.compress.general.folder import FORM, FORMAT, write_general
 from kdc.compress.general.held_out import HeldOutWords
@@ -29,6 +27,7 @@ from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.stages import Stage
 from kdc.compress.start import start_from_teacher
+from kdc.compress.swap import clear_leftovers
 from kdc.compress.workspace import Workspace
 
 _JUDGED = 200_000  # tokens that judge a model while it is trained
@@ -49,10 +48,10 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
     """
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
-    _refuse_own_input(job)
+    refuse_own_input(job.out, [("--student", job.student), ("--teacher", job.teacher)])
     choose_device(job.device)  # a wrong name is told before a corpus is read
     with lock(place.lock, str(job.out)):
-        sweep(job.out)
+        clear_leftovers(job.out)
         if not job.resume:
             place.forget_state()
         corpus = read_corpus(job.corpus)
@@ -66,17 +65,6 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
             write_general(job.out, run.model, corpus, metrics, job.recipe, run.identity)
         place.forget_state()
     return metrics
-
-
-def _refuse_own_input(job: GeneralJob) -> None:
-    """Refuse to replace what the run reads.
-
-    Raises:
-        KdcError: `out` is the encoder that it goes on from, or the teacher.
-    """
-    for option, name in (("--student", job.student), ("--teacher", job.teacher)):
-        if name is not None and Path(name).is_dir() and Path(name).resolve() == job.out.resolve():
-            raise KdcError(f"{option} and --out are both {job.out}: choose another --out")
 
 
 def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progress) -> Run:

@@ -37,8 +37,8 @@ class HeldOutWords:
         model.eval()
         wants = frozenset[str]().union(*(loss.needs for _, loss in leg.objectives.values()))
         feed = self.rows.open(0, padding, 1, device)
-        losses = torch.zeros(len(leg.objectives), 2, dtype=torch.float64, device=device)
-        words = torch.zeros(5, dtype=torch.float64, device=device)
+        losses = torch.zeros(len(leg.objectives), 2, dtype=torch.float64)
+        words = torch.zeros(5, dtype=torch.float64)
         for step in range(team.rank, self.rows.steps, team.size):
             (batch,) = feed.take(step, ALONE)
             with autocast(device):
@@ -47,12 +47,12 @@ class HeldOutWords:
             counts = {"tokens": int(batch.mask.sum()), "masked": places}
             for index, (_, loss) in enumerate(leg.objectives.values()):
                 count = counts.get(loss.unit, len(batch.mask))
-                value = loss(ours, theirs, batch.labels).double()
+                value = loss(ours, theirs, batch.labels).cpu().double()
                 losses[index] += torch.stack([value * count, value.new_tensor(count)])
             if MASKED in wants:
                 words += _words(ours, theirs)
         model.train(was_training)
-        sums = [losses.cpu(), words.cpu()]
+        sums = [losses, words]
         team.add(sums)
         means = (sums[0][:, 0] / sums[0][:, 1].clamp(min=1)).tolist()
         row = {f"held_out_{name}": value for name, value in zip(leg.objectives, means, strict=True)}
@@ -62,17 +62,17 @@ class HeldOutWords:
 def _words(ours: Signals, theirs: Signals) -> Tensor:
     """Return (5,) sums: places, cross-entropy, right words; places and KL beside the teacher."""
     assert ours.masked is not None and ours.targets is not None
-    found = torch.zeros(5, dtype=torch.float64, device=ours.masked.device)
+    found = torch.zeros(5, dtype=torch.float64)  # on the CPU: not every device has float64
     for start in range(0, len(ours.masked), _PLACES):
         some = slice(start, start + _PLACES)
         said, targets = ours.masked[some].float().log_softmax(-1), ours.targets[some]
-        right = (said.argmax(-1) == targets).sum().double()
-        lost = F.nll_loss(said, targets, reduction="sum").double()
+        right = (said.argmax(-1) == targets).sum().cpu().double()
+        lost = F.nll_loss(said, targets, reduction="sum").cpu().double()
         found[:3] += torch.stack([lost.new_tensor(len(said)), lost, right])
         if theirs.masked is not None:
             taught = theirs.masked[some].float().log_softmax(-1)
-            gap = F.kl_div(said, taught, log_target=True, reduction="sum").double()
-            found[3:] += torch.stack([gap.new_tensor(len(said)), gap])
+            gap = F.kl_div(said, taught, log_target=True, reduction="sum")
+            found[3:] += torch.stack([lost.new_tensor(len(said)), gap.cpu().double()])
     return found
 
 

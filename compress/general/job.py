@@ -94,7 +94,9 @@ def rerun(run: Mapping[str, Any], given: set[str], where: str) -> dict[str, Any]
     """
     shape = run.get("shape", {})
     values = {**run, **(shape if isinstance(shape, dict) and not run.get("student_sha256") else {})}
-    found = {}
+    found: dict[str, Any] = {}
+    if run and "teacher" not in run and "teacher" not in given:
+        found["teacher"] = None  # the text alone taught, whatever the usual teacher is
     for name, kind in (_TYPES | _SIZES).items():
         if (value := values.get(name)) is None or name in given:
             continue

@@ -41,6 +41,8 @@ def chosen(logits: Tensor, method: Method, dice: Tensor | None = None) -> Rows:
         p = (logits[some].float() / method.temperature).softmax(-1)
         if not bool(p[:, 0].isfinite().all()):  # one that is not makes its whole row NaN
             raise KdcError("the teacher answers NaN or infinity on this corpus: it is broken")
+        if p.device.type == "mps":  # it has no float64, in which tails and edges are summed
+            p = p.cpu()
         if method.kind == "draws":
             assert dice is not None
             parts.append(_draws(p, dice[some].to(p.device)))

@@ -83,6 +83,17 @@ class Method:
         return ", ".join(filter(None, (said, states, "pooled" if self.pooled else "")))
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "count": (int,),
+    "bits": (int,),
+    "temperature": (int, float),
+    "least": (int, float),
+    "states": (list,),
+    "pooled": (bool,),
+}
+
+
 def read_method(fields: object, where: str) -> Method:
     """Read a method as `as_dict` gave it.
 
@@ -93,14 +104,9 @@ def read_method(fields: object, where: str) -> Method:
     Raises:
         KdcError: it is none.
     """
-    try:
-        assert isinstance(fields, dict)
-        types: dict[str, type] = {"kind": str, "count": int, "bits": int, "pooled": bool}
-        for name, kind in types.items():
-            assert type(fields[name]) is kind
-        for name in ("temperature", "least"):
-            assert type(fields[name]) in (int, float)
-        assert all(type(layer) is int for layer in fields["states"])
-        return Method(**{**fields, "states": tuple(fields["states"])})
-    except (AssertionError, KeyError, TypeError) as error:
-        raise KdcError(f"{where} does not say how its labels were made: it is damaged") from error
+    if isinstance(fields, dict) and set(fields) == set(_KINDS):
+        states = fields["states"]
+        whole = type(states) is list and all(type(layer) is int for layer in states)
+        if whole and all(type(fields[name]) in kinds for name, kinds in _KINDS.items()):
+            return Method(**{**fields, "states": tuple(states)})
+    raise KdcError(f"{where} does not say how its labels were made: it is damaged")

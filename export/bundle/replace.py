@@ -1,16 +1,14 @@
 """What may lie where an app goes: nothing, or an app of the same kind that nobody has touched."""
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, read_json, refuse_foreign, sha256, sweep
-from kdc.compress.locks import lock
+from kdc.compress.files import MANIFEST, read_json, refuse_foreign, sha256
+from kdc.compress.locks import hold
+from kdc.compress.swap import clear_leftovers
 
 _CHOOSE = "choose another --out or remove it"
 
@@ -27,11 +25,9 @@ def place_for(out: Path, form: str, kind: dict[str, Any]) -> Iterator[None]:
     Raises:
         KdcError: another run holds the place, or what is there must not be lost.
     """
-    digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:16]
-    held = Path(tempfile.gettempdir()) / f"kdc-bundle-{os.getuid()}-{digest}.lock"
-    with lock(held, str(out)):
+    with hold(out):
         refuse_loss(out, form, kind)
-        sweep(out.resolve())
+        clear_leftovers(out)
         yield
 
 

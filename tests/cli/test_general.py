@@ -10,6 +10,7 @@ from transformers import AutoModelForMaskedLM
 
 from kdc.compress.artifact import read_student
 from tests.commands import kdc
+from tests.folders import digests
 from tests.shards import tiny_corpus, tiny_masked_lm
 from tests.tiny import tiny_data, tiny_encoder, tiny_teacher
 
@@ -105,6 +106,16 @@ def test_a_run_is_repeated_from_its_recipe(folder: Path, tmp_path: Path) -> None
     ran("distill", "--recipe", tmp_path / "one" / "recipe.toml", "--out", tmp_path / "two", *CPU)
     one, two = (tmp_path / name / "model.safetensors" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_pre_training_is_repeated_without_a_teacher(folder: Path, tmp_path: Path) -> None:
+    """Bug: a run that had no teacher is repeated with the usual one, which is another run."""
+    ran("teacher", "--objective", "mlm", "--corpus", folder / "shards", "--shape", "1x32",
+        "--recipe", folder / "hard.toml", "--out", tmp_path / "one", *CPU)  # fmt: skip
+    output = ran("distill", "--recipe", tmp_path / "one" / "recipe.toml", "--out", tmp_path / "two",
+                 *CPU)  # fmt: skip
+    assert "changed since" not in output
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
 
 def test_the_usual_recipe_is_the_one_that_the_teacher_can_answer(

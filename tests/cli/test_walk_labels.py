@@ -47,6 +47,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["bundle", "--app", "web"],
             ["eval", "--model", "student", *TABLE, "--json", "torch.json"],
             ["eval", "--model", "student.onnx", *TABLE, "--json", "onnx.json"],
+            ["bench", "phone", "--runs", "2", "--length", "8", *TABLE, "--json", "bench.json"],
         ):
             done = kdc(*words)
             assert done.exit_code == 0, (words, done.output)
@@ -113,6 +114,13 @@ def test_eval_repeats_what_distill_and_export_measured(walk: Path) -> None:
         (read(walk / "onnx.json"), manifest["metrics"]["shipped"]),
     ):
         assert {key: found[key] for key in wanted} == wanted
+
+
+def test_bench_scores_them_and_compares_the_answers(walk: Path) -> None:
+    (found,) = read(walk / "bench.json")["quality"]
+    shipped = read(walk / "phone/manifest.json")["metrics"]["shipped"]
+    assert {key: found[key] for key in shipped} == shipped
+    assert 0.5 < found["against"]["student"]["agree"] <= 1
 
 
 def test_golden_texts_have_the_names_of_the_labels_that_hold(walk: Path) -> None:

@@ -2,6 +2,7 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ class TestRefusals:
         assert progress.bars == []
         assert (tmp_path / "out" / "photo.jpg").read_bytes() == b"me"
         assert os.listdir(tmp_path) == ["out"]
+
+    @pytest.mark.parametrize("option", ["--teacher", "--student"])
+    def test_what_a_run_reads_is_not_replaced_by_it(
+        self, teacher: Path, tmp_path: Path, option: str
+    ) -> None:
+        """Bug: a student distilled further, or its teacher, is gone when the next one is done."""
+        job = tiny_job(teacher, teacher)
+        if option == "--student":
+            job = replace(tiny_job(tmp_path, teacher), student=str(teacher))
+        before = digests(teacher)
+        (teacher / "manifest.json").write_text('{"format": "kdc.student/1"}')
+        with pytest.raises(KdcError, match=f"{option} and --out are both"):
+            distill(job, Silent())
+        (teacher / "manifest.json").unlink()
+        assert digests(teacher) == before
 
     def test_an_output_in_use_by_another_run(self, teacher: Path, tmp_path: Path) -> None:
         out = tmp_path / "student"

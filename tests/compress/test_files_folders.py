@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from kdc.compress import files
+from kdc.compress import swap
 from kdc.compress.errors import KdcError
 from kdc.compress.files import (
     read_manifest,
     refuse_foreign,
     sha256,
-    sweep,
     whole_folder,
     write_manifest,
     write_text,
 )
+from kdc.compress.swap import clear_leftovers
 from tests.faults import refusing
 
 FORM = "kdc.demo"
@@ -51,7 +51,7 @@ class TestWholeFolder:
     ) -> None:
         """Bug: a system without an exchange of names cannot replace a folder at all."""
         make_folder(tmp_path / "out", "old")
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
         make_folder(tmp_path / "out", "new")
         assert (tmp_path / "out" / "a.txt").read_text() == "new"
         assert os.listdir(tmp_path) == ["out"]
@@ -88,7 +88,7 @@ class TestWholeFolder:
                 raise failure
             return rename(self, target)
 
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
         monkeypatch.setattr(Path, "rename", fail_onto_out)
         with pytest.raises((KdcError, KeyboardInterrupt)):
             make_folder(out, "new")
@@ -245,9 +245,18 @@ class TestManifest:
 
 def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
     """Bug: every `kill -9` while a folder is written leaves a hidden copy of the model behind."""
-    for name in (".student.abc.tmp", ".students.abc.tmp", ".student.abc.old", "student"):
+    left = (".student.abc_4567.tmp", ".student.abc_4567.old")
+    # the second is of a run that writes student.v2, and may be alive
+    others = (".students.abc_4567.tmp", ".student.v2.abc_4567.tmp", ".student.txt", "student")
+    for name in (*left, *others):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(b"x")
-    sweep(tmp_path / "student")
-    kept = {path.name for path in tmp_path.iterdir()}
-    assert kept == {".students.abc.tmp", ".student.abc.old", "student"}
+    clear_leftovers(tmp_path / "student")
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_a_folder_is_put_back_that_a_kill_left_under_its_second_name(tmp_path: Path) -> None:
+    """Bug: killed between two renames, a user's model is hidden for good."""
+    make_folder(tmp_path / "student", "old").rename(tmp_path / ".student.abc_4567.old")
+    clear_leftovers(tmp_path / "student")
+    assert read_manifest(tmp_path / "student", FORMAT, "demo")["note"] == "old"

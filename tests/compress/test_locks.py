@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +8,7 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.compress.locks import lock
+from tests.faults import refusing
 
 
 def test_a_second_holder_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
@@ -37,6 +40,18 @@ def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_system_without_locks_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: on such a disk kdc asks for ever to wait for a run that there is not."""
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
+    with (
+        pytest.raises(KdcError, match="out cannot be locked, which its file system refuses"),
+        lock(tmp_path / "l", "out"),
+    ):
+        raise AssertionError
+
+
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """Bug: a hidden empty file beside every result, for ever."""
     with lock(tmp_path / "l", "x"):
@@ -48,6 +63,7 @@ COUNT = """
 import sys
 from pathlib import Path
 from kdc.compress.locks import lock
+from tests.faults import refusing
 for _ in range(int(sys.argv[2])):
     with lock(Path(sys.argv[1], "l"), "x", wait=True):
         path = Path(sys.argv[1], "n")

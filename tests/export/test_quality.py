@@ -131,6 +131,20 @@ def test_a_score_is_flipped_where_it_is_a_tenth_of_the_range_off() -> None:
     }
 
 
+def test_rows_of_several_labels_are_flipped_where_any_label_differs() -> None:
+    """Bug: answers of (N, C) compared as if a row had one class, which ends in a traceback."""
+    task = Task("demo", "multi-label", ("a", "b"), pair=False, metric="micro_f1")
+    gold = np.array([[1, 1], [0, 0], [1, 0]], dtype=np.float32)
+    ours = np.array([[2.0, 1.0], [-1.0, -3.0], [3.0, -2.0]], dtype=np.float32)
+    other = np.array([[2.0, -1.0], [5.0, -3.0], [3.0, -2.0]], dtype=np.float32)
+    found = compare(_rows(gold, task), ours, other)
+    assert found["agree"] == pytest.approx(1 / 3, abs=1e-6)
+    # 1 / (1 + e^-5) - 1 / (1 + e) is a larger change than that of the first row
+    told = [(flip["text"], flip["shipped"], flip["other"]) for flip in found["flipped"]]
+    assert told == [("text 1", "none", "a"), ("text 0", "a, b", "a")]
+    assert [flip["label"] for flip in found["flipped"]] == ["none", "a, b"]
+
+
 def test_answers_of_another_task_are_refused() -> None:
     with pytest.raises(KdcError, match=r"teacher gives answers \(2, 5\)"):
         judge("m", "host", _rows([0, 1]), np.zeros((2, 3)), {"teacher": np.zeros((2, 5))})

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from kdc.compress.artifact import read_student
 from kdc.compress.errors import GateFailed, KdcError
 from kdc.compress.files import read_json
+from kdc.compress.locks import hold
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import find_phone, read_phone
 from kdc.export.quantizers import QUANTIZERS
@@ -236,6 +237,19 @@ def test_another_layout_leaves_no_older_model_beside_it(
     export(student_folder, tmp_path / "phone", layout="ort")
     assert {path.name for path in tmp_path.iterdir()} == {"phone", "student.ort"}
     assert "kdc bench --model student.ort" in (tmp_path / "phone/README.md").read_text()
+
+
+def test_two_exports_that_write_one_copy_do_not_run_at_once(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    """Bug: the graph of one stands beside the weights of the other."""
+    killed = tmp_path / ".phone.abc_4567.tmp"
+    killed.mkdir()
+    with hold(tmp_path / "student.onnx"), pytest.raises(KdcError, match="in use by another run"):
+        export(student_folder, tmp_path / "phone")
+    assert list(tmp_path.iterdir()) == [killed]
+    export(student_folder, tmp_path / "phone")
+    assert not killed.exists()
 
 
 @pytest.mark.parametrize("name", ["student.onnx", "student.ort"])
