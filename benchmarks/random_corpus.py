@@ -42,14 +42,14 @@ def write_teacher(folder: Path, name: str) -> Path:
 def write_corpus(folder: Path, teacher: Path, count: int) -> Path:
     """Write a folder of one shard of sequences of one length, each masked once."""
     folder.mkdir()
-    dice = np.random.default_rng(0)
-    rows = dice.integers(len(_SPECIAL), VOCABULARY, (count, LENGTH))
+    rng = np.random.default_rng(0)
+    rows = rng.integers(len(_SPECIAL), VOCABULARY, (count, LENGTH))
     rows[:, 0], rows[:, -1] = 2, 3
     kind, starts = token_type(VOCABULARY), np.arange(count + 1) * LENGTH
     tokens = rows.reshape(-1).astype(kind)
     tokenizer, settings = _tokenizer(), Settings(masking="token", max_length=LENGTH)
     masker = Masker(Vocabulary(tokenizer.to_str(), tuple(range(len(_SPECIAL))), 4), settings)
-    masks = masker.mask(tokens, starts, dice)
+    masks = masker.mask(tokens, starts, rng)
     shard = Shard(
         tokens=tokens,
         starts=starts,

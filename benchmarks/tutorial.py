@@ -47,7 +47,7 @@ def naive_steps(
         rows: what `padded` returned.
         stage: soft and hard labels of a recipe, with its numbers.
         steps: of the whole schedule.
-        seed: shuffles the rows and rolls the dice of the dropout.
+        seed: shuffles the rows and draws the dropout.
     """
     soft, hard, training = stage.losses["soft_labels"], stage.losses["hard_labels"], stage.train
     torch.manual_seed(seed)

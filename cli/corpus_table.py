@@ -53,7 +53,7 @@ def _what_is_missing(job: CorpusJob, made: Made) -> str:
     more = ", ..." if len(made.missing) > _SHOWN else ""
     return (
         f"{done}; {len(made.missing):,} of {count:,} not yet: {some}{more}; "
-        "who is last puts the folder together"
+        "the last of them puts the folder together"
     )
 
 

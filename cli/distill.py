@@ -35,7 +35,9 @@ def distill(
     corpus: options.Corpus = None,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="With --corpus: what kdc label wrote; the teacher rests."),
+        typer.Option(
+            metavar="DIR", help="With --corpus: what kdc label wrote, so that no teacher runs."
+        ),
     ] = None,
     tokens: options.Tokens = None,
     unlabelled: Annotated[
@@ -170,12 +172,14 @@ def _job(terminal: Terminal, recipe: "Recipe", values: dict[str, Any]) -> "Stude
 
 
 def _one(terminal: Terminal, job: "StudentJob", name: str, run: dict[str, Any]) -> None:
+    from kdc.cli.failures import finished_before
     from kdc.cli.scores import show_report
     from kdc.compress.distill import distill
     from kdc.compress.recipe import load_run
     from kdc.compress.rerun import differences
 
-    report = distill(job, terminal)
+    with finished_before(terminal):
+        report = distill(job, terminal)
     show_report(terminal, f"{job.data_name}: {job.student} by {name}", report)
     changed = differences(run, load_run(str(job.out / "recipe.toml")))
     if changed:

@@ -5,15 +5,17 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
 import typer
 
-from kdc.cli.console import visible
-from kdc.compress.errors import KdcError
+from kdc.cli.console import Terminal, visible
+from kdc.compress.errors import Finished, KdcError
+from kdc.compress.files import read_json
 
 _P = ParamSpec("_P")
 
@@ -49,6 +51,17 @@ def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
             raise typer.Exit(report(error)) from error
 
     return run
+
+
+@contextmanager
+def finished_before(terminal: Terminal) -> Iterator[None]:
+    """End a command whose run has ended before with what came of it, as a queue may ask again."""
+    try:
+        yield
+    except Finished as done:
+        terminal.result(read_json(done.out / "metrics.json"))
+        terminal.say(str(done))
+        raise typer.Exit(done.exit_code) from done
 
 
 def report(error: BaseException) -> int:

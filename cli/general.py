@@ -119,9 +119,11 @@ def _called(name: str) -> str:
 
 
 def _make(terminal: Terminal, job: "GeneralJob", after: str) -> None:
+    from kdc.cli.failures import finished_before
     from kdc.compress.general.distill import distill_general
 
-    metrics = distill_general(job, terminal)
+    with finished_before(terminal):
+        metrics = distill_general(job, terminal)
     rows = [(_called(name), f"{value:.4g}") for name, value in metrics.get("held_out", {}).items()]
     if rows:
         terminal.table(f"{job.student} on held-out sequences", ("figure", "value"), rows)

@@ -48,6 +48,7 @@ def teacher(
 ) -> None:
     """Train an encoder on a task or a corpus, to be distilled from."""
     from kdc.cli.console import Terminal
+    from kdc.cli.failures import finished_before
     from kdc.cli.scores import show_scores
     from kdc.cli.table import load_table
     from kdc.compress.recipe import load_recipe
@@ -70,7 +71,8 @@ def teacher(
     from kdc.compress.finetune import TeacherJob, finetune
 
     job = TeacherJob(model, rows, data, chosen, out, seed, device, max_length, resume)
-    scores = finetune(job, terminal)
+    with finished_before(terminal):
+        scores = finetune(job, terminal)
     by_split = {split: {"teacher": score} for split, score in scores.items()}
     show_scores(terminal, f"{data}: {model}", by_split)
     terminal.say(f"{out}: next: kdc distill --teacher {quote(str(out))} --data {quote(data)}")

@@ -116,7 +116,7 @@ def new_rows(
         augmentation: how.
         source: of candidates.
         seen: keys of rows (`row_key`) that must not come again; those of new rows are added.
-        seed: of the dice.
+        seed: of the rng.
     """
     rng = np.random.default_rng(seed)
     for start in range(0, len(rows), _CHUNK):

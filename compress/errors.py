@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class KdcError(Exception):
@@ -24,6 +25,11 @@ class Finished(KdcError):
     """Nothing is left to do: the sentence says what is there already."""
 
     exit_code = 0
+
+    def __init__(self, out: Path) -> None:
+        """Keep the finished folder, whose `metrics.json` says what came of the run."""
+        super().__init__(f"{out} is finished: leave --resume out to train it again")
+        self.out = out
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> KdcError:

@@ -45,8 +45,8 @@ class Ground:
     def more_rows(self, job: StudentJob, place: Workspace, progress: Progress) -> Examples | None:
         """Return the rows without labels that a job asks for, in the first teacher's tokens.
 
-        The runs of a sweep share them, so that the teacher labels them once: their dice are of the
-        job's first seed.
+        The runs of a sweep share them, so that the teacher labels them once: they are
+        drawn from the job's first seed.
 
         Raises:
             KdcError: they cannot be made.

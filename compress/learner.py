@@ -1,4 +1,4 @@
-"""What a step changes: the model, the objectives' own parameters, the optimizer, the dice."""
+"""What a step changes: the model, the objectives' parameters, the optimizer, the generators."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +20,7 @@ from kdc.compress.signals import Teacher, observe
 from kdc.compress.stages import Training
 
 Objectives = dict[str, tuple[float, Objective]]
-_DICE = "dice."  # then the kind of the device whose random numbers they are
+_RNG = "rng."  # then the kind of the device whose random numbers they are
 _AVERAGE = "average."
 
 
@@ -147,12 +147,12 @@ class Learner:
         if self._average:
             found = self._average.tensors()
             tensors |= {f"{_AVERAGE}{key}": value for key, value in found.items()}
-        for kind, mine in self._dice():
-            for rank, dice in enumerate(self.crew.gather(mine)):
-                tensors[_of(rank, f"{_DICE}{kind}")] = dice
+        for kind, mine in self._rng_states():
+            for rank, rng in enumerate(self.crew.gather(mine)):
+                tensors[_of(rank, f"{_RNG}{kind}")] = rng
         return tensors
 
-    def _dice(self) -> Iterator[tuple[str, Tensor]]:
+    def _rng_states(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the state of every generator that a step may draw from."""
         yield "cpu", torch.get_rng_state()
         if self.device.type == "cuda":
@@ -186,10 +186,10 @@ class Learner:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         if self._average:
             self._average.restore(_under(_AVERAGE, tensors))
-        count = sum(name.startswith(f"{_DICE}cpu") for name in tensors)
+        count = sum(name.startswith(f"{_RNG}cpu") for name in tensors)
         if count == self.crew.size:
-            torch.set_rng_state(tensors[_of(self.crew.rank, f"{_DICE}cpu")])
-            own = tensors.get(_of(self.crew.rank, f"{_DICE}{self.device.type}"))
+            torch.set_rng_state(tensors[_of(self.crew.rank, f"{_RNG}cpu")])
+            own = tensors.get(_of(self.crew.rank, f"{_RNG}{self.device.type}"))
             if own is not None and self.device.type == "cuda":
                 torch.cuda.set_rng_state(own, self.device)
             elif own is not None and self.device.type == "mps":

@@ -89,7 +89,7 @@ def _train_leg(
 ) -> None:
     """Train one stage from its start, or from `kept`: the run's tensors and its best model's."""
     # -- the state ------------------------------------------------------------------------------
-    leg, title, seed = run.legs[stage], run.title(stage, what), run.dice(stage)
+    leg, title, seed = run.legs[stage], run.title(stage, what), run.seed_of(stage)
     learner, losses = _learner(team, run, leg, state, seed), Losses(leg.objectives, run.device)
     tensors, best = kept
     if tensors:
@@ -154,7 +154,7 @@ def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner
 
 
 def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, title: str) -> None:
-    """Give a learner its state back; where other processes kept it, their dice fit nobody."""
+    """Give a learner its state back, but for random states that other processes have kept."""
     before, now = learner.restore(tensors), learner.crew.size
     if before != now:
         torch.manual_seed(seed)

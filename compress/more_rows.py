@@ -74,7 +74,7 @@ def more_rows(
             masked-LM head.
         augmentation: how rows are made.
         unlabelled: what `load_unlabelled` read, or None.
-        seed: of the dice.
+        seed: of the rng.
         folder: where tables are kept that are the same for every run with this teacher.
         progress: shows how far it is.
 

@@ -101,7 +101,7 @@ def stop_if_finished(
         Finished: the folder is whole, and no state of another run is kept.
     """
     if not place.state.exists() and made_by(place.out, form, called, recipe, identity):
-        raise Finished(f"{place.out} is finished: leave --resume out to train it again")
+        raise Finished(place.out)
 
 
 def made_by(out: Path, form: str, called: str, recipe: Recipe, identity: Mapping[str, Any]) -> bool:

@@ -148,7 +148,7 @@ class Run:
             return what + unit
         return f"{what}, {leg.name} ({stage + 1} of {len(self.legs)}){unit}"
 
-    def dice(self, stage: int) -> int:
+    def seed_of(self, stage: int) -> int:
         """Return a stage's own seed; a run of one stage has the run's."""
         if not stage:
             return self.seed

@@ -22,7 +22,7 @@ from kdc.compress.run import Run
 from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher
 from kdc.compress.together import Lost, follow
 from tests.faults import start
-from tests.tiny import own_dice, tiny_model, tiny_run
+from tests.tiny import own_rng, tiny_model, tiny_run
 
 SEPARABLE = [name for name, loss in LOSSES.items() if loss.unit not in ("batch", "masked")]
 
@@ -108,7 +108,7 @@ def run_of(state: Path, name: str) -> Run:
     """20 steps of one objective, without dropout; the teacher is deeper and wider."""
     run = tiny_run(state, epochs=0.01, min_steps=20, batch=14, evaluations=1, learning_rate=1e-3)
     set_dropout(run.model.config, 0.0)
-    with own_dice():
+    with own_rng():
         student = type(run.model)(run.model.config)
     rows = run.legs[0].rows
     rows.labels[::3] = -100
@@ -121,6 +121,6 @@ def run_of(state: Path, name: str) -> Run:
 
 def objective(name: str, run: Run) -> Objectives:
     loss = LOSSES[name]()
-    with own_dice():
+    with own_rng():
         loss.fit(Widths(run.task, 2, 32, 4, 48, student_heads=2, teacher_heads=2))
     return {name: (1.0, loss)}

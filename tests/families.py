@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from tests.tiny import POSITIONS, VOCABULARY, own_dice
+from tests.tiny import POSITIONS, VOCABULARY, own_rng
 
 _MARKS = {"cls_token_id": 2, "sep_token_id": 3, "eos_token_id": 3, "bos_token_id": 2}
 # what a family calls its sizes, where it does not use BERT's names, and sizes of its own
@@ -35,7 +35,7 @@ def family_config(family: str, outputs: int = 3) -> Any:  # noqa: ANN401
 
 def family_model(family: str, outputs: int = 3) -> Any:  # noqa: ANN401
     """Return a classifier in evaluation mode."""
-    with own_dice(0):
+    with own_rng(0):
         return AutoModelForSequenceClassification.from_config(family_config(family, outputs)).eval()
 
 

@@ -28,10 +28,10 @@ def said(
     wants: frozenset[str] = frozenset({LOGITS, HIDDEN, HEADS, SCORES}),
 ) -> Signals:
     """Say something; every tensor asks for a gradient."""
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=dice).requires_grad_()
+        return torch.randn(*shape, generator=rng).requires_grad_()
 
     def heads_of(wanted: bool) -> tuple[Tensor, ...]:
         every = tuple(draw(3, 7, heads, width // heads) for _ in range(layers))

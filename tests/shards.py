@@ -14,7 +14,7 @@ from kdc.compress.encode import plain_tokenizer
 from kdc.compress.files import write_manifest
 from kdc.compress.models import Source, load_tokenizer
 from tests.student import tiny_tokenizer
-from tests.tiny import VOCABULARY, own_dice, save_model, tiny_config
+from tests.tiny import VOCABULARY, own_rng, save_model, tiny_config
 
 MASK, SPECIAL = 4, [0, 1, 2, 3, 4]
 MAX_LENGTH = 16
@@ -22,23 +22,23 @@ MAX_LENGTH = 16
 
 def tiny_masked_lm(folder: Path, *, layers: int = 2, hidden: int = 32, seed: int = 0) -> Path:
     """Write a BERT of random weights with a masked-LM head."""
-    with own_dice(seed):
+    with own_rng(seed):
         return save_model(folder, BertForMaskedLM(tiny_config(layers=layers, hidden=hidden)))
 
 
 def tiny_shard(count: int, duplicates: int, seed: int, *, paired: bool = False) -> Shard:
     """Make sequences of 6 to 16 tokens in which a word follows from the one before it."""
-    dice = np.random.default_rng(seed)
-    lengths = dice.integers(6, MAX_LENGTH + 1, count)
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(6, MAX_LENGTH + 1, count)
     rows = []
     for length in lengths:
-        words = 5 + (dice.integers(0, 100) + 3 * np.arange(length - 2)) % 100
+        words = 5 + (rng.integers(0, 100) + 3 * np.arange(length - 2)) % 100
         rows.append(np.concatenate([[2], words, [3]]))
     tokens = np.concatenate(rows)
     vocabulary = Vocabulary(tiny_tokenizer().to_str(), tuple(SPECIAL), MASK)
     masker = Masker(vocabulary, Settings(masking="token"))
     starts = np.append(0, np.cumsum(lengths))
-    drawn = [masker.mask(tokens, starts, dice) for _ in range(duplicates)]
+    drawn = [masker.mask(tokens, starts, rng) for _ in range(duplicates)]
     counts = np.concatenate([np.zeros(0, np.int64), *(np.diff(masks.starts) for masks in drawn)])
     kind = token_type(VOCABULARY)
     return Shard(

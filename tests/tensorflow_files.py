@@ -8,7 +8,7 @@ import numpy as np
 from transformers import BertConfig, BertForPreTraining
 
 from tests.student import tiny_tokenizer
-from tests.tiny import own_dice, tiny_config
+from tests.tiny import own_rng, tiny_config
 
 _MAGIC = 0xDB4775248B80FB57
 _PER_BLOCK, _PER_RESTART = 7, 3
@@ -120,7 +120,7 @@ def google_checkpoint(folder: Path, **changes: Any) -> Any:  # noqa: ANN401
     """Write a tiny BERT as Google's folder; returns the model."""
     folder.mkdir()
     config: BertConfig = tiny_config()
-    with own_dice(4):
+    with own_rng(4):
         model = BertForPreTraining(config).eval()
     write_bundle(folder / "bert_model.ckpt", google_names(model))
     names = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"]

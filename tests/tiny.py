@@ -110,13 +110,13 @@ def tiny_config(outputs: int = 4, layers: int = 2, hidden: int = 32) -> BertConf
 
 def tiny_model(outputs: int = 4, layers: int = 2, hidden: int = 32, seed: int = 0) -> Any:  # noqa: ANN401
     """Return a BERT classifier of random weights, in training mode."""
-    with own_dice(seed):
+    with own_rng(seed):
         return BertForSequenceClassification(tiny_config(outputs, layers, hidden)).train()
 
 
 def tiny_encoder(folder: Path, *, layers: int = 2, hidden: int = 32, seed: int = 0) -> Path:
     """Write a bare encoder of random weights: it has no head for classification."""
-    with own_dice(seed):
+    with own_rng(seed):
         return save_model(folder, BertModel(tiny_config(layers=layers, hidden=hidden)))
 
 
@@ -136,7 +136,7 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
     config.id2label = dict(enumerate(data.task.labels or ("score",)))
     config.label2id = {name: index for index, name in config.id2label.items()}
     config.problem_type = PROBLEM_TYPES[kind]
-    with own_dice():
+    with own_rng():
         model = BertForSequenceClassification(config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
         tokenizer = tiny_tokenizer()
@@ -157,8 +157,8 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
 
 
 @contextmanager
-def own_dice(seed: int = 0) -> Iterator[None]:
-    """Draw from a seed inside the block, and leave the dice of everybody else alone."""
+def own_rng(seed: int = 0) -> Iterator[None]:
+    """Draw from a seed inside the block, and leave the generators of everybody else alone."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
@@ -181,7 +181,7 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **t
     """Make a run of 12 steps: a random student with dropout, a teacher of made-up logits."""
     chosen = recipe if isinstance(recipe, Recipe) else tiny_recipe(recipe, **train)
     data = tiny_data()
-    with own_dice():
+    with own_rng():
         answers = 3 * torch.randn(len(data.train), data.task.outputs)
     rows, widths = tiny_rows(data.train), Widths(data.task, 2, 32, 2, 32)
     return Run(

@@ -43,26 +43,26 @@ class Masker:
         self._cap = settings.max_predictions
         self._type = token_type(vocabulary.size)
 
-    def mask(self, tokens: Array, starts: Index, dice: np.random.Generator) -> Chosen:
+    def mask(self, tokens: Array, starts: Index, rng: np.random.Generator) -> Chosen:
         """Choose what is masked.
 
         Args:
             tokens: (T,) ids of all sequences, special tokens included.
             starts: (S + 1,) where each starts, and the end of the last.
-            dice: decides; the same one chooses the same.
+            rng: decides; the same one chooses the same.
         """
         lengths = np.diff(starts)
         free = ~self._special[tokens]
         unit, sizes, owners = _units(free, self._begins[tokens], lengths)
         wanted = self._wanted(np.bincount(owners, weights=sizes, minlength=len(lengths)))
-        taken = _taken(sizes, owners, wanted, self._cap, dice)
+        taken = _taken(sizes, owners, wanted, self._cap, rng)
         at = np.flatnonzero(free)[taken[unit]]
         rows = np.repeat(np.arange(len(lengths)), lengths)[at]
         counts = np.bincount(rows, minlength=len(lengths))
         return Chosen(
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             (at - starts[rows]).astype(np.uint16),
-            self._inputs(tokens[at], dice),
+            self._inputs(tokens[at], rng),
         )
 
     def _wanted(self, candidates: Array) -> Index:
@@ -70,9 +70,9 @@ class Masker:
         wanted = np.minimum(np.maximum(np.rint(MASKED * candidates), 1), candidates)
         return (wanted if self._cap is None else np.minimum(wanted, self._cap)).astype(np.int64)
 
-    def _inputs(self, tokens: Array, dice: np.random.Generator) -> Array:
-        drawn = dice.random(len(tokens))
-        others = self._others[dice.integers(0, len(self._others), len(tokens))]
+    def _inputs(self, tokens: Array, rng: np.random.Generator) -> Array:
+        drawn = rng.random(len(tokens))
+        others = self._others[rng.integers(0, len(self._others), len(tokens))]
         inputs = np.where(drawn < _REPLACED[1], others, tokens)
         return np.where(drawn < _REPLACED[0], self._mask, inputs).astype(self._type)
 
@@ -94,15 +94,15 @@ def _units(free: Array, begins: Array, lengths: Index) -> tuple[Index, Index, In
 
 
 def _taken(
-    sizes: Index, owners: Index, wanted: Index, cap: int | None, dice: np.random.Generator
+    sizes: Index, owners: Index, wanted: Index, cap: int | None, rng: np.random.Generator
 ) -> Array:
     """Return (U,) bool: words in random order until a sequence has what is wanted of it.
 
     The last word is taken if more than half of it fits, so that long words are not left out. One
     that would not fit even as the first is passed over for the next, as in the authors' code.
     """
-    order = np.argsort((owners << 32) | dice.integers(0, 1 << 32, len(owners)))
-    coin = dice.integers(0, 2, len(order))  # decides where exactly half of a word fits
+    order = np.argsort((owners << 32) | rng.integers(0, 1 << 32, len(owners)))
+    coin = rng.integers(0, 2, len(order))  # decides where exactly half of a word fits
     most = 2 * wanted[owners[order]] + coin - sizes[order]  # above twice what is taken before it
     if cap is not None:
         most = np.minimum(most, 2 * (cap - sizes[order]) + 1)

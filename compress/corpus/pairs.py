@@ -30,12 +30,12 @@ class _Text:
     def documents(self) -> int:
         return len(self.first) - 1
 
-    def elsewhere(self, document: int, length: int, dice: Random) -> Segment:
+    def elsewhere(self, document: int, length: int, rng: Random) -> Segment:
         """Return sentences of another document, from a random one on, of about some tokens."""
-        other = dice.randrange(self.documents - 1)
+        other = rng.randrange(self.documents - 1)
         other += other >= document
         end = self.first[other + 1]
-        begin = dice.randrange(self.first[other], end)
+        begin = rng.randrange(self.first[other], end)
         last = begin
         while last + 1 < end and self.ends[last] - self.starts[begin] < length:
             last += 1
@@ -43,7 +43,7 @@ class _Text:
 
 
 def pair_spans(
-    documents: Documents, budget: int, settings: Settings, dice: Random
+    documents: Documents, budget: int, settings: Settings, rng: Random
 ) -> Iterator[Span]:
     """Cut every document into pairs of at most `budget` tokens.
 
@@ -53,13 +53,13 @@ def pair_spans(
     for document in range(text.documents):
         sentence, end = text.first[document], text.first[document + 1]
         while sentence < end:
-            length = wanted_length(budget, settings.short, dice)
+            length = wanted_length(budget, settings.short, rng)
             stop = _chunk(text, sentence, end, length)
             if settings.pairs == "next":
-                span, sentence = _next(text, document, (sentence, stop), length, dice)
+                span, sentence = _next(text, document, (sentence, stop), length, rng)
             else:
-                span, sentence = _ordered(text, (sentence, stop), dice), stop
-            yield _cut(span, budget, dice)
+                span, sentence = _ordered(text, (sentence, stop), rng), stop
+            yield _cut(span, budget, rng)
 
 
 def _chunk(text: _Text, sentence: int, end: int, length: int) -> int:
@@ -68,34 +68,32 @@ def _chunk(text: _Text, sentence: int, end: int, length: int) -> int:
     return min(stop, end)
 
 
-def _next(
-    text: _Text, document: int, chunk: Segment, length: int, dice: Random
-) -> tuple[Span, int]:
+def _next(text: _Text, document: int, chunk: Segment, length: int, rng: Random) -> tuple[Span, int]:
     """Return a pair and the sentence to go on with: what a foreign segment displaced is kept."""
     begin, stop = chunk
     alone = stop - begin == 1
-    split = stop if alone else dice.randint(begin + 1, stop - 1)
+    split = stop if alone else rng.randint(begin + 1, stop - 1)
     first = text.starts[begin], text.ends[split - 1]
-    if text.documents > 1 and (alone or dice.random() < 0.5):
+    if text.documents > 1 and (alone or rng.random() < 0.5):
         rest = max(length - (first[1] - first[0]), 1)
-        return (*first, *text.elsewhere(document, rest, dice), 0), split
+        return (*first, *text.elsewhere(document, rest, rng), 0), split
     if alone:
         return (*first, 0, 0, -1), stop
     return (*first, text.starts[split], text.ends[stop - 1], 1), stop
 
 
-def _ordered(text: _Text, chunk: Segment, dice: Random) -> Span:
+def _ordered(text: _Text, chunk: Segment, rng: Random) -> Span:
     """Return two neighbouring segments, in half of the cases exchanged."""
     begin, stop = chunk
     if stop - begin == 1:
         return text.starts[begin], text.ends[begin], 0, 0, -1
-    split = dice.randint(begin + 1, stop - 1)
+    split = rng.randint(begin + 1, stop - 1)
     one = text.starts[begin], text.ends[split - 1]
     two = text.starts[split], text.ends[stop - 1]
-    return (*two, *one, 0) if dice.random() < 0.5 else (*one, *two, 1)
+    return (*two, *one, 0) if rng.random() < 0.5 else (*one, *two, 1)
 
 
-def _cut(span: Span, budget: int, dice: Random) -> Span:
+def _cut(span: Span, budget: int, rng: Random) -> Span:
     """Shorten the longer segment, at its front and its back by chance, until both fit."""
     a, b, c, d, label = span
     first, second = b - a, d - c
@@ -106,11 +104,11 @@ def _cut(span: Span, budget: int, dice: Random) -> Span:
     rest = excess - longer
     from_first = rest // 2 + rest % 2 + (longer if first >= second else 0)
     from_second = rest // 2 + (0 if first >= second else longer)
-    a, b = _ends_cut(a, b, from_first, dice)
-    c, d = _ends_cut(c, d, from_second, dice)
+    a, b = _ends_cut(a, b, from_first, rng)
+    c, d = _ends_cut(c, d, from_second, rng)
     return a, b, c, d, label
 
 
-def _ends_cut(start: int, end: int, tokens: int, dice: Random) -> Segment:
-    front = dice.getrandbits(tokens).bit_count() if tokens else 0
+def _ends_cut(start: int, end: int, tokens: int, rng: Random) -> Segment:
+    front = rng.getrandbits(tokens).bit_count() if tokens else 0
     return start + front, end - (tokens - front)

@@ -118,14 +118,14 @@ class Maker:
     def _spans(self, documents: Documents, place: tuple[int, ...]) -> tuple[Documents, list[Span]]:
         """Cut documents into sequences as the settings ask; packed ones are joined first."""
         settings = self._settings
-        dice = Random(" ".join(map(str, (settings.seed, *place))))
+        rng = Random(" ".join(map(str, (settings.seed, *place))))
         if settings.pairs != "none":
-            return documents, list(pair_spans(documents, self._paired, settings, dice))
+            return documents, list(pair_spans(documents, self._paired, settings, rng))
         if not settings.packing:
-            return documents, list(single_spans(documents, self._single, settings.short, dice))
+            return documents, list(single_spans(documents, self._single, settings.short, rng))
         separator = self._vocabulary.around[2][-1]
         joined = separated(documents, separator)
-        spans = single_spans(joined, self._single, settings.short, dice)
+        spans = single_spans(joined, self._single, settings.short, rng)
         return joined, list(trimmed(spans, joined.tokens == separator))
 
     def _tokenised(self, texts: Sequence[str]) -> Documents:

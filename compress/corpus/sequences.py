@@ -47,7 +47,7 @@ def separated(documents: Documents, separator: int) -> Documents:
     return Documents(tokens, every, np.array([0, len(tokens)]))
 
 
-def single_spans(documents: Documents, budget: int, short: float, dice: Random) -> Iterator[Span]:
+def single_spans(documents: Documents, budget: int, short: float, rng: Random) -> Iterator[Span]:
     """Fill sequences with whole sentences of one document; nothing is left out.
 
     A sentence that is longer than a sequence is cut.
@@ -56,7 +56,7 @@ def single_spans(documents: Documents, budget: int, short: float, dice: Random) 
     borders: list[int] = documents.borders.tolist()
     for start, end in pairwise(borders):
         while start < end:
-            limit = start + wanted_length(budget, short, dice)
+            limit = start + wanted_length(budget, short, rng)
             stop = end
             if limit < end:
                 fitting = bisect_right(ends, limit)
@@ -66,9 +66,9 @@ def single_spans(documents: Documents, budget: int, short: float, dice: Random) 
             start = stop
 
 
-def wanted_length(budget: int, short: float, dice: Random) -> int:
+def wanted_length(budget: int, short: float, rng: Random) -> int:
     """Return the tokens to fill a sequence with: the budget, or in a share of cases fewer."""
-    return dice.randint(2, budget) if short and dice.random() < short else budget
+    return rng.randint(2, budget) if short and rng.random() < short else budget
 
 
 def assemble(tokens: Index, spans: Sequence[Span], vocabulary: Vocabulary) -> Sequences:

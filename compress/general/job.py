@@ -39,7 +39,8 @@ class GeneralJob:
         """Check the recipe and the number of tokens.
 
         Raises:
-            KdcError: a recipe for a task, one that rounds, labels of nobody, or no tokens.
+            KdcError: the recipe is for a task, or trains in few bits; labels without a teacher; or
+                fewer tokens than one.
         """
         if not self.recipe.for_corpus:
             raise KdcError(

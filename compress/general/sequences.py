@@ -159,18 +159,18 @@ class SequenceFeed:
                 self._padding,
                 self._device,
             )
-            dice = np.random.default_rng([self._seed, epoch, shard])
-            groups = cut(window.shard.lengths, int(self._counts[shard]), dice)
+            rng = np.random.default_rng([self._seed, epoch, shard])
+            groups = cut(window.shard.lengths, int(self._counts[shard]), rng)
             self._opened = _Opened((epoch, shard), window, groups)
         return self._opened
 
     def _masks(self, shard: Shard, rows: Index, place: tuple[int, int, int]) -> Masks:
-        """Return a batch's masks: the corpus's own, in turn, or such as are drawn for it."""
+        """Return a batch's masks: the corpus's own, in turn, or new ones if it has none."""
         if not shard.duplicates:
-            dice = np.random.default_rng([self._seed, *place, 1])
+            rng = np.random.default_rng([self._seed, *place, 1])
             lengths = shard.lengths[rows]
             tokens = shard.tokens[ragged(shard.starts[rows], lengths)]
-            chosen = self._masker.mask(tokens, np.append(0, np.cumsum(lengths)), dice)
+            chosen = self._masker.mask(tokens, np.append(0, np.cumsum(lengths)), rng)
             places, inputs = chosen.places.astype(np.int64), chosen.inputs.astype(np.int64)
             return Masks(np.diff(chosen.starts), places, inputs)
         examples = place[0] % shard.duplicates * shard.sequences + rows
@@ -186,15 +186,15 @@ class SequenceFeed:
         )
 
 
-def cut(lengths: Index, count: int, dice: np.random.Generator) -> list[Index]:
+def cut(lengths: Index, count: int, rng: np.random.Generator) -> list[Index]:
     """Shuffle sequences and cut them into batches of as many tokens and nearly one length each.
 
     Args:
         lengths: (S,) tokens of each sequence.
-        count: how many batches; whatever the dice say, there are so many.
-        dice: decides.
+        count: how many batches; the same number for every draw.
+        rng: decides.
     """
-    order = dice.permutation(len(lengths))
+    order = rng.permutation(len(lengths))
     middles = np.cumsum(lengths[order]) - lengths[order] / 2
     pools = math.ceil(count / _POOL)
     pool = np.minimum(middles * pools / lengths.sum(), pools - 1).astype(np.int64)
@@ -202,7 +202,7 @@ def cut(lengths: Index, count: int, dice: np.random.Generator) -> list[Index]:
     middles = np.cumsum(lengths[order]) - lengths[order] / 2
     batch = np.minimum(middles * count / lengths.sum(), count - 1).astype(np.int64)
     groups = np.split(order, np.flatnonzero(np.diff(batch)) + 1)
-    return [groups[number] for number in dice.permutation(len(groups))]
+    return [groups[number] for number in rng.permutation(len(groups))]
 
 
 def at_most(rows: Sequences, tokens: int) -> Sequences:

@@ -52,19 +52,19 @@ class Teller:
         self._wants = frozenset({HIDDEN} if states else set()) | ({MASKED} if words else set())
 
     @torch.no_grad()
-    def tell(self, shard: Shard, examples: Index, dice: np.random.Generator) -> Rows:
+    def tell(self, shard: Shard, examples: Index, rng: np.random.Generator) -> Rows:
         """Return the rows that a window of examples adds to each array of the labels.
 
         Args:
             shard: theirs.
             examples: which, ascending and without gaps.
-            dice: of the draws; asked once a place, in their order.
+            rng: of the draws; asked once a place, in their order.
 
         Raises:
             KdcError: the teacher answers NaN or infinity.
         """
         kept, device = _Kept(), self._model.device
-        dealt, first = self._deal(shard, examples, dice)
+        dealt, first = self._deal(shard, examples, rng)
         for asked in batches(shard, examples, self._batch_tokens, self._padding, device):
             with autocast(device):
                 said = observe(self._model, asked.batch, wants=self._wants)
@@ -79,13 +79,13 @@ class Teller:
         return _without_filler(kept.sorted())
 
     def _deal(
-        self, shard: Shard, examples: Index, dice: np.random.Generator
+        self, shard: Shard, examples: Index, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.float64] | None, int]:
         """Return (places, N) uniform numbers, so that no place's draws depend on its batch."""
         if self._method.kind != "draws":
             return None, 0
         first, end = (int(shard.mask_starts[e]) for e in (examples[0], examples[-1] + 1))
-        return dice.random((end - first, self._method.count)), first
+        return rng.random((end - first, self._method.count)), first
 
     def _keep_states(self, kept: _Kept, asked: Asked, said: Signals) -> None:
         lengths = asked.batch.mask.sum(-1).cpu().numpy()

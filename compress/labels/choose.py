@@ -21,13 +21,13 @@ Parts = dict[str, Tensor]
 _PLACES = {"cpu": 256, "mps": 1024, "cuda": 4096}  # softmax of so many is held in fp32 at a time
 
 
-def chosen(logits: Tensor, method: Method, dice: Tensor | None = None) -> Rows:
+def chosen(logits: Tensor, method: Method, uniform: Tensor | None = None) -> Rows:
     """Return what a method keeps of (m, V) logits.
 
     Args:
         logits: on any device, of any precision.
         method: `topk`, `draws` or `full`.
-        dice: (m, N) float64 uniform numbers of `draws`, on the CPU.
+        uniform: (m, N) float64 uniform numbers of `draws`, on the CPU.
 
     Returns:
         `codes` (m, k) and, but for `full`, `ids` (m, k) and `sizes` (m,); of `topk` `tail` (m,).
@@ -44,8 +44,8 @@ def chosen(logits: Tensor, method: Method, dice: Tensor | None = None) -> Rows:
         if p.device.type == "mps":  # it has no float64, in which tails and edges are summed
             p = p.cpu()
         if method.kind == "draws":
-            assert dice is not None
-            parts.append(_draws(p, dice[some].to(p.device)))
+            assert uniform is not None
+            parts.append(_draws(p, uniform[some].to(p.device)))
         else:
             parts.append(_likeliest(p, method) if method.kind == "topk" else _every(p, method))
     types: dict[str, Any] = {
@@ -87,10 +87,10 @@ def _codes(p: Tensor, method: Method) -> Tensor:
     return found.clamp(min=0, max=nothing)
 
 
-def _draws(p: Tensor, dice: Tensor) -> Parts:
+def _draws(p: Tensor, uniform: Tensor) -> Parts:
     """Draw tokens by the inverse of the distribution function, and count them."""
     edges = p.double().cumsum(-1)
-    drawn = torch.searchsorted(edges, dice * edges[:, -1:], right=True)
+    drawn = torch.searchsorted(edges, uniform * edges[:, -1:], right=True)
     drawn = drawn.clamp(max=p.shape[1] - 1).sort(-1).values
     first = torch.ones_like(drawn, dtype=torch.bool)
     first[:, 1:] = drawn[:, 1:] != drawn[:, :-1]

@@ -182,10 +182,10 @@ def _label_shard(ready: Labelling, name: str, advance: Advance) -> None:
         left.unlink(missing_ok=True)
     parent = ready.corpus.digest(name)
     teller = Teller(ready.model, method, ready.padding, ready.batch_tokens)
-    dice = np.random.default_rng([ready.job.seed, int(parent[:16], 16)])
+    rng = np.random.default_rng([ready.job.seed, int(parent[:16], 16)])
     with Spool(path, array_types(method, ready.vocab_size)) as spool:
         for examples in windows(shard, ready.batch_tokens):
-            for array, rows in teller.tell(shard, examples, dice).items():
+            for array, rows in teller.tell(shard, examples, rng).items():
                 spool.add(array, rows)
             advance(int(shard.lengths[examples % shard.sequences].sum()))
         spool.finish()

@@ -105,8 +105,8 @@ def _answers(
     if not ready.finished(name):
         raise KdcError(f"{ready.job.out / name} is not labelled, or damaged: run kdc label again")
     shard, labels = ready.corpus.open(name), _open(ready, name)
-    dice = np.random.default_rng([ready.job.seed, number])
-    order = dice.permutation(shard.examples)
+    rng = np.random.default_rng([ready.job.seed, number])
+    order = rng.permutation(shard.examples)
     counts = np.diff(shard.mask_starts)[order].cumsum()
     some = np.sort(order[: int(np.searchsorted(counts, wanted)) + 1])
     device = ready.model.device
@@ -131,7 +131,7 @@ class _Sums:
         self._places, self._divergence, self._outside = 0, 0.0, 0.0
         self._squares: dict[str, list[float]] = {}
         self._means: dict[str, tuple[Tensor, Tensor]] = {}
-        self._dice = torch.Generator().manual_seed(0)
+        self._rng = torch.Generator().manual_seed(0)
 
     def add(self, logits: Tensor, said: Sparse) -> None:
         """Compare (m, V) logits with what was written down of them."""
@@ -142,7 +142,7 @@ class _Sums:
         self._outside += float(outside.sum())
         self._divergence += float((_log_ratio(said.shares, listed)).sum())
         self._divergence += float(_log_ratio(said.tail, outside).sum())
-        noise = _NOISE * torch.randn(logits.shape, generator=self._dice)
+        noise = _NOISE * torch.randn(logits.shape, generator=self._rng)
         for student, theirs in (("random", noise), ("trained", logits + noise)):
             full = _gradient(theirs, said.temperature, masked=logits)
             ours = _gradient(theirs, said.temperature, sparse=said)

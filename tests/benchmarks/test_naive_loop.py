@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kdc.compress.recipe import load_recipe
-from tests.tiny import own_dice, tiny_data, tiny_model, tiny_recipe, tiny_rows, tiny_teacher
+from tests.tiny import own_rng, tiny_data, tiny_model, tiny_recipe, tiny_rows, tiny_teacher
 
 Load = Callable[[str], ModuleType]
 
@@ -43,7 +43,7 @@ def test_a_step_of_the_tutorials_is_that_of_the_recipe(benchmark_module: Load) -
     wanted = deepcopy(student)
     rows = tutorial.padded(tiny_rows(tiny_data().train), 0, 32)
     few = torch.utils.data.TensorDataset(*(tensor[:8] for tensor in rows.tensors))
-    with own_dice():
+    with own_rng():
         said = list(tutorial.naive_steps(teacher, student, few, stage, steps=1, seed=0))
 
     ids, mask, types, labels = few.tensors

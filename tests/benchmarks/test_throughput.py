@@ -8,7 +8,7 @@ from torch.utils.data import TensorDataset
 
 from kdc.compress.recipe import load_recipe
 from kdc.compress.students import Shape
-from tests.tiny import own_dice, tiny_model
+from tests.tiny import own_rng, tiny_model
 
 Load = Callable[[str], ModuleType]
 
@@ -21,7 +21,7 @@ def test_a_step_as_trainer_has_it_is_that_of_the_recipe(benchmark_module: Load) 
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     wanted = deepcopy(student)
-    with own_dice():
+    with own_rng():
         ids, labels = torch.randint(1, 100, (8, 16)), torch.randint(0, 4, (8,))
         rows = TensorDataset(ids, torch.ones_like(ids), torch.zeros_like(ids), labels)
         assert list(style.trainer_steps(teacher, student, rows, 8, stage, steps=1)) == [None]

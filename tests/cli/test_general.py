@@ -108,6 +108,17 @@ def test_a_run_is_repeated_from_its_recipe(folder: Path, tmp_path: Path) -> None
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_finished_run_tells_its_figures_again(folder: Path, tmp_path: Path) -> None:
+    """Bug: a job that is queued once more ends well and leaves its next step without the file."""
+    shards, out = ("--corpus", folder / "shards"), ("--out", tmp_path / "one", "--resume", *CPU)
+    recipe = ("--recipe", folder / "hard.toml")
+    words = ("teacher", "--objective", "mlm", *shards, "--shape", "1x32", *recipe, *out)
+    ran(*words, "--json", tmp_path / "first.json")
+    output = ran(*words, "--json", tmp_path / "again.json")
+    assert "one is finished: leave --resume out to train it again" in output
+    assert read(tmp_path / "again.json") == read(tmp_path / "first.json")
+
+
 def test_pre_training_is_repeated_without_a_teacher(folder: Path, tmp_path: Path) -> None:
     """Bug: a run that had no teacher is repeated with the usual one, which is another run."""
     ran("teacher", "--objective", "mlm", "--corpus", folder / "shards", "--shape", "1x32",

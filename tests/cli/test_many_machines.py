@@ -45,8 +45,8 @@ def on_this_machine(commands: str, port: int) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     tiny_masked_lm(tmp_path / "teacher", hidden=128)
-    dice = np.random.default_rng(0)
-    texts = [" ".join(dice.choice(WORDS, 40)) for _ in range(90)]
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, 40)) for _ in range(90)]
     (tmp_path / "wiki.txt").write_text(".\n\n".join(texts))
     (tmp_path / "bin").mkdir()
     for name, script in _TOOLS.items():

@@ -16,7 +16,7 @@ WHO = {"seed": 1, "teacher": "a"}
 
 
 def tensors(step: int) -> Tensors:
-    return {"w": torch.full((3, 4), float(step)), "dice": torch.arange(5, dtype=torch.uint8)}
+    return {"w": torch.full((3, 4), float(step)), "rng": torch.arange(5, dtype=torch.uint8)}
 
 
 def best(step: int) -> Tensors:
@@ -41,7 +41,7 @@ def check(folder: Path, step: int, best_step: int) -> None:
     assert (state.step, state.best_step, state.best_value) == (step, best_step, best_step / 10)
     assert state.history[-1] == {"step": step, "dev": 0.1 + 0.2}
     assert torch.equal(last["w"], tensors(step)["w"])
-    assert torch.equal(last["dice"], tensors(step)["dice"])
+    assert torch.equal(last["rng"], tensors(step)["rng"])
     assert torch.equal(top["w"], best(best_step)["w"])
 
 

@@ -73,7 +73,7 @@ def test_every_file_says_what_was_done(encoder: Path, done: tuple[Path, dict[str
 def test_the_same_seed_gives_the_same_bytes(
     encoder: Path, done: tuple[Path, dict[str, Score]], tmp_path: Path
 ) -> None:
-    """Bug: the new head is drawn from whatever dice the process has rolled before."""
+    """Bug: the new head is drawn from whatever the process has drawn before."""
     torch.manual_seed(31)
     finetune(job_of(encoder, tmp_path / "t"), Silent())
     assert digests(tmp_path / "t") == digests(done[0])

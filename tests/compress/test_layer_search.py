@@ -15,7 +15,7 @@ from kdc.compress.start import start_from_teacher
 from kdc.compress.students import build_student, choose_shape, shape_of
 from kdc.compress.teacher_states import layers_of
 from tests.families import family_model
-from tests.tiny import Recorder, own_dice, tiny_data, tiny_job, tiny_recipe, tiny_rows, tiny_teacher
+from tests.tiny import Recorder, own_rng, tiny_data, tiny_job, tiny_recipe, tiny_rows, tiny_teacher
 
 ROWS = tiny_rows(tiny_data().train)
 
@@ -32,7 +32,7 @@ def idle(teacher: Any, *layers: int) -> Any:  # noqa: ANN401
 
 def student_of(teacher: Any, size: str) -> Any:  # noqa: ANN401
     shape = choose_shape(size, shape_of(teacher.config))
-    with own_dice(9):
+    with own_rng(9):
         return build_student(teacher.config, shape, dropout=0.0).eval()
 
 

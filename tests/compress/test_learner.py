@@ -83,7 +83,7 @@ def test_a_step_follows_the_clipped_gradient_of_the_weighted_sum(
 
 
 def test_restored_it_goes_on_bit_by_bit(tmp_path: Path) -> None:
-    """Bug: the optimizer's moments or the dice of dropout start over on --resume."""
+    """Bug: the optimizer's moments or the generator of dropout start over on --resume."""
     run = tiny_run(tmp_path)
     torch.manual_seed(5)
     learner = learner_of(run)

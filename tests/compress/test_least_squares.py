@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from kdc.compress.least_squares import LinearFit, NormFit
-from tests.tiny import own_dice
+from tests.tiny import own_rng
 
 
 def inputs(rows: int, width: int) -> torch.Tensor:
@@ -13,7 +13,7 @@ def inputs(rows: int, width: int) -> torch.Tensor:
 
 def test_kept_inputs_take_over_what_the_others_did() -> None:
     """Bug: the lost inputs' share is lost, although those that are kept foretell it."""
-    with own_dice():
+    with own_rng():
         linear = nn.Linear(6, 4)
     x = inputs(300, 6)
     x[:, 5] = 2 * x[:, 1] - x[:, 3] + 0.7
@@ -36,7 +36,7 @@ def test_kept_inputs_take_over_what_the_others_did() -> None:
 
 def test_an_input_that_was_never_seen_keeps_its_weights() -> None:
     """Bug: a neuron that is silent on some hundred rows is switched off for ever."""
-    with own_dice():
+    with own_rng():
         linear = nn.Linear(5, 3, bias=False)
     x = inputs(50, 5)
     x[:, 2] = 0
@@ -49,7 +49,7 @@ def test_an_input_that_was_never_seen_keeps_its_weights() -> None:
 @pytest.mark.parametrize("shifts", [True, False])
 def test_a_norm_is_fitted_coordinate_by_coordinate(shifts: bool) -> None:
     """Bug: the states become shorter by a third, and every layer behind the norm expects more."""
-    with own_dice():
+    with own_rng():
         norm = nn.LayerNorm(8, bias=shifts)
         nn.init.normal_(norm.weight, 1.0, 0.3)
         if shifts:

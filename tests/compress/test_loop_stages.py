@@ -104,7 +104,7 @@ def test_a_stage_starts_from_what_the_one_before_it_kept(
 def test_stopped_in_any_stage_and_resumed_the_weights_are_the_same(
     tmp_path: Path, uninterrupted: Outcome, title: str, step: int
 ) -> None:
-    """Bug: resumed in the second stage, the run repeats the first, or draws other dice."""
+    """Bug: resumed in the second stage, the run repeats the first, or draws other rng."""
     with pytest.raises(Stopped):
         finish(tmp_path, progress=Recorder(title, step))
     progress = Recorder()
@@ -143,7 +143,7 @@ def test_a_broken_loss_of_a_later_stage_is_named_and_the_good_state_kept(tmp_pat
     second = run.legs[1]
     assert isinstance(second.teacher, KeptTeacher)
     logits = second.teacher.logits.clone()
-    order = epoch_order(second.rows.lengths, 16, run.dice(1), 0)
+    order = epoch_order(second.rows.lengths, 16, run.seed_of(1), 0)
     logits[order[3][0]] = float("nan")
     broken = replace(run, legs=(run.legs[0], replace(second, teacher=KeptTeacher(logits))))
     said = r"end \(2 of 2\): the loss soft_labels became nan at step 4.*the last good state is kept"

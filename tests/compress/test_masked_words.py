@@ -13,13 +13,13 @@ from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
 from kdc.compress.words import mistyped, split_words
 from tests.student import tiny_tokenizer
-from tests.tiny import own_dice, save_model, tiny_config, tiny_encoder, tiny_model
+from tests.tiny import own_rng, save_model, tiny_config, tiny_encoder, tiny_model
 
 CPU = torch.device("cpu")
 
 
 def masked_lm(folder: Path) -> Path:
-    with own_dice():
+    with own_rng():
         return save_model(folder, BertForMaskedLM(tiny_config()).eval())
 
 
@@ -77,7 +77,7 @@ def test_hostile_texts(tmp_path: Path, text: str) -> None:
 def test_another_family_with_another_head(tmp_path: Path) -> None:
     """Bug: DistilBERT takes no token types, and its head has another name."""
     config = DistilBertConfig(vocab_size=128, dim=32, n_layers=1, n_heads=2, hidden_dim=64)
-    with own_dice():
+    with own_rng():
         folder = save_model(tmp_path / "d", DistilBertForMaskedLM(config))
     (row,) = MaskedWords(find_model(str(folder), Silent()), 50, CPU)([split_words("play music")])
     assert {"music", "wake", "kitchen"} <= set(row[0]) and "play" not in row[0]

@@ -23,7 +23,7 @@ from kdc.compress.task import Kind
 from tests.student import tiny_tokenizer
 from tests.tiny import (
     Recorder,
-    own_dice,
+    own_rng,
     save_model,
     tiny_config,
     tiny_data,
@@ -150,7 +150,7 @@ def test_nothing_new_is_nothing(tmp_path: Path) -> None:
 def test_a_masked_lm_is_the_encoder_itself_or_the_one_named(tmp_path: Path) -> None:
     """Bug: the fine-tuned teacher is asked, which has no such head any more."""
     bench = Bench(tmp_path)
-    with own_dice():
+    with own_rng():
         folder = save_model(tmp_path / "mlm", BertForMaskedLM(tiny_config()))
     with pytest.raises(KdcError, match="has no such head"):
         bench.make(method="masked-lm")
@@ -169,7 +169,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(tmp_path: Path) -> None:
     check_augmentation(Augmentation(copies=1), encoder)
 
 
-def test_nobodys_dice_are_thrown(tmp_path: Path) -> None:
+def test_no_random_state_of_others_is_touched(tmp_path: Path) -> None:
     """Bug: numbers drawn here change the student's own, and a resumed run with them."""
     bench = Bench(tmp_path)
     torch.manual_seed(7)

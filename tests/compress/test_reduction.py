@@ -16,7 +16,7 @@ from kdc.compress.start import start_from_teacher
 from kdc.compress.students import build_student, choose_shape, shape_of
 from kdc.compress.teacher_states import States, layers_of, measure, some_rows
 from tests.families import FAMILIES, family_model
-from tests.tiny import own_dice, tiny_config, tiny_data, tiny_rows, tiny_teacher
+from tests.tiny import own_rng, tiny_config, tiny_data, tiny_rows, tiny_teacher
 
 DATA = tiny_data()
 ROWS = tiny_rows(DATA.train)
@@ -25,7 +25,7 @@ KNOWN = [family for family in FAMILIES if layers_of(family_model(family))]
 
 def student_of(teacher: Any, size: str, **options: Any) -> Any:  # noqa: ANN401
     shape = choose_shape(size, shape_of(teacher.config), **options)
-    with own_dice(9):
+    with own_rng(9):
         return build_student(teacher.config, shape, dropout=0.0).eval()
 
 

@@ -23,7 +23,7 @@ from kdc.compress.signals import (
     observe,
 )
 from tests.families import FAMILIES, family_config, family_model
-from tests.tiny import own_dice, tiny_data, tiny_model, tiny_rows
+from tests.tiny import own_rng, tiny_data, tiny_model, tiny_rows
 
 ATTENTIVE = [family for family in FAMILIES if HEADS in gives(family_config(family))]
 
@@ -160,7 +160,7 @@ def test_hooks_are_taken_off_when_the_model_fails(batch: Batch) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_masked_words_are_asked_at_the_masked_places_alone(family: str, batch: Batch) -> None:
     """Bug: the widest matrix of the model is multiplied for tokens that nobody asks about."""
-    with own_dice():
+    with own_rng():
         model: Any = AutoModelForMaskedLM.from_config(family_config(family)).eval()
     places = torch.tensor([1, 2, 2 * batch.mask.shape[1] + 1])
     masked = Masked(places, torch.tensor([7, 8, 9]))

@@ -69,11 +69,11 @@ class TestSlices:
     def test_slices_of_rows_with_several_labels_add_up_too(self, tmp_path: Path) -> None:
         """Bug: a row counts as often as it has labels, or not at all."""
         rows = tiny_run(tmp_path).legs[0].rows
-        dice = np.random.default_rng(0)
-        gold = dice.integers(0, 2, (len(rows), 4)).astype(np.float32)
+        rng = np.random.default_rng(0)
+        gold = rng.integers(0, 2, (len(rows), 4)).astype(np.float32)
         gold[::3] = np.nan
         rows, index = replace(rows, labels=gold), np.arange(7)
-        loss, logits = LOSSES["hard_labels"](), torch.from_numpy(dice.normal(size=(96, 4)))
+        loss, logits = LOSSES["hard_labels"](), torch.from_numpy(rng.normal(size=(96, 4)))
         loss.fit(Widths(Task("t", "multi-label", tuple("abcd"), False, "micro-f1"), 2, 32, 2, 32))
         batches = Batches(rows, 0, torch.device("cpu"))
 
@@ -115,16 +115,16 @@ class TestDice:
         leg = run.legs[0]
         learner = Learner(run.model, leg.objectives, leg.training, run.device, Member(1, 3))
         tensors = learner.tensors()
-        assert {name for name in tensors if "dice" in name} == {
-            "dice.cpu",
-            "dice.cpu.1",
-            "dice.cpu.2",
+        assert {name for name in tensors if "rng" in name} == {
+            "rng.cpu",
+            "rng.cpu.1",
+            "rng.cpu.2",
         }
         state = torch.get_rng_state()
-        tensors["dice.cpu.1"] = torch.Generator().manual_seed(5).get_state()
+        tensors["rng.cpu.1"] = torch.Generator().manual_seed(5).get_state()
         try:
             assert learner.restore(tensors) == 3
-            assert torch.equal(torch.get_rng_state(), tensors["dice.cpu.1"])
+            assert torch.equal(torch.get_rng_state(), tensors["rng.cpu.1"])
         finally:
             torch.set_rng_state(state)
 
@@ -132,7 +132,7 @@ class TestDice:
         run = tiny_run(tmp_path)
         leg = run.legs[0]
         learner = Learner(run.model, leg.objectives, leg.training, run.device)
-        tensors = {**learner.tensors(), "dice.cpu.1": torch.get_rng_state()}
+        tensors = {**learner.tensors(), "rng.cpu.1": torch.get_rng_state()}
         torch.rand(1)
         before = torch.get_rng_state()
         assert learner.restore(tensors) == 2

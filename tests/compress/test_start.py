@@ -11,7 +11,7 @@ from kdc.compress.families import layer_of
 from kdc.compress.start import start_from_teacher
 from kdc.compress.students import Shape, build_student, choose_shape, shape_of
 from tests.families import FAMILIES, family_config, family_model, some_ids
-from tests.tiny import own_dice, tiny_data, tiny_rows
+from tests.tiny import own_rng, tiny_data, tiny_rows
 
 ROWS = tiny_rows(tiny_data().train)
 LAYERED = [family for family in FAMILIES if family != "albert"]
@@ -19,7 +19,7 @@ LAYERED = [family for family in FAMILIES if family != "albert"]
 
 def student_of(teacher: Any, size: str, **options: int) -> Any:  # noqa: ANN401
     shape = choose_shape(size, shape_of(teacher.config), **options)  # type: ignore[arg-type]
-    with own_dice(9):
+    with own_rng(9):
         return build_student(teacher.config, shape, dropout=0.0).eval()
 
 

@@ -11,7 +11,7 @@ from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe
 from tests.families import family_model
 from tests.shipping import export
-from tests.tiny import own_dice, save_model, tiny_data, tiny_job, tiny_recipe, tiny_rows
+from tests.tiny import own_rng, save_model, tiny_data, tiny_job, tiny_recipe, tiny_rows
 
 
 def taught(family: str, folder: Path) -> Path:
@@ -23,7 +23,7 @@ def taught(family: str, folder: Path) -> Path:
     rows = tiny_rows(data.train)
     texts = [torch.from_numpy(rows.row(index)[0]) for index in range(len(rows))]
     ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-    with own_dice():
+    with own_rng():
         optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
         for _ in range(80):
             out = model(ids, attention_mask=(ids > 0).long(), labels=torch.from_numpy(rows.labels))

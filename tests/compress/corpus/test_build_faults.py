@@ -29,13 +29,13 @@ def test_kill_9_at_any_instant_and_the_same_command_comes_to_the_same_bytes(
 ) -> None:
     """Bug: half a part is taken for a whole one, or a part counts twice."""
     ours = replace(job, out=tmp_path / "out")
-    state, dice, kills = tmp_path / ".kdc" / "runs" / "out", random.Random(0), 0
+    state, rng, kills = tmp_path / ".kdc" / "runs" / "out", random.Random(0), 0
     for _ in range(12):
         child = start(_build, ours)
         seen = len(list(state.glob("part*")))
         while child.is_alive() and len(list(state.glob("part*"))) <= seen:
             time.sleep(0.001)
-        time.sleep(dice.random() * 0.02)
+        time.sleep(rng.random() * 0.02)
         kills += child.is_alive()
         child.kill()
         child.join()

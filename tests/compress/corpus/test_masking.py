@@ -16,13 +16,13 @@ LENGTHS = (3, 12, 40, 130)
 
 def sequences(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return tokens and starts of sequences with words of one to three tokens."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = []
     for number in range(count):
         body: list[int] = []
         while len(body) < LENGTHS[number % len(LENGTHS)]:
-            pieces = int(dice.integers(0, 3))
-            body += [int(dice.integers(5, 20)), *dice.integers(PIECE, PIECE + 8, pieces).tolist()]
+            pieces = int(rng.integers(0, 3))
+            body += [int(rng.integers(5, 20)), *rng.integers(PIECE, PIECE + 8, pieces).tolist()]
         rows.append([CLS, *body, SEP])
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     return np.concatenate([np.array(row, np.uint16) for row in rows]), starts
@@ -123,7 +123,7 @@ def test_every_place_is_as_likely_as_any_other() -> None:
     assert all(within(int(count), 4000, 3 / 20) for count in counts)
 
 
-def test_dice_decide_and_nothing_else() -> None:
+def test_the_generator_decides_and_nothing_else() -> None:
     one, same, other = masked(3), masked(3), masked(4)
     assert np.array_equal(one.places, same.places) and np.array_equal(one.inputs, same.inputs)
     assert not np.array_equal(one.inputs, other.inputs)

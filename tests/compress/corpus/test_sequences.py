@@ -19,8 +19,8 @@ VOCABULARY = tiny_vocabulary()
 
 def documents(count: int = 80, seed: int = 0) -> Documents:
     """Return documents whose tokens count upwards, so that each tells where it is from."""
-    dice = np.random.default_rng(seed)
-    sizes = [dice.integers(1, 30, int(dice.integers(1, 9))).tolist() for _ in range(count)]
+    rng = np.random.default_rng(seed)
+    sizes = [rng.integers(1, 30, int(rng.integers(1, 9))).tolist() for _ in range(count)]
     ends = np.cumsum([size for row in sizes for size in row])
     borders = np.concatenate([[0], np.cumsum([sum(row) for row in sizes])])
     return Documents(np.arange(100, 100 + ends[-1]), ends, borders)

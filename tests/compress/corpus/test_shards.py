@@ -89,11 +89,11 @@ def test_any_cut_and_any_changed_header_ends_in_a_sentence(path: Path) -> None:
         with pytest.raises(KdcError):
             read_shard(path, 128)
     header = json.loads(whole[8 : 8 + length])
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(300):
         changed = bytearray(whole)
-        place = int(dice.integers(0, 8 + length))
-        changed[place] ^= 1 << int(dice.integers(0, 8))
+        place = int(rng.integers(0, 8 + length))
+        changed[place] ^= 1 << int(rng.integers(0, 8))
         path.write_bytes(bytes(changed))
         try:
             found = read_shard(path, 128)

@@ -25,14 +25,14 @@ def tiny_vocabulary() -> Vocabulary:
 
 def tiny_documents(count: int, seed: int = 0) -> list[str]:
     """Return documents of 1 to 9 sentences of 2 to 9 words; some words are of several tokens."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     words = [*WORDS, "kitchens", "wakes", "loudly"]
 
     def sentence() -> str:
-        said = " ".join(dice.choice(words, int(dice.integers(2, 10))))
+        said = " ".join(rng.choice(words, int(rng.integers(2, 10))))
         return f"{said.capitalize()}."
 
-    return [" ".join(sentence() for _ in range(int(dice.integers(1, 10)))) for _ in range(count)]
+    return [" ".join(sentence() for _ in range(int(rng.integers(1, 10)))) for _ in range(count)]
 
 
 def write_text(path: Path, count: int = 60, seed: int = 0) -> Path:

@@ -94,7 +94,7 @@ def test_a_finished_run_is_not_trained_again(places: Path, tmp_path: Path) -> No
     with pytest.raises(Finished, match="s is finished: leave --resume out"):
         distill_general(made, recorder)
     assert not any("distilling" in bar for bar in recorder.bars)
-    assert Finished("").exit_code == 0
+    assert Finished(tmp_path).exit_code == 0
     distill_general(replace(made, seed=1), Silent())  # another run: the folder is made anew
     assert "seed = 1" in (tmp_path / "s" / "recipe.toml").read_text()
 

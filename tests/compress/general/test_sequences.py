@@ -169,10 +169,10 @@ def test_masks_are_drawn_anew_where_the_corpus_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_cut_gives_exactly_the_batches_that_were_counted(seed: int) -> None:
     """Bug: an empty batch, or one more than the schedule knows of."""
-    dice = np.random.default_rng(seed)
-    lengths = dice.integers(1, 65, int(dice.integers(1, 3000)))
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 65, int(rng.integers(1, 3000)))
     count = math.ceil(lengths.sum() / 128)
-    groups = cut(lengths, count, dice)
+    groups = cut(lengths, count, rng)
     assert len(groups) == count
     assert min(map(len, groups)) > 0
     assert sorted(np.concatenate(groups)) == list(range(len(lengths)))

@@ -64,8 +64,8 @@ def test_the_full_softmax_is_kept_to_its_grid() -> None:
 def test_draws_are_unbiased() -> None:
     """Bug: the last token, or the first, is drawn too often; or counts that are not of N draws."""
     z = logits(1, 12).expand(4000, 12)
-    dice = torch.from_numpy(np.random.default_rng(0).random((4000, 9)))
-    rows = chosen(z, Method("draws", 9), dice)
+    rng = torch.from_numpy(np.random.default_rng(0).random((4000, 9)))
+    rows = chosen(z, Method("draws", 9), rng)
     there = np.arange(9) < rows["sizes"][:, None]
     assert (np.where(there, rows["codes"], 0).sum(axis=1) == 9).all()
     assert all(

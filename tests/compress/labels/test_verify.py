@@ -39,7 +39,7 @@ def test_a_divergence_and_gradients_by_hand() -> None:
     assert found.outside == pytest.approx(float(tail.mean()), rel=1e-4)
     noise = torch.Generator().manual_seed(0)
     student = torch.cat([torch.randn(15, 9, generator=noise), torch.randn(25, 9, generator=noise)])
-    random = student.clone().double()  # the dice are thrown once a call, for both students
+    random = student.clone().double()  # noise is drawn once a call, for both students
     q = random.softmax(-1)
     taught = torch.zeros_like(q).scatter(1, ids, said.shares.double())
     unlisted = torch.ones_like(q).scatter(1, ids, 0.0) * q

@@ -15,8 +15,8 @@ MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]])
 
 
 def signals(layers: int, width: int, seed: int, **options: Any) -> Signals:  # noqa: ANN401
-    dice = torch.Generator().manual_seed(seed)
-    states = [torch.randn(3, 4, width, generator=dice) for _ in range(layers + 1)]
+    rng = torch.Generator().manual_seed(seed)
+    states = [torch.randn(3, 4, width, generator=rng) for _ in range(layers + 1)]
     return Signals(torch.zeros(3, 2), tuple(state.to(**options) for state in states), MASK)
 
 

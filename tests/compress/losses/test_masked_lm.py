@@ -14,13 +14,13 @@ from kdc.compress.losses.objective import Widths
 from kdc.compress.objectives import widths_between
 from kdc.compress.signals import MASKED, OnlineTeacher, Signals, Sparse, observe
 from tests.said import CLASSES, said
-from tests.tiny import VOCABULARY, own_dice, tiny_config
+from tests.tiny import VOCABULARY, own_rng, tiny_config
 
 
 def filled(seed: int, places: int = 5, words: int = 11) -> Signals:
-    dice = torch.Generator().manual_seed(seed)
-    logits = torch.randn(places, words, generator=dice).requires_grad_()
-    targets = torch.randint(words, (places,), generator=dice)
+    rng = torch.Generator().manual_seed(seed)
+    logits = torch.randn(places, words, generator=rng).requires_grad_()
+    targets = torch.randint(words, (places,), generator=rng)
     return replace(said(seed), masked=logits, targets=targets)
 
 
@@ -77,7 +77,7 @@ def test_a_batch_without_a_masked_place_teaches_nothing() -> None:
 
 def test_real_models_with_masked_lm_heads_learn_from_each_other() -> None:
     """Bug: what `observe` gives is not what the loss takes, which no formula would show."""
-    with own_dice():
+    with own_rng():
         teacher = AutoModelForMaskedLM.from_config(tiny_config(layers=3, hidden=48))
         student = AutoModelForMaskedLM.from_config(tiny_config())
     loss = MaskedLm()

@@ -95,14 +95,14 @@ def test_the_layers_are_those_of_the_options(
 
 def rotated(signals: Signals, heads: int, seed: int) -> Signals:
     """Turn the vectors of every relation head by an orthogonal matrix of its own."""
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
 
     def turn(tensor: Tensor) -> Tensor:
         if tensor.dim() < 4:
             return tensor
         joined = tensor.detach().flatten(2).reshape(3, 7, heads, -1)
         size = joined.shape[-1]
-        turns = torch.linalg.qr(torch.randn(heads, size, size, generator=dice)).Q
+        turns = torch.linalg.qr(torch.randn(heads, size, size, generator=rng)).Q
         return torch.einsum("bthd,hde->bthe", joined, turns).reshape(tensor.shape)
 
     return changed(signals, turn)

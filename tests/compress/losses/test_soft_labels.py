@@ -17,8 +17,8 @@ NO_LABELS = torch.zeros(6, dtype=torch.long)
 
 
 def logits(seed: int, columns: int = 3) -> torch.Tensor:
-    dice = torch.Generator().manual_seed(seed)
-    return 3 * torch.randn(6, columns, generator=dice, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return 3 * torch.randn(6, columns, generator=rng, dtype=torch.float64)
 
 
 def measure(loss: SoftLabels, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

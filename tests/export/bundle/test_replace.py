@@ -102,10 +102,10 @@ def test_what_is_written_while_the_app_is_made_is_not_lost(
 
 def test_what_killed_runs_left_is_cleared_away(phone: Path, project: Path) -> None:
     """Each holds a whole model, under a name that no listing shows."""
-    left = project.parent / ".proj.abc.tmp"
+    left = project.parent / ".proj.abc_4567.tmp"
     left.mkdir()
     (left / "model").write_bytes(b"x")
-    other = project.parent / ".proj2.abc.tmp"
+    other = project.parent / ".proj2.abc_4567.tmp"
     other.mkdir()
     bundle(BundleJob(phone, "android", project))
     assert not left.exists() and other.exists()
