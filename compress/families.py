@@ -23,6 +23,8 @@ _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "
 _AS_WIDE = ("embedding_size", "pooler_hidden_size")  # where they are as wide as the states
 _PER_LAYER = ("layer_types", "attention_window")  # lists with an entry a layer
 _POSITIONS = 512  # of families without a table of positions
+# in part of a name: their positions are counted from the padding token on
+_LATE = ("roberta", "camembert", "data2vec-text", "mpnet", "longformer")
 
 
 class Sizes:
@@ -120,6 +122,13 @@ def max_length(model: Model) -> int:
             return int(longest)
     longest = getattr(model.config, "max_position_embeddings", None) or _POSITIONS
     return int(longest) if longest > 0 else _POSITIONS
+
+
+def numbered(config: Config) -> int:
+    """Return how many tokens a configuration has positions for; 0 where it does not say."""
+    positions = int(getattr(config, "max_position_embeddings", None) or 0)
+    late = any(family in str(config.model_type) for family in _LATE)
+    return max(0, positions - (int(config.pad_token_id or 0) + 1 if late else 0))
 
 
 def least_bytes(config: Config) -> int:

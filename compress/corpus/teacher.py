@@ -6,10 +6,9 @@ from tokenizers import Tokenizer
 
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError
+from kdc.compress.families import numbered
 from kdc.compress.models import find_model, load_tokenizer, read_config
 from kdc.compress.progress import Progress
-
-_OFFSET = ("roberta", "camembert", "data2vec-text", "mpnet", "longformer")  # positions start late
 
 
 def load_vocabulary(
@@ -40,17 +39,9 @@ def load_vocabulary(
             f"the tokenizer in {source.folder} has {vocabulary.size:,} tokens, but the model has "
             f"embeddings for {config.vocab_size:,}: it belongs to another model"
         )
-    positions = _positions(config)
-    if positions and max_length > positions:
+    if (positions := numbered(config)) and max_length > positions:
         raise KdcError(f"--max-length {max_length}: {name} has positions for {positions} tokens")
     return vocabulary, _files(tokenizer, max_length)
-
-
-def _positions(config: Any) -> int:  # noqa: ANN401 - transformers' classes differ by version
-    """Return how many tokens a model has positions for; 0 where it does not say."""
-    positions = getattr(config, "max_position_embeddings", None) or 0
-    late = any(family in str(config.model_type) for family in _OFFSET)
-    return max(0, int(positions) - (int(config.pad_token_id or 0) + 1 if late else 0))
 
 
 def _files(tokenizer: Any, max_length: int) -> dict[str, str]:  # noqa: ANN401

@@ -9,7 +9,7 @@ import torch
 
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch, Masked, States, send
-from kdc.compress.general.masking import Masks
+from kdc.compress.general.masking import Masks, ragged
 from kdc.compress.labels.shard import ShardLabels
 from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.parallel import Crew
@@ -119,9 +119,9 @@ class Window:
 
     def _said(self, masks: Masks, which: Index) -> Sparse | None:
         """Read what the teacher said at some of a batch's masked places."""
-        if self.labels is None or masks.labels is None or not self.reads.words:
+        if self.labels is None or masks.shard_places is None or not self.reads.words:
             return None
-        said = self.labels.targets(masks.labels[which])
+        said = self.labels.targets(masks.shard_places[which])
         return said.to(self.device)
 
     def _states(self, masks: Masks, mine: Index, mask: npt.NDArray[np.bool_]) -> States | None:
@@ -139,15 +139,3 @@ class Window:
 
     def _send(self, array: npt.NDArray[Any]) -> torch.Tensor:
         return send(array, self.device)
-
-
-def ragged(starts: Index, counts: Index) -> Index:
-    """Return the positions of several stretches, one after the other.
-
-    Args:
-        starts: (N,) where each begins.
-        counts: (N,) how long it is.
-    """
-    ends = np.cumsum(counts)
-    found: Index = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
-    return found

@@ -10,10 +10,11 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
 from kdc.compress.files import refuse_foreign, refuse_own_input
-from kdc.compress.general.batches import NOTHING, ragged
+from kdc.compress.general.batches import NOTHING
 from kdc.compress.general.folder import FORM, FORMAT, write_general
 from kdc.compress.general.held_out import HeldOutWords
 from kdc.compress.general.job import GeneralJob
+from kdc.compress.general.masking import ragged
 from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
 from kdc.compress.general.sequences import at_most, sequences
 from kdc.compress.general.teach import Teaching, find_teaching, signals_of

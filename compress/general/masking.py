@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kdc.compress.corpus.shards import Shard
+
 Index = npt.NDArray[np.int64]
 
 
@@ -18,7 +20,30 @@ class Masks:
     """(M,) places inside their sequences, ascending in each."""
     inputs: Index
     """(M,) what stands there in the input."""
-    labels: Index | None = None
+    shard_places: Index | None = None
     """(M,) which of the shard's masked places they are; None where they were drawn just now."""
     examples: Index | None = None
     """(B,) which of the shard's examples they are; None where they were drawn just now."""
+
+
+def shard_masks(shard: Shard, examples: Index) -> Masks:
+    """Return the maskings that a shard has of some of its examples, (B,)."""
+    starts = shard.mask_starts[examples]
+    counts = shard.mask_starts[examples + 1] - starts
+    which = ragged(starts, counts)
+    places, inputs = (
+        part[which].astype(np.int64) for part in (shard.mask_places, shard.mask_inputs)
+    )
+    return Masks(counts, places, inputs, which, examples)
+
+
+def ragged(starts: Index, counts: Index) -> Index:
+    """Return the positions of several stretches, one after the other.
+
+    Args:
+        starts: (N,) where each begins.
+        counts: (N,) how long it is.
+    """
+    ends = np.cumsum(counts)
+    found: Index = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
+    return found

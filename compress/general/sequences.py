@@ -19,8 +19,8 @@ from kdc.compress.corpus.masking import Masker
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
-from kdc.compress.general.batches import NOTHING, Reads, Window, ragged
-from kdc.compress.general.masking import Masks
+from kdc.compress.general.batches import NOTHING, Reads, Window
+from kdc.compress.general.masking import Masks, ragged, shard_masks
 from kdc.compress.labels.store import LabelFolder
 from kdc.compress.parallel import Crew
 
@@ -174,16 +174,7 @@ class SequenceFeed:
             places, inputs = chosen.places.astype(np.int64), chosen.inputs.astype(np.int64)
             return Masks(np.diff(chosen.starts), places, inputs)
         examples = place[0] % shard.duplicates * shard.sequences + rows
-        starts = shard.mask_starts[examples]
-        counts = shard.mask_starts[examples + 1] - starts
-        which = ragged(starts, counts)
-        return Masks(
-            counts,
-            shard.mask_places[which].astype(np.int64),
-            shard.mask_inputs[which].astype(np.int64),
-            which,
-            examples,
-        )
+        return shard_masks(shard, examples)
 
 
 def cut(lengths: Index, count: int, rng: np.random.Generator) -> list[Index]:

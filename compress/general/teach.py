@@ -11,7 +11,7 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.corpus.folder import Corpus, vocabulary_digest
 from kdc.compress.encode import Batch, plain_tokenizer
 from kdc.compress.errors import KdcError
-from kdc.compress.families import Sizes
+from kdc.compress.families import Sizes, numbered
 from kdc.compress.general.batches import NOTHING, Reads
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.load import has_masked_lm, load_bare, load_masked_lm
@@ -166,7 +166,7 @@ def check_vocabulary(source: Source, corpus: Corpus) -> None:
             f"{source.name} has another vocabulary than the teacher that {corpus.folder} was made "
             "with: make the corpus with --teacher " + source.name
         )
-    longest = int(getattr(config, "max_position_embeddings", 0) or corpus.max_length)
+    longest = numbered(config) or corpus.max_length
     if longest < corpus.max_length:
         raise KdcError(
             f"{source.name} reads up to {longest} tokens, and {corpus.folder} has sequences of "

@@ -9,8 +9,8 @@ import torch
 
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
-from kdc.compress.general.batches import NOTHING, Window, ragged
-from kdc.compress.general.masking import Masks
+from kdc.compress.general.batches import NOTHING, Window
+from kdc.compress.general.masking import shard_masks
 from kdc.compress.parallel import ALONE
 
 Index = npt.NDArray[np.int64]
@@ -51,11 +51,11 @@ def batches(
     order = np.argsort(shard.lengths[rows], kind="stable")
     for part in _cut(shard.lengths[rows[order]], batch_tokens):
         chosen = examples[order[part]]
-        masks = _masks(shard, chosen)
+        masks = shard_masks(shard, chosen)
         window = Window(shard, None, NOTHING, padding, device)
         (batch,) = window.slices(chosen % shard.sequences, masks, ALONE, 1)
-        assert masks.labels is not None
-        yield Asked(batch, chosen, masks.labels)
+        assert masks.shard_places is not None
+        yield Asked(batch, chosen, masks.shard_places)
 
 
 def _cut(lengths: Index, batch_tokens: int) -> list[slice]:
@@ -66,14 +66,3 @@ def _cut(lengths: Index, batch_tokens: int) -> list[slice]:
             parts.append(slice(start, end))
             start = end
     return parts
-
-
-def _masks(shard: Shard, examples: Index) -> Masks:
-    """Return the maskings of some examples."""
-    starts = shard.mask_starts[examples]
-    counts = shard.mask_starts[examples + 1] - starts
-    which = ragged(starts, counts)
-    places, inputs = (
-        part[which].astype(np.int64) for part in (shard.mask_places, shard.mask_inputs)
-    )
-    return Masks(counts, places, inputs, which)
