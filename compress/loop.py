@@ -19,6 +19,7 @@ from kdc.compress.parallel import Crew, crew, end_quietly
 from kdc.compress.progress import Progress, Silent
 from kdc.compress.run import History, Leg, Run, own_seed
 from kdc.compress.running import Losses
+from kdc.compress.runtime import give_memory_back
 
 _SAVE_SECONDS = 60.0
 _LOOK_STEPS = 50  # steps between looks at the loss: a look waits for the device
@@ -133,6 +134,8 @@ def _train_leg(
                 tensors = {**learner.tensors(), _RUNNING: losses.running}
                 if team.rank == 0:
                     checkpoints.save(state, tensors, best if improved else None)
+                del tensors
+                give_memory_back(run.device)
                 saved = _now()
             if asked:
                 end_quietly()

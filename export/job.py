@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kdc.export.targets import DEFAULT
+
 
 @dataclass(frozen=True)
 class ExportJob:
@@ -19,7 +21,7 @@ class ExportJob:
     max_drop: float | None = None
     """Points of the metric that may be lost against the student; None for one point, and no more
     than chance may lose."""
-    target: str = "x86"
+    target: str = DEFAULT
     """A name from `TARGETS`: whose kernels the file is made for."""
     vocab: str | None = None
     """`keep`, `task` or a number of tokens; None for `task` where that costs nothing."""

@@ -25,7 +25,7 @@ from kdc.compress.locks import lock
 from kdc.compress.models import find_model
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Advance, Progress, Silent, plural
-from kdc.compress.runtime import choose_device, plain_attention, precision
+from kdc.compress.runtime import choose_device, give_memory_back, plain_attention, precision
 
 _BATCH_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65_536}
 
@@ -188,6 +188,7 @@ def _label_shard(ready: Labelling, name: str, advance: Advance) -> None:
             for array, rows in teller.tell(shard, examples, rng).items():
                 spool.add(array, rows)
             advance(int(shard.lengths[examples % shard.sequences].sum()))
+            give_memory_back(ready.model.device)
         spool.finish()
     finish(
         path,
