@@ -30,21 +30,14 @@ class Pool:
     def __init__(
         self, workers: int, make: Callable[..., Callable[[Any], None]], *arguments: object
     ) -> None:
-        """Start the workers; `make` and its arguments are pickled."""
-        context = get_context("spawn")
+        """Allow so many workers; one starts when an item finds no other idle.
+
+        `make` and its arguments are pickled.
+        """
+        self._workers, self._begin = workers, (make, arguments)
         self._idle: list[Connection] = []
         self._busy: dict[Connection, BaseProcess] = {}
         self._processes: dict[Connection, BaseProcess] = {}
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            with _undisturbed():
-                process.start()
-            theirs.close()
-            self._processes[ours] = process
-            self._idle.append(ours)
-        for pipe, worker in self._processes.items():
-            self._send(pipe, worker, (make, arguments))
 
     def __enter__(self) -> "Pool":
         """Use the workers."""
@@ -72,6 +65,8 @@ class Pool:
         Raises:
             KdcError: an earlier item failed, or a worker was killed.
         """
+        if not self._idle and len(self._processes) < self._workers:
+            self._start()
         while not self._idle:
             self._collect()
         pipe = self._idle.pop()
@@ -86,6 +81,17 @@ class Pool:
         """
         while self._busy:
             self._collect()
+
+    def _start(self) -> None:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        with _undisturbed():
+            process.start()
+        theirs.close()
+        self._processes[ours] = process
+        self._send(ours, process, self._begin)
+        self._idle.append(ours)
 
     def _send(self, pipe: Connection, process: BaseProcess, item: object) -> None:
         try:

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,19 @@ def test_a_full_disk_ends_in_a_sentence_and_is_gone_on_from(
     assert bytes_of(disk / "out") == bytes_of(job.out)
 
 
+def test_no_more_workers_start_than_there_is_work_for() -> None:
+    """Bug: --workers 10000 brings the machine to its knees over a file of one part."""
+    with Pool(10_000, _patient) as pool:
+        for number in range(3):
+            pool.give(number)
+        pool.finish()
+        assert 1 <= len(active_children()) <= 3
+
+
+def _patient() -> Callable[[int], None]:
+    return lambda number: None
+
+
 def test_a_worker_that_is_killed_ends_the_run_in_a_sentence(job: CorpusJob, tmp_path: Path) -> None:
     with pytest.raises(KdcError, match=r"signal 9.*fewer --workers"), Pool(2, _killer) as pool:
         for number in range(4):
@@ -148,7 +163,8 @@ if __name__ == "__main__":
     util.spawnv_passfds = disturbed
     from kdc.compress.corpus.pool import Pool
     try:
-        with Pool(2, print):
+        with Pool(2, print) as pool:
+            pool.give(1)
             print("not interrupted")
     except KeyboardInterrupt:
         print("interrupted")
