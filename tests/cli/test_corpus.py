@@ -90,7 +90,9 @@ def test_a_share_says_that_others_are_missing(place: Path, monkeypatch: pytest.M
     common = ["w.xml.bz2", "--teacher", "teacher", "--max-length", "24", "--out", "two"]
     common += ["--shard-size", "0.002"]
     done = run(*common, "--shard", "0/2")
-    said = "two: --shard 0/2 is done; 1 of 2 not yet: 1/2; the last of them puts the folder together\n"
+    said = (
+        "two: --shard 0/2 is done; 1 of 2 not yet: 1/2; the last of them puts the folder together\n"
+    )
     assert done.exit_code == 0 and done.stderr.endswith(said)
     assert not Path("two").exists()
     with pytest.raises(KdcError, match="the corpus two is unfinished: run the same kdc corpus"):
