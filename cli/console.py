@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdc.compress.errors import KdcError
 from kdc.compress.files import write_json
 from kdc.compress.progress import Advance
 
@@ -31,7 +32,12 @@ class Terminal:
         Args:
             quiet: print nothing on standard error.
             json_to: where `result` goes: a path, `-` for standard output, or None for nowhere.
+
+        Raises:
+            KdcError: that is no name for a file.
         """
+        if json_to not in (None, "-") and (not Path(json_to).name or Path(json_to).is_dir()):
+            raise KdcError(f"--json {json_to or repr('')} is no name for a file")
         self.quiet = quiet
         self.json_to = json_to
         self._spoke = time.monotonic()

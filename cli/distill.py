@@ -1,6 +1,7 @@
 """`kdc distill`: teacher -> student."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -184,7 +185,9 @@ def _one(terminal: Terminal, job: "StudentJob", name: str, run: dict[str, Any]) 
     changed = differences(run, load_run(str(job.out / "recipe.toml")))
     if changed:
         terminal.say(f"not the run of {name}: {' and '.join(changed)} changed since")
-    terminal.say(f"{job.out}: keeps {report.retained:.1%} of the teacher on dev; next: kdc export")
+    student = "" if job.out == Path("student") else f" {quote(str(job.out))}"
+    kept = f"keeps {report.retained:.1%} of the teacher on dev"
+    terminal.say(f"{job.out}: {kept}; next: kdc export{student} --quantize")
     terminal.result(report.as_dict())
 
 

@@ -82,6 +82,7 @@ MaxLength = Annotated[
     typer.Option(
         "--max-length",
         metavar="N",
+        min=1,
         help="Tokens a text is cut to; else 128 or the model's longest.",
     ),
 ]

@@ -1,7 +1,7 @@
 """`kdc teacher`: fine-tunes an encoder on a task."""
 
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import Annotated
 
 import typer
@@ -75,5 +75,12 @@ def teacher(
         scores = finetune(job, terminal)
     by_split = {split: {"teacher": score} for split, score in scores.items()}
     show_scores(terminal, f"{data}: {model}", by_split)
-    terminal.say(f"{out}: next: kdc distill --teacher {quote(str(out))} --data {quote(data)}")
+    same = {"data": data, "dev": dev, **columns, "seed": seed or None}  # the same rows, cut alike
+    words = [
+        word
+        for name, value in same.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    terminal.say(f"{out}: next: kdc distill --teacher {quote(str(out))} {join(words)}")
     terminal.result({split: score.as_dict() for split, score in scores.items()})

@@ -20,6 +20,8 @@ from kdc.compress.recipe import Recipe
 from kdc.compress.spread import SWEEP, Entry, Results
 from kdc.compress.workspace import Workspace
 
+_MOST_SEEDS = 1000
+
 RESULTS = "sweep.json"
 Explain = Callable[[Exception], str]
 
@@ -35,8 +37,8 @@ def sweep_jobs(job: StudentJob, recipes: Sequence[Recipe], seeds: int) -> list[S
     Raises:
         KdcError: no seed, or recipes whose names give no folders of their own.
     """
-    if seeds < 1:
-        raise KdcError(f"--seeds must be 1 or more, not {seeds}")
+    if not 1 <= seeds <= _MOST_SEEDS:
+        raise KdcError(f"--seeds must be 1 to {_MOST_SEEDS:,}, not {seeds}")
     names = [recipe.name for recipe in recipes]
     for name in names:
         if names.count(name) > 1:

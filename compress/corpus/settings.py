@@ -11,6 +11,7 @@ MASKINGS = ("word", "token")
 MASKED = 0.15
 """Of a sequence's tokens (Devlin et al. 2019, arXiv 1810.04805)."""
 _LEAST = 8  # tokens of a sequence: below it special tokens and two segments leave nothing to learn
+_MOST_DUPLICATES = 1000
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Settings:
             raise KdcError(f"--short-seq-prob must be 0 to 1, not {self.short}")
         if not 0 <= self.held_out < 1:
             raise KdcError(f"--held-out must be 0 to below 1, not {self.held_out}")
-        if self.duplicates < 0:
-            raise KdcError(f"--dupe must be 0 or more, not {self.duplicates}")
+        if not 0 <= self.duplicates <= _MOST_DUPLICATES:
+            raise KdcError(f"--dupe must be 0 to {_MOST_DUPLICATES:,}, not {self.duplicates}")
         if self.max_predictions is not None and self.max_predictions < 1:
             raise KdcError(f"--max-predictions must be 1 or more, not {self.max_predictions}")
         if self.shard_characters < 1:

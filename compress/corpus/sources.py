@@ -20,6 +20,8 @@ _KINDS = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".parquet": "parquet",
+    ".csv": "table",
+    ".tsv": "table",
 }
 _WITH_COLUMNS = ("jsonl", "parquet")
 COLUMN = "text"
@@ -49,7 +51,7 @@ class Source:
 
     @property
     def kind(self) -> str:
-        """`dump`, `text`, `jsonl` or `parquet`, by the file's name without `.bz2` and its like."""
+        """`dump`, `text`, `jsonl`, `parquet` or `table`, by the name but for `.bz2`, ...."""
         path = self.path
         while path.suffix.lower() in _PACKED:
             path = path.with_suffix("")
@@ -189,6 +191,9 @@ def find_sources(paths: Iterable[Path], column: str | None) -> list[Source]:
         if places[path.resolve()] > 1:
             raise KdcError(f"{path} is named twice: its documents would count twice")
     sources = [Source(path, column or COLUMN) for path in found]
+    for source in sources:
+        if source.kind == "table":
+            raise KdcError(f"{source.path} is a table: write its texts as JSONL or as plain text")
     if column is not None and not any(source.kind in _WITH_COLUMNS for source in sources):
         raise KdcError("--text names a column of JSONL and Parquet, and no source is such a file")
     return sources

@@ -12,7 +12,7 @@ from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
-from kdc.compress.general.load import load_bare, load_masked_lm
+from kdc.compress.general.load import has_masked_lm, load_bare, load_masked_lm
 from kdc.compress.general.teach import check_vocabulary
 from kdc.compress.interrupts import kept
 from kdc.compress.labels.answer import Teller
@@ -22,7 +22,7 @@ from kdc.compress.labels.shard import array_types
 from kdc.compress.labels.spool import Spool
 from kdc.compress.labels.store import begin, finish, shard_problem, sidecar
 from kdc.compress.locks import lock
-from kdc.compress.models import find_model
+from kdc.compress.models import find_model, read_config
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Advance, Progress, Silent, plural
 from kdc.compress.runtime import choose_device, give_memory_back, plain_attention, precision
@@ -119,6 +119,11 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
     source = find_model(job.teacher, progress)
     check_vocabulary(source, corpus)
     words = job.method.kind != "none"
+    if words and not has_masked_lm(read_config(source.folder)):
+        raise KdcError(
+            f"{source.name} has no masked-LM head and fills in no words: keep its --states or "
+            "--pooled, or leave labels out and run kdc distill --corpus with this --teacher"
+        )
     model = (load_masked_lm if words else load_bare)(source).requires_grad_(False)
     layers = Sizes(model.config).layers
     if too_deep := [layer for layer in job.method.states if layer > layers]:

@@ -9,6 +9,7 @@ import pytest
 
 from kdc.cli import console as module
 from kdc.cli.console import Pace, Terminal, duration, visible
+from kdc.compress.errors import KdcError
 
 
 class Clock:
@@ -73,6 +74,13 @@ def test_json_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads((tmp_path / "deep" / "out.json").read_text()) == {"a": [1, 2]}
     Terminal().result({"a": 1})
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("place", [".", "", "/"])
+def test_what_is_no_name_for_a_file_is_refused_before_any_work(place: str) -> None:
+    """Bug: hours of training, and then an internal error of a rename onto a folder."""
+    with pytest.raises(KdcError, match=r"--json .* is no name for a file"):
+        Terminal(False, place)
 
 
 def test_quiet_says_nothing_but_the_result(capsys: pytest.CaptureFixture[str]) -> None:

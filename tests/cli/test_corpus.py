@@ -108,7 +108,7 @@ def test_a_share_says_that_others_are_missing(place: Path, monkeypatch: pytest.M
         (["--max-length", "4"], "--max-length must be 8"),
         (["--held-out", "1"], "--held-out must be"),
         (["--short-seq-prob", "2"], "--short-seq-prob must be"),
-        (["--dupe", "-1"], "--dupe must be 0 or more, not -1\n"),
+        (["--dupe", "-1"], "--dupe must be 0 to 1,000, not -1\n"),
         (["--shard-size", "0"], "--shard-size must be 0.000001 or more"),
         (["--shard-size", "nan"], "not nan"),
         (["--shard-size", "inf"], "not inf"),

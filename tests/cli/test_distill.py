@@ -152,7 +152,7 @@ def test_one_failing_run_ends_in_exit_code_1_after_the_table(here: Path) -> None
         (["--teacher-weights", "a"], "numbers with commas between them"),
         (["--teacher", "one", "--teacher", "one"], "must name each teacher once"),
         (["--unlabelled", "missing.txt"], "missing.txt"),
-        (["--seeds", "0"], "--seeds must be 1 or more"),
+        (["--seeds", "0"], "--seeds must be 1 to 1,000"),
         (["--recipe", "hinton", "--recipe", "hinton"], "two recipes are called hinton"),
         (["--recipe", "tinybert", "--heads", "4"], "heads"),
     ],

@@ -51,6 +51,8 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             done = kdc(*words)
             assert done.exit_code == 0, (words, done.output)
+            if words[0] == "teacher":  # with the columns that it was given
+                assert f"next: kdc distill --teacher teacher {' '.join(TABLE)}\n" in done.stderr
     return folder
 
 

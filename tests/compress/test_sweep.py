@@ -200,7 +200,7 @@ def test_what_a_later_recipe_lacks_is_found_before_the_first_is_trained(
         (["a", "a"], 1, "two recipes are called a"),
         (["a", "../b"], 1, "makes no folder"),
         (["a", ""], 1, "makes no folder"),
-        (["a"], 0, "--seeds must be 1 or more"),
+        (["a"], 0, "--seeds must be 1 to 1,000"),
     ],
 )
 def test_runs_without_folders_of_their_own_are_refused(

@@ -164,6 +164,14 @@ def test_sources_are_files_and_folders_of_them(tmp_path: Path) -> None:
         find_sources([tmp_path / "empty"], None)
 
 
+@pytest.mark.parametrize("name", ["reviews.csv", "reviews.TSV", "reviews.csv.gz"])
+def test_a_table_is_no_running_text(tmp_path: Path, name: str) -> None:
+    """Bug: a corpus of rows with their labels and commas, as if somebody had written so."""
+    (tmp_path / name).write_text("text,label\ngood,pos\n")
+    with pytest.raises(KdcError, match=f"{name} is a table: write its texts as JSONL"):
+        find_sources([tmp_path], None)
+
+
 def test_a_folder_that_kdc_made_is_no_source(job: CorpusJob, tmp_path: Path) -> None:
     """Bug: a corpus of its own vocabulary, tokens and manifest."""
     with pytest.raises(KdcError, match=r"holds no texts: kdc made it \(kdc\.tokens/1\)"):
