@@ -3,7 +3,7 @@
 import platform
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -84,7 +84,7 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
     check_exporter(job.exporter)
     find_layout(job.layout)
     check_target(job.target)
-    _refuse_folders(job)
+    _refuse_foreign_copies(job)
     student, twin = read_student(job.student), _twins(job)[0]
     with hold(twin):  # which every export to the same folder writes, whatever its --out
         clear_leftovers(job.out)
@@ -153,11 +153,22 @@ def _twins(job: ExportJob) -> list[Path]:
     return [job.out.parent / f"{COPY}{suffix}" for suffix in (".onnx", ORT)]
 
 
-def _refuse_folders(job: ExportJob) -> None:
-    """Raise KdcError where a folder, the phone folder perhaps, is in the copy's place."""
+def _refuse_foreign_copies(job: ExportJob) -> None:
+    """Raise KdcError where a folder, or a file that no export wrote, is in the copy's place."""
     for twin in _twins(job):
         if twin.is_dir() or twin == job.out:
             raise KdcError(f"{twin} is where the model's copy goes: give another --out")
+        if twin.exists() and not _is_ours(twin):
+            raise KdcError(
+                f"{twin} is no model that kdc exported, and the new model's copy would replace it: "
+                "move it away, or give another --out"
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    with suppress(KdcError):
+        return read_model_file(path).max_length is not None
+    return False
 
 
 def _write_phone(

@@ -239,6 +239,18 @@ def test_another_layout_leaves_no_older_model_beside_it(
     assert "kdc bench --model student.ort" in (tmp_path / "phone/README.md").read_text()
 
 
+@pytest.mark.parametrize("name", ["student.onnx", "student.ort"])
+def test_a_file_that_no_export_wrote_is_not_replaced(
+    student_folder: Path, tmp_path: Path, name: str
+) -> None:
+    """Bug: the user's own student.onnx is gone, without a word."""
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(KdcError, match=f"{name} is no model that kdc exported"):
+        export(student_folder, tmp_path / "phone")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
 def test_two_exports_that_write_one_copy_do_not_run_at_once(
     student_folder: Path, tmp_path: Path
 ) -> None:
