@@ -36,8 +36,10 @@ class Terminal:
         Raises:
             KdcError: that is no name for a file.
         """
-        if json_to not in (None, "-") and (not Path(json_to).name or Path(json_to).is_dir()):
+        if json_to is not None and not Path(json_to).name:
             raise KdcError(f"--json {json_to or repr('')} is no name for a file")
+        if json_to is not None and Path(json_to).is_dir():
+            raise KdcError(f"--json {json_to} is a folder: name a file")
         self.quiet = quiet
         self.json_to = json_to
         self._spoke = time.monotonic()
