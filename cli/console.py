@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdc.compress.errors import KdcError
+from kdc.cli.outputs import check_paths
 from kdc.compress.files import write_json
 from kdc.compress.progress import Advance
 
@@ -34,12 +34,9 @@ class Terminal:
             json_to: where `result` goes: a path, `-` for standard output, or None for nowhere.
 
         Raises:
-            KdcError: that is no name for a file.
+            KdcError: no file can be written there.
         """
-        if json_to is not None and not Path(json_to).name:
-            raise KdcError(f"--json {json_to or repr('')} is no name for a file")
-        if json_to is not None and Path(json_to).is_dir():
-            raise KdcError(f"--json {json_to} is a folder: name a file")
+        check_paths({"--json": json_to}, ())
         self.quiet = quiet
         self.json_to = json_to
         self._spoke = time.monotonic()

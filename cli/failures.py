@@ -54,12 +54,18 @@ def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
 
 
 @contextmanager
-def finished_before(terminal: Terminal) -> Iterator[None]:
-    """End a command whose run has ended before with what came of it, as a queue may ask again."""
+def finished_before(terminal: Terminal, *parts: str) -> Iterator[None]:
+    """End a command whose run has ended before with what came of it, as a queue may ask again.
+
+    Args:
+        terminal: writes the result.
+        parts: what of `metrics.json` the command's result holds; all of it where none is named.
+    """
     try:
         yield
     except Finished as done:
-        terminal.result(read_json(done.out / "metrics.json"))
+        found = read_json(done.out / "metrics.json")
+        terminal.result({name: found[name] for name in parts or found if name in found})
         terminal.say(str(done))
         raise typer.Exit(done.exit_code) from done
 

@@ -71,7 +71,7 @@ def teacher(
     from kdc.compress.finetune import TeacherJob, finetune
 
     job = TeacherJob(model, rows, data, chosen, out, seed, device, max_length, resume)
-    with finished_before(terminal):
+    with finished_before(terminal, "dev", "test"):
         scores = finetune(job, terminal)
     by_split = {split: {"teacher": score} for split, score in scores.items()}
     show_scores(terminal, f"{data}: {model}", by_split)

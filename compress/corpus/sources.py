@@ -51,7 +51,7 @@ class Source:
 
     @property
     def kind(self) -> str:
-        """`dump`, `text`, `jsonl`, `parquet` or `table`, by the name but for `.bz2`, ...."""
+        """`dump`, `text`, `jsonl`, `parquet` or `table`, by its name without `.bz2` and such."""
         path = self.path
         while path.suffix.lower() in _PACKED:
             path = path.with_suffix("")
@@ -186,9 +186,10 @@ def find_sources(paths: Iterable[Path], column: str | None) -> list[Source]:
             found.append(path)
         else:
             raise KdcError(f"there is no file {path}: name a dump, text, JSONL or Parquet file")
-    places = Counter(path.resolve() for path in found)
-    for path in found:
-        if places[path.resolve()] > 1:
+    places = [path.resolve() for path in found]
+    counts = Counter(places)
+    for path, place in zip(found, places, strict=True):
+        if counts[place] > 1:
             raise KdcError(f"{path} is named twice: its documents would count twice")
     sources = [Source(path, column or COLUMN) for path in found]
     for source in sources:

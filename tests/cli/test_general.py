@@ -119,6 +119,15 @@ def test_a_finished_run_tells_its_figures_again(folder: Path, tmp_path: Path) ->
     assert read(tmp_path / "again.json") == read(tmp_path / "first.json")
 
 
+def test_a_finished_teacher_of_a_task_tells_the_same_figures(folder: Path, tmp_path: Path) -> None:
+    """Bug: the file of the second time has another form than that of the first."""
+    words = ("teacher", "--model", folder / "bare", "--data", folder / "table", "--epochs", "1",
+             "--resume", "--out", tmp_path / "one", *CPU)  # fmt: skip
+    ran(*words, "--json", tmp_path / "first.json")
+    ran(*words, "--json", tmp_path / "again.json")
+    assert read(tmp_path / "again.json") == read(tmp_path / "first.json")
+
+
 def test_pre_training_is_repeated_without_a_teacher(folder: Path, tmp_path: Path) -> None:
     """Bug: a run that had no teacher is repeated with the usual one, which is another run."""
     ran("teacher", "--objective", "mlm", "--corpus", folder / "shards", "--shape", "1x32",
