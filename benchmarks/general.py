@@ -32,7 +32,7 @@ from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.feed import open_feed
 from kdc.compress.general.distill import make_run
 from kdc.compress.general.job import GeneralJob
-from kdc.compress.labels.label import LabelJob, Labelling, prepare, write_labels
+from kdc.compress.labelling.label import LabelJob, Labelling, prepare, write_labels
 from kdc.compress.labels.method import Method
 from kdc.compress.learner import Learner
 from kdc.compress.parallel import ALONE

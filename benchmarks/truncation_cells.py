@@ -15,9 +15,9 @@ from kdc.compress.corpus.settings import Settings
 from kdc.compress.files import MANIFEST, read_json, whole_file, write_json, write_text
 from kdc.compress.general.distill import distill_general
 from kdc.compress.general.job import GeneralJob
-from kdc.compress.labels.label import LabelJob, label, measure
+from kdc.compress.labelling.label import LabelJob, label, measure
+from kdc.compress.labelling.verify import verify
 from kdc.compress.labels.method import Method
-from kdc.compress.labels.verify import verify
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import load_recipe
 

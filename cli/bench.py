@@ -3,13 +3,18 @@
 import shlex
 import sys
 
+import typer
+
 from kdc.cli import bench_options as options
 from kdc.cli.console import Terminal
-from kdc.cli.options import Dev, Json, Label, MultiLabel, Pair, Quiet, Seed, Text
+from kdc.cli.options import Dev, Json, Label, MultiLabel, Pair, Quiet, Seed, Text, refuse_given
 from kdc.cli.written import Html, Png, check_outputs, deliver
+
+_JUDGING = ("dev", "split", "rows", "text", "pair", "label", "multi_label", "student", "teacher")
 
 
 def bench(
+    context: typer.Context,
     models: options.Models = None,
     model: options.Model = None,
     vs: options.Versus = None,
@@ -56,7 +61,9 @@ def bench(
         seed=seed,
     )
     quality = []
-    if data is not None:
+    if data is None:
+        refuse_given(context, _JUDGING, "goes with --data")
+    else:
         from kdc.cli.quality import Judging, measure_quality
 
         columns = {"dev": dev, "text": text, "pair": pair, "label": label}
@@ -68,7 +75,6 @@ def bench(
             teacher=teacher,
             device=device,
             threads=threads,
-            seed=seed,
             columns={**columns, "multi_label": multi_label},
             cpu_profile=cpu_profile,
         )

@@ -155,9 +155,8 @@ def _job(terminal: Terminal, recipe: "Recipe", values: dict[str, Any]) -> "Stude
     from kdc.compress.job import StudentJob, read_weights
 
     columns = {name: values[name] for name in ("text", "pair", "label", "multi_label", "metric")}
-    dev, setup = values["dev"] and Path(values["dev"]), values["setup_seed"]
-    seed = values["seed"] if setup is None else setup
-    rows = load_table(terminal, values["data"], dev, seed, **columns)
+    dev = values["dev"] and Path(values["dev"])
+    rows = load_table(terminal, values["data"], dev, **columns)
     given = {**columns, "dev": dev and str(dev)}
     return StudentJob(
         teachers=tuple(values["teacher"]),

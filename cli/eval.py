@@ -23,7 +23,6 @@ def evaluate(
     label: options.Label = None,
     multi_label: options.MultiLabel = None,
     metric: options.Metric = None,
-    seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = None,
     quiet: options.Quiet = False,
@@ -39,7 +38,7 @@ def evaluate(
     terminal = Terminal(quiet, json)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
-    table = load_table(terminal, data, dev, seed, **columns)
+    table = load_table(terminal, data, dev, **columns)
     rows = chosen_rows(table, split)
     if is_phone(Path(model)):
         from kdc.cli.phone_answers import phone_answers

@@ -67,9 +67,9 @@ def label(
     method = choose_method(topk, draws, full, least, states, pooled, bits, temperature)
     part, places = read_part(shard), choose_sample(verify, sample, method)
 
-    from kdc.compress.labels.label import LabelJob
-    from kdc.compress.labels.label import label as write_labels
-    from kdc.compress.labels.verify import verify as compare
+    from kdc.compress.labelling.label import LabelJob
+    from kdc.compress.labelling.label import label as write_labels
+    from kdc.compress.labelling.verify import verify as compare
 
     job = LabelJob(shards, teacher, method, out, part, seed, device, batch_tokens)
     ready = write_labels(job, terminal)

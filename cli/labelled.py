@@ -10,8 +10,8 @@ from kdc.compress.labels.method import Kind, Method
 from kdc.compress.progress import plural
 
 if TYPE_CHECKING:
-    from kdc.compress.labels.label import Labelling
-    from kdc.compress.labels.verify import Verified
+    from kdc.compress.labelling.label import Labelling
+    from kdc.compress.labelling.verify import Verified
 
 DEFAULT = Method("draws", 20)
 """What is kept where no option says it: the most that 8 bytes a token of text hold, and within a
@@ -95,7 +95,7 @@ def _layers(states: str | None) -> tuple[int, ...]:
 
 def show_labels(terminal: Terminal, ready: "Labelling", verified: "Verified | None") -> None:
     """Print what was written, and how near it is to the full softmax."""
-    from kdc.compress.labels.label import measure
+    from kdc.compress.labelling.label import measure
 
     job = ready.job
     found = measure(ready)

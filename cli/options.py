@@ -35,7 +35,7 @@ Data = Annotated[
 Dev = Annotated[
     Path | None,
     typer.Option(
-        "--dev", metavar="FILE", help="The dev rows of a --data file; else a seeded split of it."
+        "--dev", metavar="FILE", help="The dev rows of a --data file; else a tenth is set aside."
     ),
 ]
 Text = Annotated[

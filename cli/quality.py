@@ -43,7 +43,6 @@ class Judging:
     device: str = HOST
     """Where the file that ships answers."""
     threads: int = 1
-    seed: int = 0
     columns: dict[str, Any] = field(default_factory=dict)
     """The values of `--dev`, `--text`, `--pair`, `--label` and `--multi-label`."""
     cpu_profile: str = NATIVE
@@ -67,7 +66,7 @@ def measure_quality(
         raise KdcError(f"--rows {asked.rows}: give a whole number from 1")
     subjects = [find_subject(path) for path in dict.fromkeys(models)]  # all, before any answers
     columns = dict(asked.columns)
-    table = load_table(terminal, asked.data, columns.pop("dev", None), asked.seed, **columns)
+    table = load_table(terminal, asked.data, columns.pop("dev", None), **columns)
     bench = _Judge(asked, table, len(subjects) == 1, terminal)
     found = [bench.entry(subject) for subject in subjects]
     return [entry for entry in found if entry is not None]

@@ -8,23 +8,20 @@ from kdc.compress.data.load import load_data
 from kdc.compress.data.unlabelled import load_unlabelled
 
 
-def load_table(
-    terminal: Terminal, data: str, dev: Path | None, seed: int, **columns: str | None
-) -> Dataset:
+def load_table(terminal: Terminal, data: str, dev: Path | None, **columns: str | None) -> Dataset:
     """Load the rows of `data` and say what a user should know of them.
 
     Args:
         terminal: where the notes go.
         data: the value of `--data`.
         dev: the value of `--dev`.
-        seed: chooses the rows that are set aside where there is no dev.
         columns: the values of `--text`, `--pair`, `--label`, `--multi-label` and
             `--metric`.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.
     """
-    rows = load_data(data, dev=dev, seed=seed, **columns)
+    rows = load_data(data, dev=dev, **columns)
     for note in rows.notes:
         terminal.say(note)
     return rows

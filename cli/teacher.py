@@ -66,7 +66,7 @@ def teacher(
     chosen = load_recipe(recipe).with_options(epochs, learning_rate)
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
-    rows = load_table(terminal, data, dev, seed, **columns)
+    rows = load_table(terminal, data, dev, **columns)
 
     from kdc.compress.finetune import TeacherJob, finetune
 
@@ -75,7 +75,7 @@ def teacher(
         scores = finetune(job, terminal)
     by_split = {split: {"teacher": score} for split, score in scores.items()}
     show_scores(terminal, f"{data}: {model}", by_split)
-    same = {"data": data, "dev": dev, **columns, "seed": seed or None}  # the same rows, cut alike
+    same = {"data": data, "dev": dev, **columns}  # the same rows
     words = [
         word
         for name, value in same.items()

@@ -32,11 +32,17 @@ class Finished(KdcError):
         self.out = out
 
 
+_FEW = 8  # names; a sentence of more is not read
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> KdcError:
     """Build the error for a name that a table does not have, with the nearest names it has."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:8]
-    return KdcError(f"unknown {kind} '{name}': did you mean {_either(near)}?")
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    if near or len(names) <= _FEW:
+        return KdcError(f"unknown {kind} '{name}': did you mean {_either(near or names)}?")
+    some = ", ".join(names[:_FEW])
+    return KdcError(f"unknown {kind} '{name}': there are {len(names):,}, such as {some}")
 
 
 def _either(names: list[str]) -> str:

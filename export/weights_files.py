@@ -23,6 +23,8 @@ _PARTS = {
     _TRAINING: {1: _GRAPH, 2: _GRAPH},
 }
 _EXTERNAL = 13  # TensorProto.external_data
+_KEY = b"location"  # what stands in every message that names a file
+_SMALL = 4096  # bytes; in longer ones the key is not searched for: their weights would be read
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def places(model: memoryview) -> Iterator[Place]:
             if kind == _TENSOR:
                 if number == _EXTERNAL:
                     outside.append(entry(value))
-            elif number in _PARTS[kind]:
+            elif number in _PARTS[kind] and (len(value) > _SMALL or _KEY in bytes(value)):
                 waiting.append((_PARTS[kind][number], value))
         numbers = dict(outside)
         end = _number(numbers, "offset") + _number(numbers, "length")

@@ -31,8 +31,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     Raises:
         WireError: this is no message, or a cut one.
     """
-    place = 0
-    while place < len(message):
+    place, end = 0, len(message)
+    while place < end:
         tag, place = _varint(message, place)
         number, kind = tag >> 3, tag & 7
         if number == 0:
@@ -47,7 +47,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             size = _FIXED[kind]
         else:
             raise WireError(f"wire type {kind}")
-        if place + size > len(message):
+        if place + size > end:
             raise WireError(f"field {number} of {size} bytes")
         yield number, message[place : place + size]
         place += size
@@ -82,6 +82,8 @@ def _text(value: memoryview) -> str:
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
     """Return a number and the place after it."""
+    if place < len(message) and (value := message[place]) < 0x80:  # as nearly all are
+        return value, place + 1
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):

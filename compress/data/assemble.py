@@ -35,13 +35,12 @@ class Parts:
     notes: tuple[str, ...] = ()
 
 
-def assemble(parts: Parts, metric: str | None, seed: int) -> Dataset:
+def assemble(parts: Parts, metric: str | None) -> Dataset:
     """Build a dataset.
 
     Args:
         parts: the rows.
         metric: the user's choice, or None for the source's own or the default of its kind.
-        seed: chooses the dev rows where the source has none.
 
     Raises:
         KdcError: labels or rows that make no task, or a metric that does not score it.
@@ -52,9 +51,9 @@ def assemble(parts: Parts, metric: str | None, seed: int) -> Dataset:
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)
     else:
-        train, dev = _set_aside(train, coding, seed, parts.train.table.source)
+        train, dev = _set_aside(train, coding, parts.train.table.source)
         total = len(parts.train)
-        notes.append(f"{len(dev):,} of {total:,} rows were set aside as dev rows (seed {seed})")
+        notes.append(f"{len(dev):,} of {total:,} rows were set aside as dev rows")
     test = None if parts.test is None else _split(parts.test, coding, parts.train)
     splits = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
     notes += notes_on(coding.classes, splits)
@@ -103,9 +102,9 @@ def _split(rows: Labelled, coding: Coding, train: Labelled) -> Split:
     return Split(rows.texts, rows.pairs, encode(rows, coding))
 
 
-def _set_aside(rows: Split, coding: Coding, seed: int, source: str) -> tuple[Split, Split]:
+def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
     """Split rows into train and dev, stratified by class where there are classes."""
-    chosen = choose_dev(_groups(rows.labels, coding.kind), seed)
+    chosen = choose_dev(_groups(rows.labels, coding.kind))
     if len(chosen) < 2:
         raise KdcError(f"{source} has too few rows to set dev rows aside: give a file with --dev")
     rest = np.setdiff1d(np.arange(len(rows)), chosen)

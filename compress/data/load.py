@@ -24,7 +24,6 @@ def load_data(
     label: str | None = None,
     multi_label: str | None = None,
     metric: str | None = None,
-    seed: int = 0,
 ) -> Dataset:
     """Load a task's rows.
 
@@ -37,14 +36,13 @@ def load_data(
         label: the column of labels, or several columns of 0 and 1 with commas between them.
         multi_label: what stands between the labels of a row that may have several.
         metric: a name from `kdc.compress.metrics.METRICS`, or None for the default.
-        seed: chooses the rows that are set aside.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.
     """
     names = Names(text, pair, label, multi_label)
     if spec not in TASKS:
-        return assemble(_read(spec, dev, names), metric, seed)
+        return assemble(_read(spec, dev, names), metric)
     _refuse(spec, dev, names)
     data = TASKS[spec].load()
     return replace(data, task=with_metric(data.task, metric)) if metric else data

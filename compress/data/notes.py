@@ -3,25 +3,40 @@
 from collections.abc import Mapping
 from itertools import pairwise
 
+import numpy as np
+
 from kdc.compress.data.dataset import Labels, Split
 
 _MANY = 50  # classes; a column of texts taken for one of labels has more in any real table
+_NAMED = 6  # classes; a line of more is not read
 
 
 def notes_on(classes: tuple[str, ...], splits: Mapping[str, Split]) -> list[str]:
-    """Describe odd classes, empty texts, and texts of `train` that stand in another split too.
+    """Describe the classes, empty texts, and texts of `train` that stand in another split too.
 
     Args:
         classes: the names of the classes; none for scores.
         splits: the rows by the name of their split; `train` is one of them.
     """
     train = splits["train"]
-    notes = _classes(classes, len(train))
+    notes = _counts(classes, train) + _classes(classes, len(train))
     notes += [note for name, split in splits.items() for note in _empty(name, split)]
     if train.labels.ndim == 2:
         notes.append(_sets(train))
     others = {name: split for name, split in splits.items() if split is not train}
     return notes + [note for name, split in others.items() for note in _shared(train, name, split)]
+
+
+def _counts(classes: tuple[str, ...], train: Split) -> list[str]:
+    """Tell the classes' sizes: a label read wrongly, or a rare one, shows here first."""
+    if not classes or train.labels.ndim == 2:
+        return []
+    counts = np.bincount(train.labels.astype(np.int64), minlength=len(classes))
+    if len(classes) <= _NAMED:
+        sizes = ", ".join(f"{name} {n:,}" for name, n in zip(classes, counts, strict=True))
+        return [f"train rows by class: {sizes}"]
+    few, most = (f"{classes[at]} {counts[at]:,}" for at in (counts.argmin(), counts.argmax()))
+    return [f"train rows by {len(classes):,} classes: from {few} to {most}"]
 
 
 def _classes(classes: tuple[str, ...], rows: int) -> list[str]:

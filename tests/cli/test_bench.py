@@ -52,6 +52,8 @@ def test_json_on_standard_output_stands_alone() -> None:
         (("--length", "0"), "kdc: --length takes natural and whole numbers"),
         (("--length", "long"), "kdc: --length takes natural and whole numbers"),
         (("--threads", "0"), "kdc: --threads 0: give a whole number from 1\n"),
+        (("--rows", "100"), "kdc: --rows goes with --data\n"),
+        (("--multi-label", "|"), "kdc: --multi-label goes with --data\n"),
         (("--device", "hots"), "kdc: unknown device 'hots': did you mean host?\n"),
         (("--model", "text.onnx"), "kdc: text.onnx is no ONNX model or is cut short"),
         (("--model", "."), "kdc: . is no phone folder"),

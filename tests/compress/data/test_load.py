@@ -82,7 +82,7 @@ def test_file_with_its_dev_file(tmp_path: Path) -> None:
     data = load_data(str(train), dev=dev, text="review", label="mood", metric="macro_f1")
     assert data.task == Task("a", "classification", ("bad", "good"), False, "macro_f1")
     assert (data.train.labels.tolist(), data.dev.labels.tolist()) == ([1, 0], [0])
-    assert (data.dev.texts, data.notes) == (["dire"], ())
+    assert data.dev.texts == ["dire"]
 
 
 def _builtin() -> Dataset:

@@ -29,15 +29,25 @@ def test_empty_texts_are_counted() -> None:
     assert notes_on((), {"train": train}) == ["2 of 3 train texts are empty"]
 
 
+def test_classes_are_told_with_their_rows() -> None:
+    """A label `nan`, or one of two rows, was a class that nobody had seen before the training."""
+    train = _split(*((str(i), int(i % 10 == 0)) for i in range(2000)))
+    assert notes_on(("bad", "nan"), {"train": train}) == ["train rows by class: bad 1,800, nan 200"]
+    many = tuple("abcdefg")
+    assert notes_on(many, {"train": _split(("x", 1), ("y", 1), ("z", 6))})[0] == (
+        "train rows by 7 classes: from a 0 to b 2"
+    )
+
+
 def test_odd_classes_are_named() -> None:
     """`Yes` beside `yes` is one class to every reader but the program."""
     train = _split(*((str(i), i % 4) for i in range(20)))
     classes = ("No", "Yes", "no way", "yes")
-    assert notes_on(classes, {"train": train}) == [
+    assert notes_on(classes, {"train": train})[1:] == [
         "'Yes' and 'yes' differ only in case, but are two classes"
     ]
     texts = tuple(f"a whole sentence {i}" for i in range(51))
-    assert notes_on(texts[:50], {"train": train}) == []
-    assert notes_on(texts, {"train": train}) == [
+    assert notes_on(texts[:50], {"train": train})[1:] == []
+    assert notes_on(texts, {"train": train})[1:] == [
         "51 classes in 20 rows: is that the column of labels?"
     ]

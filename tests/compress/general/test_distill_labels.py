@@ -7,7 +7,7 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.compress.general import teach
 from kdc.compress.general.distill import distill_general
-from kdc.compress.labels.label import LabelJob, label
+from kdc.compress.labelling.label import LabelJob, label
 from kdc.compress.labels.method import Method
 from kdc.compress.progress import Silent
 from kdc.compress.stages import Stage

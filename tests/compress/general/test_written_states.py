@@ -12,7 +12,7 @@ from kdc.compress.files import read_json, sha256, write_json
 from kdc.compress.general import teach
 from kdc.compress.general.distill import distill_general
 from kdc.compress.general.job import GeneralJob
-from kdc.compress.labels.label import LabelJob, label
+from kdc.compress.labelling.label import LabelJob, label
 from kdc.compress.labels.method import Method
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe, load_recipe

@@ -10,7 +10,7 @@ import pytest
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.errors import KdcError
-from kdc.compress.labels.label import LabelJob, label
+from kdc.compress.labelling.label import LabelJob, label
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.store import (
     FORMAT,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.errors import KdcError, Stopped
-from kdc.compress.labels.label import LabelJob, label, measure
+from kdc.compress.labelling.label import LabelJob, label, measure
+from kdc.compress.labelling.verify import verify
 from kdc.compress.labels.method import Method
-from kdc.compress.labels.verify import verify
 from kdc.compress.progress import Advance, Silent
 from tests.tiny import Recorder
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from kdc.compress.errors import KdcError
-from kdc.compress.labels.label import LabelJob, label
+from kdc.compress.labelling.label import LabelJob, label
+from kdc.compress.labelling.verify import _Sums, verify
 from kdc.compress.labels.method import Method
-from kdc.compress.labels.verify import _Sums, verify
 from kdc.compress.progress import Silent
 from kdc.compress.signals import Sparse
 from tests.tiny import Recorder
@@ -85,7 +85,7 @@ def test_a_sample_from_many_small_shards_is_as_large(
     """Bug: no more than eight shards are looked at, however small they are."""
     ready = label(job(places, tmp_path / "out", Method("topk", 4)), Silent())
     most = max(len(ready.corpus.open(name).mask_places) for name in ready.names)
-    monkeypatch.setattr("kdc.compress.labels.verify._SHARDS", 1)
+    monkeypatch.setattr("kdc.compress.labelling.verify._SHARDS", 1)
     assert verify(ready, most + 1, Silent()).places > most
 
 

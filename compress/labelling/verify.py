@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kdc.compress.errors import KdcError
-from kdc.compress.labels.examples import batches
-from kdc.compress.labels.label import Labelling
+from kdc.compress.labelling.examples import batches
+from kdc.compress.labelling.label import Labelling
 from kdc.compress.labels.shard import ShardLabels, read_shard_labels
 from kdc.compress.losses.masked_lm import MaskedLm
 from kdc.compress.progress import Progress, plural

@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.shards import Shard
-from kdc.compress.labels.choose import Rows, chosen
-from kdc.compress.labels.examples import Asked, batches
+from kdc.compress.labelling.choose import Rows, chosen
+from kdc.compress.labelling.examples import Asked, batches
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import POOLED, states_name
 from kdc.compress.losses.parts import text_means

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdc.compress.labels.choose import chosen
+from kdc.compress.labelling.choose import chosen
 from kdc.compress.labels.grid import table
 from kdc.compress.labels.method import Method
 

@@ -16,7 +16,7 @@ from transformers import AutoModel, BertForMaskedLM
 
 from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.errors import KdcError
-from kdc.compress.labels.label import LabelJob, label
+from kdc.compress.labelling.label import LabelJob, label
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.store import read_labels
 from kdc.compress.progress import Silent
@@ -190,7 +190,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     label(job(places, tmp_path / "whole", method, batch_tokens=16), Silent())
     out = tmp_path / "out"
     code = (
-        "from pathlib import Path; from kdc.compress.labels.label import *\n"
+        "from pathlib import Path; from kdc.compress.labelling.label import *\n"
         "from kdc.compress.progress import Silent\n"
         f"place = Path({str(places)!r})\n"
         f"label(LabelJob(place / 'shards', str(place / 'teacher'), Method('topk', 4),"

@@ -15,8 +15,8 @@ from kdc.compress.families import Sizes
 from kdc.compress.general.load import has_masked_lm, load_bare, load_masked_lm
 from kdc.compress.general.teach import check_vocabulary
 from kdc.compress.interrupts import kept
-from kdc.compress.labels.answer import Teller
-from kdc.compress.labels.examples import windows
+from kdc.compress.labelling.answer import Teller
+from kdc.compress.labelling.examples import windows
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import array_types
 from kdc.compress.labels.spool import Spool
