@@ -151,7 +151,8 @@ def _train_ours(
         seed=seed,
         device=torch.device("cpu"),
         state=state,
-        fingerprint={"seed": seed},
+        identity={"seed": seed},
+        recipe={},
     )
     train(run, Silent(), "ours", resume=False)
     return run.total

@@ -60,11 +60,12 @@ def main() -> None:
     plan = PLANS[options.task]
     folder = options.out or Path(tempfile.mkdtemp(prefix="kdc-"))
     folder.mkdir(parents=True, exist_ok=True)
-    data = ["--data", options.data or str(SHARED / plan.data), "--seed", options.seed]
-    student = ["--teacher", "teacher", "--student", options.student, *data, *plan.student]
+    data = ["--data", options.data or str(SHARED / plan.data)]
+    seed = ["--seed", options.seed]
+    student = ["--teacher", "teacher", "--student", options.student, *data, *seed, *plan.student]
 
     seconds = [
-        timed(folder, "teacher", [*data, *plan.teacher]),
+        timed(folder, "teacher", [*data, *seed, *plan.teacher]),
         timed(folder, "distill", student),
         timed(folder, "export", ["--quantize"]),
         timed(folder, "eval", ["--model", "phone", *data]),
@@ -86,12 +87,12 @@ def table(folder: Path, seconds: list[float], plan: Plan) -> list[str]:
     metrics, shipped = read(folder / "student/metrics.json"), read(folder / "eval.json")
     teacher = metrics["teacher"]["value"]
     train, distil, export, _ = (f"{value / 60:.1f} min" for value in seconds)
-    size = (folder / "student.onnx").stat().st_size / 1e6
+    method, size = read(folder / "export.json")["method"], (folder / "student.onnx").stat().st_size
     rows = [
         ("bag of words", metrics["baselines"]["bag_of_words"], "", ""),
         ("teacher", metrics["teacher"], train, ""),
         ("student, fp32 torch", metrics["student"], distil, ""),
-        ("student, int8 file that ships", shipped, export, f"{size:.1f} MB"),
+        (f"student, {method} file that ships", shipped, export, f"{size / 1e6:.1f} MB"),
     ]
     lines = [
         "| model | dev % | 95 % interval | n | kept | wall time | file |",

@@ -74,9 +74,9 @@ def bundle(
     quiet: Quiet = False,
 ) -> None:
     """Put a phone folder's model into an app, digests checked."""
-    terminal = Terminal(quiet, json_to)
     if out is None:
         out = Path(_DEFAULT if app == "web" else f"{_DEFAULT}-{'apk' if apk else app}")
+    terminal = Terminal(quiet, json_to, [phone, sign, keystore], out)
     made = make_app(
         BundleJob(phone, app, out, name, sign, apk, check, package, keystore, number), terminal
     )

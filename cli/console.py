@@ -26,17 +26,25 @@ _UNBOUNDED = 10_000  # columns; a table in a pipe is as wide as its cells
 class Terminal:
     """The `Progress` of every command, and the printer of its tables and results."""
 
-    def __init__(self, quiet: bool = False, json_to: str | None = None) -> None:
+    def __init__(
+        self,
+        quiet: bool = False,
+        json_to: str | None = None,
+        reads: Iterable[str | Path | None] = (),
+        out: Path | None = None,
+    ) -> None:
         """Choose what is printed where.
 
         Args:
             quiet: print nothing on standard error.
             json_to: where `result` goes: a path, `-` for standard output, or None for nowhere.
+            reads: what the command reads, which a result must not replace.
+            out: the folder that the command writes.
 
         Raises:
             KdcError: no file can be written there.
         """
-        check_paths({"--json": json_to}, ())
+        check_paths({"--json": json_to}, [path for path in reads if path is not None], out)
         self.quiet = quiet
         self.json_to = json_to
         self._spoke = time.monotonic()

@@ -79,11 +79,9 @@ def corpus(
 ) -> None:
     """Turn raw text into shards of tokens, to be distilled on."""
     from kdc.cli.console import Terminal
-    from kdc.cli.outputs import check_paths
     from kdc.compress.corpus.settings import Settings
     from kdc.compress.errors import KdcError
 
-    check_paths({"--json": json}, [*sources, out])
     if not math.isfinite(shard_size):
         raise KdcError(f"--shard-size is a number of millions of characters, not {shard_size}")
     settings = Settings(
@@ -98,7 +96,7 @@ def corpus(
         shard_characters=round(shard_size * 1e6),
         seed=seed,
     )
-    terminal = Terminal(quiet, json)
+    terminal = Terminal(quiet, json, [*sources, teacher], out)
 
     from kdc.cli.corpus_table import show_corpus
     from kdc.compress.corpus.build import CorpusJob

@@ -107,7 +107,8 @@ def distill(
     """
     from kdc.compress.recipe import load_recipe, load_run
 
-    terminal = Terminal(quiet, json)
+    reads = [*teacher, *recipe, data, dev, unlabelled, corpus, labels, student]
+    terminal = Terminal(quiet, json, reads, out)
     if corpus is not None or (len(recipe) == 1 and "corpus" in load_run(recipe[0])):
         from kdc.cli.general import distil_corpus
 
@@ -139,7 +140,7 @@ def _repeat(
     found = rerun_options(run, options.given(context), recipes[0]) if run else {}
     values.update(found)
     if found:
-        told = ("teacher", "data", "student", "seed")
+        told = ("teacher", "data", "unlabelled", "student", "seed")
         words = [f"{name} {_plain(found[name])}" for name in told if name in found]
         terminal.say(f"{recipes[0]}: as in its run: {', '.join(words)}")
     return run

@@ -9,6 +9,7 @@ from kdc.cli import options
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         str,
         typer.Option(metavar="MODEL", help="A model folder, a phone folder, an .onnx or a Hub id."),
@@ -35,7 +36,7 @@ def evaluate(
     from kdc.compress.metrics import score
     from kdc.export.phone_model import is_phone
 
-    terminal = Terminal(quiet, json)
+    terminal = Terminal(quiet, json, [model, data, dev])
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
     table = load_table(terminal, data, dev, **columns)
@@ -43,6 +44,7 @@ def evaluate(
     if is_phone(Path(model)):
         from kdc.cli.phone_answers import phone_answers
 
+        options.refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
         labels, logits = phone_answers(Path(model), rows, terminal)
     else:
         labels, logits = folder_answers(model, rows, terminal, device)

@@ -71,7 +71,7 @@ def export(
     from kdc.export.job import ExportJob
     from kdc.export.ship import ship
 
-    terminal = Terminal(quiet, json_to)
+    terminal = Terminal(quiet, json_to, [student], out)
     job = ExportJob(
         student=student,
         out=out,

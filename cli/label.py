@@ -63,7 +63,7 @@ def label(
     from kdc.cli.console import Terminal
     from kdc.cli.labelled import choose_method, choose_sample, read_part, show_labels
 
-    terminal = Terminal(quiet, json)
+    terminal = Terminal(quiet, json, [shards, teacher], out)
     method = choose_method(topk, draws, full, least, states, pooled, bits, temperature)
     part, places = read_part(shard), choose_sample(verify, sample, method)
 

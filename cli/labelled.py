@@ -41,7 +41,7 @@ def choose_method(
     if len(given) > 1:
         raise KdcError(f"{' and '.join(given)} are two ways to label: choose one")
     kind: Kind = "topk"
-    count, floor = topk or 0, least or 0.0
+    count, floor = topk or 0, 0.0 if least is None else least
     if draws is not None:
         kind, count = "draws", draws
     elif full:
@@ -52,7 +52,8 @@ def choose_method(
         kind, count = DEFAULT.kind, DEFAULT.count
     if bits is not None and kind in ("draws", "none"):
         raise KdcError("--bits is of probabilities, and none is kept: add --topk or --full")
-    return Method(kind, count, bits or 8, temperature, floor, _layers(states), pooled)
+    width = 8 if bits is None else bits
+    return Method(kind, count, width, temperature, floor, _layers(states), pooled)
 
 
 def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
@@ -70,7 +71,7 @@ def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
             "--verify compares masked words, and states are all that is kept: add --draws, --topk "
             "or --full, or leave it out"
         )
-    return (sample or SAMPLE) if verify else 0
+    return (SAMPLE if sample is None else sample) if verify else 0
 
 
 def read_part(text: str) -> tuple[int, int]:

@@ -10,7 +10,11 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import disk_errors
 
 
-def check_paths(outputs: Mapping[str, str | Path | None], inputs: Iterable[str | Path]) -> None:
+def check_paths(
+    outputs: Mapping[str, str | Path | None],
+    inputs: Iterable[str | Path],
+    out: Path | None = None,
+) -> None:
     """Refuse output files that could not be written, or that would replace something else.
 
     Nothing is left on the disk. What may be the name of something built in counts as an input
@@ -19,10 +23,11 @@ def check_paths(outputs: Mapping[str, str | Path | None], inputs: Iterable[str |
     Args:
         outputs: the path that each option gives; None and `-` are no file.
         inputs: files and folders that are read.
+        out: the folder that is written, whether it exists or not.
 
     Raises:
         KdcError: no name, a folder or a device in its place, a folder that cannot be written, one
-            path for two outputs, or a path that is an input or lies inside one.
+            path for two outputs, or a path that is an input or `out`, or lies inside one.
     """
     paths = {
         option: Path(path) for option, path in outputs.items() if path is not None and path != "-"
@@ -36,6 +41,8 @@ def check_paths(outputs: Mapping[str, str | Path | None], inputs: Iterable[str |
             )
     read = [Path(path) for path in inputs if os.path.exists(path)]
     for option, path in paths.items():
+        if out is not None and _holds(out, path):
+            raise KdcError(f"{option} {path} lies inside {out}, which is written: choose another")
         for source in read:
             if _holds(source, path):
                 where = "lies inside" if source.is_dir() else "would replace"

@@ -53,7 +53,7 @@ def teacher(
     from kdc.cli.table import load_table
     from kdc.compress.recipe import load_recipe
 
-    terminal = Terminal(quiet, json)
+    terminal = Terminal(quiet, json, [model, data, dev, recipe, corpus], out)
     if objective not in ("task", "mlm"):
         raise unknown("objective", objective, ("task", "mlm"))
     if objective == "mlm":

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import read_json, sha256, whole_file, write_json
+from kdc.compress.files import disk_errors, read_json, sha256, whole_file, write_json
 
 _FORMAT = "kdc.state/2"
 _STATE = "state.json"
@@ -51,6 +51,23 @@ class State:
         return f"stage-{self.stage}-best-{self.best_step}.safetensors"
 
 
+def holds_state(folder: Path) -> bool:
+    """Whether the state of some run is kept in a folder; what a kill has left of one is none."""
+    return (folder / _STATE).is_file()
+
+
+def forget(folder: Path) -> None:
+    """Remove a run's folder, first what makes it a state, so that half of one is never found.
+
+    Raises:
+        KdcError: it cannot be removed.
+    """
+    with disk_errors(folder):
+        (folder / _STATE).unlink(missing_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
 class Checkpoints:
     """Saves and loads a run's state in a folder of its own.
 
@@ -67,13 +84,11 @@ class Checkpoints:
 
     def exists(self) -> bool:
         """Whether a state of some run is kept here."""
-        return (self.folder / _STATE).is_file()
+        return holds_state(self.folder)
 
     def clear(self) -> None:
         """Forget the run."""
-        if self.folder.exists():
-            (self.folder / _STATE).unlink(missing_ok=True)
-            shutil.rmtree(self.folder)
+        forget(self.folder)
         self._files = {}
 
     def save(self, state: State, tensors: Tensors, best: Tensors | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdc.compress.artifact import FORM, FORMAT
+from kdc.compress.checkpoint import holds_state
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import concatenate
 from kdc.compress.families import max_length
@@ -22,7 +23,7 @@ from kdc.compress.report import Report, make_report
 from kdc.compress.rerun import made_by, stop_if_finished
 from kdc.compress.rows import Rows
 from kdc.compress.run import Leg, Run
-from kdc.compress.runtime import choose_device, precision
+from kdc.compress.runtime import choose_device, moved, precision
 from kdc.compress.scratch import Control, scratch_answers
 from kdc.compress.signals import Teacher
 from kdc.compress.stages import ALL, TASK
@@ -103,13 +104,14 @@ def distil_on(
         place.forget_state()
     found_layers = _start(ground, job, plan, progress)
     run, rows = _run(ground, job, plan, place, progress, found_layers)
-    fresh, began = not place.state.exists(), time.monotonic()
+    fresh, began = not holds_state(place.state), time.monotonic()
     history = train(run, progress, f"distilling {job.student}", resume=job.resume)
     seconds = time.monotonic() - began if fresh else None
-    said = answers(plan.student, rows, progress, "the student")
-    found = {**ground.answers, "student": said}
     left_out = () if job.controls else ("scratch",)
     with place.state_kept():
+        with moved(plan.student, run.device):
+            said = answers(plan.student, rows, progress, "the student")
+        found = {**ground.answers, "student": said}
         if job.controls and not _is_control(job, plan):
             control = Control(plan.student.config, rows, run.total)
             found["scratch"] = scratch_answers(job, control, place, progress)
@@ -197,7 +199,8 @@ def _run(
         seed=job.seed,
         device=device,
         state=place.state,
-        fingerprint={**identity, "recipe": job.recipe.as_dict()},
+        identity=identity,
+        recipe=job.recipe.as_dict(),
         embedding_rank=job.embedding_rank,
     )
     return run, rows

@@ -1,6 +1,7 @@
 """Tokenised rows: what batches are made of, and what `dev.npz` carries down the whole walk."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @property
+    @cached_property
     def starts(self) -> Array:
         """(N,) int64 position of each row's first token in `tokens`."""
         return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)[:-1]])

@@ -30,7 +30,7 @@ from kdc.compress.recipe import Recipe
 from kdc.compress.rerun import stop_if_finished
 from kdc.compress.rows import Rows, tokenise
 from kdc.compress.run import Leg, Run
-from kdc.compress.runtime import choose_device, precision
+from kdc.compress.runtime import choose_device, moved, precision
 from kdc.compress.signals import NoTeacher
 from kdc.compress.swap import clear_leftovers
 from kdc.compress.toml import to_toml
@@ -55,8 +55,13 @@ class TeacherJob:
     resume: bool = False
 
 
-def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
+def finetune(job: TeacherJob, progress: Progress, *, wait: bool = False) -> dict[str, Score]:
     """Fine-tune an encoder and write it as a teacher folder.
+
+    Args:
+        job: the options.
+        progress: shows how far it is.
+        wait: for another run that makes the same folder, instead of refusing.
 
     Returns:
         The teacher's score on `dev`, and on `test` where there is one.
@@ -71,7 +76,7 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
     refuse_own_input(job.out, [("--model", job.model)])
-    with lock(place.lock, str(job.out)):
+    with lock(place.lock, str(job.out), wait=wait):
         clear_leftovers(job.out)
         source = find_model(job.model, progress)
         torch.manual_seed(job.seed)  # the new head is drawn
@@ -81,8 +86,9 @@ def finetune(job: TeacherJob, progress: Progress) -> dict[str, Score]:
         if job.resume:
             stop_if_finished(place, FORMAT, "teacher folder", job.recipe, run.identity)
         history = train(run, progress, "fine-tuning the teacher", resume=job.resume)
-        scores = _scores(model, rows, job, progress)
         with place.state_kept():
+            with moved(model, run.device):
+                scores = _scores(model, rows, job, progress)
             _write(job, model, rows, run, scores, history)
         place.forget_state()
     return scores
@@ -113,7 +119,8 @@ def _run(job: TeacherJob, source: Source, model: Model, rows: Rows, place: Works
         seed=job.seed,
         device=device,
         state=place.state,
-        fingerprint={**identity, "recipe": job.recipe.as_dict()},
+        identity=identity,
+        recipe=job.recipe.as_dict(),
     )
 
 

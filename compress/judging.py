@@ -2,7 +2,7 @@
 
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
-from kdc.compress.metrics import score
+from kdc.compress.metrics import value
 from kdc.compress.parallel import Crew
 from kdc.compress.run import Leg, Run
 
@@ -25,4 +25,4 @@ def judge(run: Run, leg: Leg, crew: Crew) -> dict[str, float]:
     if not leg.keep_best:
         return {}
     logits = predict(run.model, run.dev, run.padding, crew=crew)
-    return {DEV: score(run.task.metric, logits, run.dev.labels).value}
+    return {DEV: value(run.task.metric, logits, run.dev.labels)}

@@ -29,6 +29,20 @@ def lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether some run holds a lock at this instant; to tell the user, not to rely on."""
+    import fcntl
+
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def hold(place: Path) -> Iterator[None]:
     """Lock the place of a file or folder that is about to be written, and leave no trace beside it.

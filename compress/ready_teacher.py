@@ -4,12 +4,15 @@ from hashlib import sha256 as digest_of
 from pathlib import Path
 
 from kdc.compress.data.dataset import Dataset
+from kdc.compress.errors import Finished
 from kdc.compress.files import MANIFEST
 from kdc.compress.finetune import TeacherJob, finetune
+from kdc.compress.locks import is_locked
 from kdc.compress.models import Source, find_model, is_classifier, read_config
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import FINETUNE, load_recipe
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
+from kdc.compress.runtime import choose_device, precision
 from kdc.compress.workspace import Workspace
 
 
@@ -37,17 +40,22 @@ def ready_teacher(
         return encoder
     recipe = load_recipe(FINETUNE)
     length = max_length or DEFAULT_MAX_LENGTH
-    parts = (encoder.digest, data.digest(), repr(recipe), seed, length)
+    bits = precision(choose_device(device))
+    parts = (encoder.digest, data.digest(), repr(recipe), seed, length, bits)
     key = digest_of(repr(parts).encode()).hexdigest()[:8]
     out = place.teachers / f"{Path(encoder.name).name}-{data.task.name}-{key}"
-    if (out / MANIFEST).is_file():
-        progress.say(f"teacher: {encoder.name}, fine-tuned before ({_short(out)})")
-        return find_model(str(out), progress)
-    progress.say(f"teacher: fine-tuning {encoder.name} on {data.task.name} ({_short(out)})")
     job = TeacherJob(
         encoder.name, data, data_name, recipe, out, seed, device, max_length, resume=True
     )
-    finetune(job, progress)
+    try:
+        if not (out / MANIFEST).is_file():
+            does = "waiting for the run that is" if is_locked(Workspace(out).lock) else "teacher:"
+            progress.say(f"{does} fine-tuning {encoder.name} on {data.task.name} ({_short(out)})")
+            finetune(job, progress, wait=True)
+            return find_model(str(out), progress)
+    except Finished:  # by another run, for whose lock this one has waited
+        pass
+    progress.say(f"teacher: {encoder.name}, fine-tuned before ({_short(out)})")
     return find_model(str(out), progress)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kdc.compress.checkpoint import holds_state
 from kdc.compress.errors import Finished, KdcError
 from kdc.compress.files import read_manifest
 from kdc.compress.recipe import Recipe
@@ -40,9 +41,10 @@ _PROOFS = {
     "student_sha256": "the encoder that the student goes on from",
     "precision": "the precision",
 }
+_PATHS = {"teacher", "teachers", "model", "data", "dev", "unlabelled", "corpus", "labels"}
 _FOUND = "start_layers"
 """What a run finds out by itself, and nobody knows before."""
-_DATA, _STUDENT = ("data", *_COLUMNS), ("student", *_SHAPE)
+_DATA, _STUDENT = ("data", "unlabelled", *_COLUMNS), ("student", *_SHAPE)
 
 
 def rerun_options(run: Mapping[str, Any], given: set[str], where: str) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def stop_if_finished(
     Raises:
         Finished: the folder is whole, and no state of another run is kept.
     """
-    if not place.state.exists() and made_by(place.out, form, called, recipe, identity):
+    if not holds_state(place.state) and made_by(place.out, form, called, recipe, identity):
         raise Finished(place.out)
 
 
@@ -117,6 +119,13 @@ def made_by(out: Path, form: str, called: str, recipe: Recipe, identity: Mapping
     with suppress(KdcError, OSError, ValueError):
         read_manifest(out, form, called)
         found = tomllib.loads((out / "recipe.toml").read_text(encoding="utf-8"))
-        found.get("run", {}).pop(_FOUND, None)
-        return found == tomllib.loads(to_toml({**recipe.as_dict(), "run": dict(identity)}))
+        run = found.pop("run", {})
+        run.pop(_FOUND, None)
+        mine = tomllib.loads(to_toml({**recipe.as_dict(), "run": without_paths(identity)}))
+        return {**found, "run": without_paths(run)} == mine
     return False
+
+
+def without_paths(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out how files are called, whose digests stand beside: a path can be written anyhow."""
+    return {key: value for key, value in run.items() if key not in _PATHS}

@@ -67,7 +67,9 @@ def tokenise(
     cut = int((train.lengths >= max_length).sum())
     if cut > len(train) / 100:
         share = cut / len(train)
-        progress.say(f"{share:.0%} of the training texts are cut at {max_length} tokens")
+        progress.say(
+            f"{share:.0%} of the training texts fill {max_length} tokens; longer ones are cut"
+        )
     return Rows(
         tokenizer=tokenizer,
         plain=plain,

@@ -13,6 +13,7 @@ from kdc.compress.examples import Examples
 from kdc.compress.feed import Stream
 from kdc.compress.learner import Objectives
 from kdc.compress.parallel import Crew
+from kdc.compress.rerun import without_paths
 from kdc.compress.runtime import plain_attention
 from kdc.compress.signals import Teacher
 from kdc.compress.slices import without_texts
@@ -101,17 +102,22 @@ class Run:
     device: torch.device
     state: Path
     """Folder of the run's checkpoints."""
-    fingerprint: dict[str, Any]
-    """Everything that decides the run's numbers; a state of another fingerprint is refused."""
+    identity: dict[str, Any]
+    """What the run is of, apart from its recipe: the `[run]` of `recipe.toml`."""
+    recipe: dict[str, Any]
+    """How it is trained."""
     embedding_rank: int | None = None
     """Rank of the token embedding while it is trained; None for a plain table."""
     compiled: bool = False
     """Whether the encoders of the model and its teacher are compiled."""
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """What the run is of, apart from its recipe: the `[run]` of `recipe.toml`."""
-        return {key: value for key, value in self.fingerprint.items() if key != "recipe"}
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that decides the run's numbers; a state of another fingerprint is refused.
+
+        Of files it is their digests: the same ones may be called by another path tomorrow.
+        """
+        return {**without_paths(self.identity), "recipe": self.recipe}
 
     @property
     def total(self) -> int:

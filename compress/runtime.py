@@ -1,9 +1,11 @@
 """The device that trains, its precision and its random numbers."""
 
 import ctypes
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from torch.nn import Module
 
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.parallel import check_device
@@ -75,6 +77,16 @@ def give_memory_back(device: torch.device) -> None:
     """
     if device.type == "cpu" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
+
+
+@contextmanager
+def moved(model: Module, device: torch.device) -> Iterator[None]:
+    """Let a model that was trained, and lies on the CPU, work on a device as long as this lasts."""
+    model.to(device)
+    try:
+        yield
+    finally:
+        model.to("cpu")
 
 
 def precision(device: torch.device) -> str:

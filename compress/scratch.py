@@ -18,7 +18,7 @@ from kdc.compress.progress import Progress
 from kdc.compress.recipe import SCRATCH, Recipe, load_recipe
 from kdc.compress.rows import Rows
 from kdc.compress.run import Leg, Run
-from kdc.compress.runtime import choose_device, precision
+from kdc.compress.runtime import choose_device, moved, precision
 from kdc.compress.signals import NoTeacher
 from kdc.compress.teachers import answers
 from kdc.compress.workspace import Workspace
@@ -50,16 +50,17 @@ def scratch_answers(
     config = deepcopy(control.config)
     set_dropout(config, recipe.dropout)
     control = replace(control, config=config)
-    identity = _identity(job, control, recipe)
+    identity = _identity(job, control)
     splits = [rows.dev, *([rows.test] if rows.test else [])]
 
     def ask() -> Answers:
         run = _run(job, control, recipe, identity, place)
         train(run, progress, "training the control from scratch", resume=job.resume)
-        return answers(run.model, rows, progress, "the control")
+        with moved(run.model, run.device):
+            return answers(run.model, rows, progress, "the control")
 
     count = sum(map(len, splits))
-    name = f"scratch {json.dumps(identity, sort_keys=True)}"
+    name = f"scratch {json.dumps({**identity, 'recipe': recipe.as_dict()}, sort_keys=True)}"
     return kept_answers(place.kept, name, "the control from scratch", count, ask, progress)
 
 
@@ -71,18 +72,17 @@ def _recipe(steps: int) -> Recipe:
     return replace(recipe, stages=(replace(stage, train=short),))
 
 
-def _identity(job: StudentJob, control: Control, recipe: Recipe) -> dict[str, Any]:
+def _identity(job: StudentJob, control: Control) -> dict[str, Any]:
     rows = control.rows
     splits = {"train": rows.train, "dev": rows.dev, **({"test": rows.test} if rows.test else {})}
     return {
-        "data": {name: tokens_digest(split) for name, split in splits.items()},
+        "tokens": {name: tokens_digest(split) for name, split in splits.items()},
         "data_sha256": job.data.digest(),
         "task": asdict(job.data.task),
         "config": control.config.to_diff_dict(),
         "embedding_rank": job.embedding_rank,
         "seed": job.seed,
         "precision": precision(choose_device(job.device)),
-        "recipe": recipe.as_dict(),
     }
 
 
@@ -103,6 +103,7 @@ def _run(
         seed=job.seed,
         device=choose_device(job.device),
         state=place.control_state,
-        fingerprint=identity,
+        identity=identity,
+        recipe=recipe.as_dict(),
         embedding_rank=job.embedding_rank,
     )

@@ -1,13 +1,13 @@
 """Where a run keeps what is not its result: the folder `.kdc` beside the output folder."""
 
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from kdc.compress.checkpoint import forget
 from kdc.compress.errors import KdcError, Stopped
 from kdc.compress.parallel import processes
 
@@ -27,25 +27,30 @@ class Workspace:
         """The folder shared by all runs whose results lie beside each other, sweeps included."""
         return (self.sweep or self.out).absolute().parent / ".kdc"
 
-    @property
-    def _runs(self) -> Path:
-        runs = self.root / "runs"
-        return runs if self.sweep is None else runs / f"{self.sweep.name}.sweep"
+    def _of_run(self, kind: str) -> Path:
+        """Return what a run keeps of a kind, in a folder of its own: any name may be a run's."""
+        home = self.root if self.sweep is None else self.root / "sweeps" / self.sweep.name
+        return home / kind / self.out.name
 
     @property
     def state(self) -> Path:
         """The run's checkpoints; gone when it has ended well."""
-        return self._runs / self.out.name
+        return self._of_run("runs")
 
     @property
     def control_state(self) -> Path:
         """The checkpoints of the control that is trained after the student."""
-        return self._runs / f"{self.out.name}.scratch"
+        return self._of_run("controls")
+
+    @property
+    def logs(self) -> Path:
+        """What the engine notes that runs its processes on other machines."""
+        return self._of_run("logs")
 
     @property
     def lock(self) -> Path:
         """Held while the run works."""
-        return self._runs / f"{self.out.name}.lock"
+        return self._of_run("locks")
 
     @property
     def kept(self) -> Path:
@@ -59,9 +64,15 @@ class Workspace:
 
     @contextmanager
     def state_kept(self) -> Iterator[None]:
-        """Add to an error of what comes after training that nothing need be trained again."""
+        """Add to an error of what comes after training that nothing need be trained again.
+
+        Raises:
+            Stopped: Ctrl-C.
+        """
         try:
             yield
+        except KeyboardInterrupt as error:
+            raise Stopped("interrupted; the training is kept: add --resume") from error
         except KdcError as error:
             if isinstance(error, Stopped) or "--resume" in str(error):
                 raise
@@ -70,7 +81,7 @@ class Workspace:
     def forget_state(self) -> None:
         """Remove the checkpoints of a run that has ended well."""
         for state in (self.state, self.control_state):
-            shutil.rmtree(state, ignore_errors=True)
+            forget(state)
 
 
 def made_with() -> dict[str, str]:

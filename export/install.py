@@ -28,11 +28,17 @@ def install(model: Path, out: Path) -> Path:
     Open it with `READ`. Other runtimes do the same with the session entries named here.
 
     Raises:
-        KdcError: it is no model, or one that ONNX Runtime cannot write again.
+        KdcError: it is no model, one that is only fast when it is rewritten as it is opened (pairs
+            of quantize and dequantize), or one that ONNX Runtime cannot write again.
     """
     import onnxruntime
 
-    read_model_file(model)
+    asked = read_model_file(model).session.optimization
+    if asked != WRITE.optimization:
+        raise KdcError(
+            f"{model} is to be opened with the optimization {asked!r}, and a copy would be slower: "
+            "install models of --exporter lean in another --method than int8-static"
+        )
     if out.resolve() == model.resolve():
         raise KdcError(f"{out} is the model itself: give its copy another name")
     with disk_errors(out), TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:

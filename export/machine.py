@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ def describe_machine() -> dict[str, Any]:
         "os": platform.platform(),
         "python": platform.python_version(),
     }
+
+
+@cache
+def int8_overflows() -> bool:
+    """Whether sums of int8 products go wrong here: x86 before VNNI adds two of them in 16 bits.
+
+    A CPU whose features are not known counts as one of these. ONNX Runtime has exact products for
+    them: see `SessionOptions.build`.
+    """
+    machine = describe_machine()
+    exact = {"avx_vnni", "avx512_vnni"}.intersection(machine["features"])
+    return machine["architecture"].lower() in ("x86_64", "amd64") and not exact
 
 
 def cores() -> int:

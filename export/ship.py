@@ -22,7 +22,7 @@ from kdc.export.exporters import check_exporter
 from kdc.export.facts import facts
 from kdc.export.golden import write_golden
 from kdc.export.job import ExportJob
-from kdc.export.layouts import find_layout
+from kdc.export.layouts import SINGLE, SUFFIX, find_layout
 from kdc.export.ledger import Row, ledger
 from kdc.export.model_file import ORT, read_model_file
 from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED
@@ -105,12 +105,12 @@ def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Pro
                 progress,
             )
             model = _place(job, prepared, outcome, folder)
+        before = {file for twin in _twins(job) for file in _files(twin)}
         copy = _copy(model, job.out.parent, copies)
         _write_phone(job, folder, model, prepared, outcome)
         rows = tuple(ledger(folder))
-    for other in _twins(job):
-        if other != copy:  # of an export in another layout: another model by now
-            other.unlink(missing_ok=True)
+    for other in before - set(_files(copy)):  # of an export in another layout
+        other.unlink(missing_ok=True)
     return Shipped(job.out, copy, prepared, outcome, rows)
 
 
@@ -158,17 +158,24 @@ def _refuse_foreign_copies(job: ExportJob) -> None:
     for twin in _twins(job):
         if twin.is_dir() or twin == job.out:
             raise KdcError(f"{twin} is where the model's copy goes: give another --out")
-        if twin.exists() and not _is_ours(twin):
+    names = () if job.layout == SINGLE else (PLAIN, QUANTIZED)
+    weights = [job.out.parent / (Path(name).name + SUFFIX) for name in names]
+    ours = {file for twin in _twins(job) for file in _files(twin)}
+    for path in (*_twins(job), *weights):
+        if path.exists() and path not in ours:
             raise KdcError(
-                f"{twin} is no model that kdc exported, and the new model's copy would replace it: "
+                f"{path} is no file that kdc exported, and the new model's copy would replace it: "
                 "move it away, or give another --out"
             )
 
 
-def _is_ours(path: Path) -> bool:
+def _files(twin: Path) -> tuple[Path, ...]:
+    """Return the files of a copy that an export wrote, model and weights; none of another file."""
     with suppress(KdcError):
-        return read_model_file(path).max_length is not None
-    return False
+        file = read_model_file(twin)
+        if file.max_length is not None:
+            return file.files
+    return ()
 
 
 def _write_phone(

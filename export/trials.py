@@ -25,6 +25,7 @@ from kdc.export.quantizers.situation import Situation
 from kdc.export.session import answer, open_session
 
 _POINTS = 1.0  # that may be lost where the user says nothing
+_OFF = 0.1  # of the spread of a student's scores, that they may be off on average
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,19 @@ class Gate:
         allowed = _POINTS if self.max_drop is None else self.max_drop
         if drop.points > allowed:
             return f"loses {drop.points:.2f} points where --max-drop allows {allowed:g}"
-        if self.max_drop is None and drop.points > 0 and drop.p < ALPHA:
+        if self.max_drop is not None:
+            return None
+        if drop.points > 0 and drop.p < ALPHA:
             return f"loses {drop.points:.2f} points, which is no chance (p = {drop.p:.2g})"
-        return None
+        return self._shifted(logits) if kind == "regression" else None
+
+    def _shifted(self, scores: Array) -> str | None:
+        """Say how far (N, 1) scores are off the student's: correlations see no scale or shift."""
+        wanted = np.asarray(self.dev.logits, dtype=np.float64)
+        off, spread = float(np.abs(scores - wanted).mean()), float(wanted.std())
+        if off <= _OFF * spread:
+            return None
+        return f"gives scores {off:.2g} off on average, where the student's spread by {spread:.2g}"
 
 
 def try_methods(

@@ -203,7 +203,8 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **t
         seed=seed,
         device=torch.device("cpu"),
         state=state,
-        fingerprint={"seed": seed, "recipe": chosen.as_dict()},
+        identity={"seed": seed},
+        recipe=chosen.as_dict(),
     )
 
 

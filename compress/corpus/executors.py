@@ -121,8 +121,7 @@ def _built(kind: str, job: CorpusJob, options: dict[str, Any], logs: Path) -> An
 
 def _logs(job: CorpusJob) -> Path:
     """Return where datatrove keeps logs and what is complete; of this run alone."""
-    state = Workspace(job.out).state
-    logs = state.with_name(f"{state.name}.tasks")
+    logs = Workspace(job.out).logs
     shutil.rmtree(logs, ignore_errors=True)  # what is complete is known by the parts
     return logs
 

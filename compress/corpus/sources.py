@@ -175,8 +175,8 @@ def find_sources(paths: Iterable[Path], column: str | None) -> list[Source]:
         column: of the text in JSONL and Parquet; None for `text`.
 
     Raises:
-        KdcError: there is no such file, an empty folder or one that kdc made, one file twice, or a
-            column that no file has.
+        KdcError: there is no such file, an empty folder or one that kdc made, one file or its copy
+            twice, or a column that no file has.
     """
     found: list[Path] = []
     for path in paths:
@@ -197,7 +197,23 @@ def find_sources(paths: Iterable[Path], column: str | None) -> list[Source]:
             raise KdcError(f"{source.path} is a table: write its texts as JSONL or as plain text")
     if column is not None and not any(source.kind in _WITH_COLUMNS for source in sources):
         raise KdcError("--text names a column of JSONL and Parquet, and no source is such a file")
+    _refuse_copies(sources)
     return sources
+
+
+def _refuse_copies(sources: list[Source]) -> None:
+    """Raise KdcError for a file that is another's copy; only those of one size are read for it."""
+    sizes = Counter(source.size for source in sources)
+    first: dict[str, Path] = {}
+    for source in sources:
+        if sizes[source.size] == 1 or not source.size:
+            continue
+        digest = sha256(source.path)
+        if digest in first:
+            raise KdcError(
+                f"{source.path} is a copy of {first[digest]}: its documents would count twice"
+            )
+        first[digest] = source.path
 
 
 def _inside(folder: Path) -> list[Path]:

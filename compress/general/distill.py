@@ -53,16 +53,14 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
     choose_device(job.device)  # a wrong name is told before a corpus is read
     with lock(place.lock, str(job.out)):
         clear_leftovers(job.out)
-        if not job.resume:
-            place.forget_state()
         corpus = read_corpus(job.corpus)
         run = make_run(job, corpus, place, progress)
         if job.resume:
             stop_if_finished(place, FORMAT, "encoder", job.recipe, run.identity)
         what = f"{'distilling' if job.teacher else 'pre-training'} {job.student}"
         history = train(run, progress, what, resume=job.resume)
-        metrics = _metrics(run, history)
         with place.state_kept():
+            metrics = _metrics(run, history)
             write_general(job.out, run.model, corpus, metrics, job.recipe, run.identity)
         place.forget_state()
     return metrics
@@ -106,7 +104,8 @@ def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progre
         seed=job.seed,
         device=device,
         state=place.state,
-        fingerprint=_fingerprint(job, corpus, teaching, plan),
+        identity=_identity(job, corpus, teaching, plan),
+        recipe=job.recipe.as_dict(),
         compiled=job.compiled,
     )
 
@@ -167,12 +166,12 @@ def _start(job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teacher: Model) -
     start_from_teacher(*models, start.layers, rows, padding)
 
 
-def _fingerprint(
+def _identity(
     job: GeneralJob, corpus: Corpus, teaching: Teaching | None, plan: GeneralPlan
 ) -> dict[str, Any]:
-    """Return everything that decides a run's numbers."""
+    """Return what decides a run's numbers beside its recipe."""
     labels = teaching.labels if teaching else None
-    identity = job.identity(
+    return job.identity(
         teacher_sha256=teaching.source.digest if teaching else None,
         corpus_sha256=corpus.digest_of_manifest,
         labels_sha256=labels.digest if labels else None,
@@ -181,7 +180,6 @@ def _fingerprint(
         max_length=corpus.max_length,
         precision=precision(choose_device(job.device)),
     )
-    return {**identity, "recipe": job.recipe.as_dict()}
 
 
 def _metrics(run: Run, history: History) -> Metrics:

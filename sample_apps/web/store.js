@@ -35,10 +35,10 @@ const fromCache = (cache) => async (name) => {
 };
 
 // Reads and checks a whole model: { digest, number, manifest, files }, files by name. One with a
-// lower number than `least` is refused.
-async function load(app, read, least, tell) {
+// lower number than `least` is refused; `kept` is the digest of a model that is here already.
+async function load(app, read, least, tell, kept = null) {
   const bytes = await read(MANIFEST);
-  const signature = await checkSignature(app, bytes, () => read(SIGNATURE), least);
+  const signature = await checkSignature(app, bytes, () => read(SIGNATURE), least, kept);
   const manifest = parseManifest(bytes);
   checkTask(app, manifest);
   const entries = Object.entries(manifest.files);
@@ -85,35 +85,49 @@ async function keep(model) {
   const cache = await caches.open(name);
   const files = [[MANIFEST, model.bytes], ...model.files];
   if (model.signature !== null) files.push([SIGNATURE, model.signature.bytes]);
-  await Promise.all(files.map(([file, bytes]) => cache.put(address(file), new Response(bytes))));
+  try {
+    await Promise.all(files.map(([file, bytes]) => cache.put(address(file), new Response(bytes))));
+  } catch (error) {
+    await caches.delete(name); // half of a model is of no use, and takes another's room
+    throw error;
+  }
   await point(name, model.number);
   const old = (await caches.keys()).filter((one) => one.startsWith(PREFIX) && one !== name);
   await Promise.all(old.map((one) => caches.delete(one)));
 }
 
 // The model to use now, as `open` opens it; it throws where it cannot. What is kept here and fails
-// gives way to what is on the network: a model that cannot be opened must not stay for ever.
+// gives way to what is on the network: a model that cannot be opened must not stay for ever. A page
+// may be newer than the model that is kept: that one works until the page's own is here.
 export async function openModel(app, offline, open, tell) {
   const held = offline ? await current() : { name: null, number: 0 };
-  const least = Math.max(app.number ?? 0, held.number);
+  const kept = held.name?.slice(PREFIX.length) ?? null; // its digest, since it was checked
+  const openKept = async () => {
+    const read = fromCache(await caches.open(held.name));
+    return { ...(await open(await load(app, read, held.number, tell, kept))), kept: true };
+  };
+  const own = app.public_key === null ? kept === app.manifest_sha256 : held.number >= app.number;
+  const first = kept !== null && own;
   let damage = null;
-  if (held.name !== null) {
+  if (first) {
     try {
-      const model = await load(app, fromCache(await caches.open(held.name)), least, tell);
-      return { ...(await open(model)), kept: true };
+      return await openKept();
     } catch (error) {
       damage = error;
     }
   }
   let model;
   try {
-    model = await load(app, fromNetwork, least, tell);
+    model = await load(app, fromNetwork, Math.max(app.number ?? 0, held.number), tell);
   } catch (error) {
-    throw damage ?? error;
+    if (kept !== null && !first) return openKept();
+    if (damage === null) throw error;
+    throw new Refusal(`${damage.message}; and ${error.message}`);
   }
   // if it brings the runtime down, the next start is not to try the kept one first
   if (damage !== null) await point(null, held.number).catch(() => {});
   const opened = await open(model);
+  if (damage !== null) await caches.delete(held.name); // there may be room for one alone
   const stored = offline && (await keep(model).then(() => true, () => false));
   return { ...opened, kept: stored };
 }

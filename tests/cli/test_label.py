@@ -67,6 +67,7 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
         (["--shard", "4/4"], "count the parts from 0 to 3"),
         (["--states", "last"], "a list of layers such as 0,6,12"),
         (["--topk", "4", "--bits", "7"], "--bits is 8 or 16, not 7"),
+        (["--topk", "4", "--bits", "0"], "--bits is 8 or 16, not 0"),
         (["--bits", "16"], "--bits is of probabilities, and none is kept: add --topk"),
         (["--topk", "0"], "--topk must be a number from 1"),
         (["--batch-tokens", "0"], "--batch-tokens must be 1 or more"),

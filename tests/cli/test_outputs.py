@@ -88,6 +88,32 @@ def test_bench_never_writes_over_what_it_reads(options: tuple[str, ...], told: s
     assert _contents() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["eval", "--data", "t.csv", "--json", "t.csv"], "--json t.csv would replace t.csv"),
+        (["eval", "--model", "m.onnx", "--json", "m.onnx"], "--json m.onnx would replace m.onnx"),
+        (["distill", "--dev", "t.csv", "--json", "./t.csv"], "--json t.csv would replace t.csv"),
+        (["distill", "--json", "student"], "--json student lies inside student, which is written"),
+        (["teacher", "--data", "t.csv", "--json", "t.csv"], "--json t.csv would replace t.csv"),
+        (["teacher", "--json", "teacher/x.json"], "--json teacher/x.json lies inside teacher"),
+        (["label", "t.csv", "--teacher", "m", "--json", "t.csv"], "--json t.csv would replace"),
+        (["export", "phone", "--json", "phone/b.json"], "--json phone/b.json lies inside phone"),
+        (["bundle", "phone", "--json", "app/b.json"], "--json app/b.json lies inside app"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_its_result_over_what_it_reads_or_writes(
+    command: list[str], told: str
+) -> None:
+    """Bug: `kdc eval --data test.csv --json test.csv` left the figures where the texts were."""
+    Path("t.csv").write_text("text,label\na,b\n")
+    before = _contents()
+    done = CliRunner().invoke(build(), command)
+    assert done.exit_code == 1 and done.stderr.startswith(f"kdc: {told}"), done.output
+    assert _contents() == before
+
+
 def test_report_never_writes_over_what_it_reads() -> None:
     before = _contents()
     done = _report("--html", "monday.json")

@@ -18,7 +18,6 @@ from kdc.compress.encode import epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.loop import train
-from kdc.compress.metrics import Score
 from kdc.compress.progress import Advance, Progress, Silent
 from kdc.compress.signals import KeptTeacher
 from tests.faults import die_at_fsync, exit_code_of, start
@@ -133,15 +132,12 @@ class TestRepeating:
         """Bug: after --resume the first evaluation counts as the best so far."""
         values, seen = iter([0.9, 0.5, 0.1, 0.3]), []
 
-        def scored(*_: Any) -> Score:  # noqa: ANN401
-            return Score("accuracy", next(values), 1, 0, 1)
-
         def spy(model: Any, *rest: Any, **how: Any) -> Any:  # noqa: ANN401
             seen.append(model.classifier.weight.detach().clone())
             return predict(model, *rest, **how)
 
         monkeypatch.setattr(judging, "predict", spy)
-        monkeypatch.setattr(judging, "score", scored)
+        monkeypatch.setattr(judging, "value", lambda *_: next(values))
         with pytest.raises(KdcError, match="stopped"):
             run = tiny_run(tmp_path, evaluations=4)
             train(run, Signalling(signal.SIGINT, 7), WHAT, resume=False)

@@ -50,8 +50,8 @@ def rank_of(table: Tensor) -> int:
 
 def low_rank_run(state: Path, rank: int = RANK) -> Run:
     run = tiny_run(state, learning_rate=2e-3)
-    fingerprint = {**run.fingerprint, "embedding_rank": rank}
-    return replace(run, embedding_rank=rank, fingerprint=fingerprint)
+    identity = {**run.identity, "embedding_rank": rank}
+    return replace(run, embedding_rank=rank, identity=identity)
 
 
 def test_it_starts_at_the_nearest_table_of_its_rank() -> None:

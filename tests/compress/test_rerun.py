@@ -11,6 +11,7 @@ RUN: dict[str, Any] = {
     "teacher_sha256": "x",
     "data": "d.csv",
     "data_sha256": "y",
+    "unlabelled": "mail.txt",
     "text": "body",
     "dev": "e.csv",
     "student": "2x32",
@@ -28,6 +29,7 @@ def test_every_option_of_the_run_comes_back() -> None:
     assert rerun_options(RUN, set(), "r") == {
         "teacher": ["t"],
         "data": "d.csv",
+        "unlabelled": "mail.txt",
         "text": "body",
         "dev": "e.csv",
         "student": "2x32",
@@ -50,7 +52,7 @@ def test_several_teachers_come_back_with_their_weights() -> None:
 @pytest.mark.parametrize(
     ("given", "gone"),
     [
-        ({"data"}, {"data", "text", "dev"}),
+        ({"data"}, {"data", "text", "dev", "unlabelled"}),
         ({"student"}, {"student", "heads", "ffn", "activation"}),
         ({"seed"}, {"seed", "setup_seed"}),
         ({"teacher"}, {"teacher"}),

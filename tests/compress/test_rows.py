@@ -78,7 +78,7 @@ def test_cutting_many_texts_is_said_and_cutting_few_is_not(source: Source) -> No
     said = Recorder()
     tokenise(source, tiny_data(), POSITIONS, 5, said)
     assert len(said.said) == 1
-    assert "of the training texts are cut at 5 tokens" in said.said[0]
+    assert "of the training texts fill 5 tokens; longer ones are cut" in said.said[0]
     said = Recorder()
     tokenise(source, tiny_data(), POSITIONS, None, said)
     assert said.said == []

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from kdc.compress.checkpoint import forget, holds_state
+from kdc.compress.errors import Stopped
 from kdc.compress.workspace import Workspace, made_with
 
 
@@ -20,6 +22,38 @@ def test_two_outputs_share_teachers_but_no_state(tmp_path: Path) -> None:
     assert one.state != two.state
     assert one.lock != two.lock
     assert (one.kept, one.teachers) == (two.kept, two.teachers)
+
+
+def test_no_name_of_an_output_is_a_place_of_another(tmp_path: Path) -> None:
+    """Bug: `student.scratch` had the checkpoints of the control of `student`, and lost its own."""
+    names = ["student", "student.scratch", "student.lock", "student.sweep", "locks", "runs"]
+    runs = [Workspace(tmp_path / name) for name in names]
+    runs += [Workspace(tmp_path / "a" / name, sweep=tmp_path / "a") for name in names]
+    places = [p for run in runs for p in (run.state, run.control_state, run.lock, run.logs)]
+    assert len(set(places)) == len(places)
+    assert not any(one in other.parents for one in places for other in places)
+
+
+def test_half_a_state_is_none(tmp_path: Path) -> None:
+    """Bug: what a kill leaves of a finished run's state trains everything anew."""
+    state = Workspace(tmp_path / "a").state
+    state.mkdir(parents=True)
+    (state / "stage-0-step-8.safetensors").write_bytes(b"x")
+    assert not holds_state(state)
+    (state / "state.json").write_text("{}")
+    assert holds_state(state)
+    forget(state)
+    forget(state)
+    assert not state.exists()
+
+
+def test_ctrl_c_after_the_training_says_that_it_is_kept(tmp_path: Path) -> None:
+    """Bug: the same command without --resume, which was not named, trained everything anew."""
+    with (
+        pytest.raises(Stopped, match="interrupted; the training is kept: add --resume"),
+        Workspace(tmp_path / "a").state_kept(),
+    ):
+        raise KeyboardInterrupt
 
 
 def test_forgetting_the_state_keeps_answers_and_teachers(tmp_path: Path) -> None:

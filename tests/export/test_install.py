@@ -8,6 +8,7 @@ from kdc.export.install import READ, install
 from kdc.export.model_file import read_model_file
 from kdc.export.session import open_session
 from kdc.export.ship import Shipped
+from tests.shipping import export
 from tests.student import tiny_tokenizer
 
 
@@ -41,6 +42,14 @@ def test_a_model_of_small_tensors_is_installed_too(shipped: Shipped, tmp_path: P
     types = np.zeros_like(row)
     wanted = open_session(shipped.copy).run(row, types)
     np.testing.assert_allclose(open_session(path, options=READ).run(row, types), wanted, atol=1e-4)
+
+
+def test_a_model_of_pairs_is_not_made_slower(student_folder: Path, tmp_path: Path) -> None:
+    """Bug: quantize and dequantize were never joined again: 13 times slower, other answers."""
+    done = export(student_folder, tmp_path / "phone", method="int8-static", max_drop=90.0)
+    with pytest.raises(KdcError, match="to be opened with the optimization 'all'"):
+        install(done.copy, tmp_path / "installed.onnx")
+    assert not (tmp_path / "installed.onnx").exists()
 
 
 def test_a_model_is_not_installed_over_itself(shipped: Shipped) -> None:

@@ -36,6 +36,28 @@ def test_arithmetic_features_are_found_on_both_architectures(
     assert found["features"] == features and found["cpu"]
 
 
+@pytest.mark.parametrize(
+    ("architecture", "features", "overflows"),
+    [
+        ("x86_64", ["avx2"], True),
+        ("AMD64", [], True),
+        ("x86_64", ["avx2", "avx_vnni"], False),
+        ("x86_64", ["avx512f", "avx512_vnni"], False),
+        ("aarch64", ["asimddp"], False),
+        ("arm64", [], False),
+    ],
+)
+def test_x86_before_vnni_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, architecture: str, features: list[str], overflows: bool
+) -> None:
+    """Bug: gates and golden answers of a CPU that multiplies int8 otherwise than every phone."""
+    found = {"architecture": architecture, "features": features}
+    monkeypatch.setattr(machine, "describe_machine", lambda: found)
+    machine.int8_overflows.cache_clear()
+    assert machine.int8_overflows() is overflows
+    machine.int8_overflows.cache_clear()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="affinity is Linux's")
 def test_cores_are_those_this_process_may_use() -> None:
     """In a container of two cores on a host of ninety-six, 96 threads are no fair measurement."""

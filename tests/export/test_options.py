@@ -10,7 +10,9 @@ from kdc.compress.errors import KdcError
 from kdc.export.model_file import read_model_file
 from kdc.export.options import DEFAULT, PHONE, PROPERTY, SessionOptions
 from kdc.export.session import open_session
+from kdc.export.ship import Shipped
 from tests.onnx_model import by_hand, make_model
+from tests.student import tiny_tokenizer
 
 TOKENS, TYPES = np.array([5, 17, 99, 3]), np.zeros(4, dtype=np.int64)
 FRUGAL = SessionOptions(optimization="basic", memory_pattern=False, prepacking=False)
@@ -31,9 +33,30 @@ def test_options_travel_as_json(options: SessionOptions) -> None:
     assert SessionOptions.from_dict(json.loads(text), "m.onnx") == options
 
 
-def test_every_option_reaches_the_runtime() -> None:
+@pytest.mark.parametrize("options", [DEFAULT, PHONE, BARE])
+def test_exact_products_are_asked_for_where_int8_overflows(
+    options: SessionOptions, shipped: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: golden answers of a CPU without VNNI, which no phone gives again."""
+    import onnxruntime
+
+    row = np.array(tiny_tokenizer().encode("wake me up at ten").ids)
+    wanted = open_session(shipped.copy, options=options).run(row, row * 0)
+    monkeypatch.setattr("kdc.export.machine.int8_overflows", lambda: True)
+    built = options.build(1)
+    assert built.get_session_config_entry("session.x64quantprecision") == "1"
+    extended = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    assert built.graph_optimization_level.value >= extended.value
+    np.testing.assert_allclose(
+        open_session(shipped.copy, options=options).run(row, row * 0), wanted, atol=1e-5
+    )
+
+
+def test_every_option_reaches_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option that is only stored would be measured as one that makes no difference."""
     import onnxruntime
+
+    monkeypatch.setattr("kdc.export.machine.int8_overflows", lambda: False)
 
     plain, lean = DEFAULT.build(1), FRUGAL.build(3)
     assert (plain.intra_op_num_threads, lean.intra_op_num_threads) == (1, 3)

@@ -105,3 +105,4 @@ def test_another_layout_replaces_the_copies_of_the_last(
     done = export(student_folder, tmp_path / "phone", **options)
     assert [path.name for path in (done.folder / "onnx").iterdir()] == ["model_quantized.onnx"]
     assert read_model_file(done.copy).files == (done.copy,)
+    assert {path.name for path in tmp_path.iterdir()} == {"phone", "student.onnx"}

@@ -239,14 +239,14 @@ def test_another_layout_leaves_no_older_model_beside_it(
     assert "kdc bench --model student.ort" in (tmp_path / "phone/README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["student.onnx", "student.ort"])
+@pytest.mark.parametrize("name", ["student.onnx", "student.ort", "model.onnx_data"])
 def test_a_file_that_no_export_wrote_is_not_replaced(
     student_folder: Path, tmp_path: Path, name: str
 ) -> None:
     """Bug: the user's own student.onnx is gone, without a word."""
     (tmp_path / name).write_bytes(b"precious")
-    with pytest.raises(KdcError, match=f"{name} is no model that kdc exported"):
-        export(student_folder, tmp_path / "phone")
+    with pytest.raises(KdcError, match=f"{name} is no file that kdc exported"):
+        export(student_folder, tmp_path / "phone", layout="mmap")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"precious"
 
@@ -272,5 +272,5 @@ def test_a_folder_in_the_copys_place_is_refused_before_any_work(
         export(student_folder, tmp_path / name)
     (tmp_path / name).mkdir()
     with pytest.raises(KdcError, match="is where the model's copy goes"):
-        export(student_folder, tmp_path / "phone")
+        export(student_folder, tmp_path / "phone", layout="mmap")
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -122,6 +122,18 @@ def test_a_real_loss_fails_unless_it_was_allowed(student_folder: Path) -> None:
     assert Gate(student, student.dev(), 1.0).fault(logits, real) is None
 
 
+def test_scores_on_another_scale_do_not_pass(tmp_path: Path) -> None:
+    """Bug: a correlation of 1, and every score of 0 to 5 shown to the user was between 3 and 5."""
+    student = read_student(make_student(tmp_path / "s", task=make_task("regression"), rows=12))
+    gate, right = Gate(student, student.dev()), np.asarray(student.dev().logits)
+    spread = float(right.std())
+    none = Drop(0.0, 0.0, 0.0, 1.0)
+    assert gate.fault(right + 0.05 * spread, none) is None
+    for wrong in (right + spread, 0.2 * right):
+        assert "off on average, where the student's spread by" in str(gate.fault(wrong, none))
+        assert Gate(student, student.dev(), max_drop=5.0).fault(wrong, none) is None
+
+
 def test_a_gain_is_never_a_fault(student_folder: Path) -> None:
     """A p value below the limit with fewer mistakes than the student would be absurd."""
     student = read_student(student_folder)

@@ -135,7 +135,8 @@ def test_what_is_kept_and_goes_bad_is_fetched_again(ready: Path, page: Page) -> 
         assert page.self_test()["outcome"] == "passed"
         page.do("evaluate", spoil)
     page.do("offline", True)
-    assert refusal(page, host.url) == "assets/vocab.txt does not match its sha256"
+    damaged, absent = "assets/vocab.txt does not match its sha256", "assets/manifest.json could not"
+    assert refusal(page, host.url) == f"{damaged}; and {absent} be loaded: is there a network?"
 
 
 def test_a_refusal_keeps_nobody_out(app: Path, page: Page) -> None:

@@ -180,6 +180,39 @@ def test_an_app_without_a_key_takes_a_model_with_a_release_alone(
         assert page.answer(TEXTS[0]) in NEWER
 
 
+@pytest.mark.parametrize("sign", [False, True])
+def test_a_newer_app_works_with_the_kept_model_until_its_own_is_there(
+    sign: bool, releases: Path, key: Path, tmp_path: Path, page: Page
+) -> None:
+    """Bug: a page that was updated, and then had no network, refused the model that was here."""
+    old = releases / ("signed" if sign else "plain")
+    app = Path(shutil.copytree(old, tmp_path / "app"))
+    signed = {"sign": key, "number": 200} if sign else {}
+    bundle(BundleJob(releases / "new", "web", tmp_path / "next", "Better kitchen", **signed))
+    with hosted(app) as host:
+        page.do("open", host.url)
+        first = page.self_test()["digest"]
+        page.do("reload")
+        page.self_test()
+        shutil.copytree(tmp_path / "next", app, dirs_exist_ok=True)
+        model = next((app / "assets" / "onnx").iterdir())
+        model.rename(tmp_path / "model")  # the network breaks before all of it is there
+        offered(page)  # of a signed model, that it is refused; then the page
+        said = 'document.querySelector("#update span").textContent'
+        page.do("wait", f'{said} === "A newer version is here."')
+        report = take(page)
+        assert page.do("text", "h1") == "Better kitchen"
+        assert (report["outcome"], report["digest"]) == ("passed", first)
+        page.do("offline", True)
+        page.do("open", host.url)
+        assert page.self_test()["digest"] == first
+        page.do("offline", False)
+        (tmp_path / "model").rename(model)
+        page.do("open", host.url)
+        assert page.self_test()["digest"] != first
+        assert page.answer(TEXTS[0]) in NEWER
+
+
 def test_a_newer_app_takes_over_when_it_is_whole(signed: Path, releases: Path, page: Page) -> None:
     """A page of one version that loads scripts of another fails in ways nobody can repeat."""
     with hosted(signed) as host:

@@ -113,6 +113,8 @@ async function measure(models, { warm_up, warm_up_seconds, runs, seconds, orders
       await run(model, nextTurn(model).at(-1));
     }
   }
+  // a slow model has warmed up with fewer texts: from here on all have the same ones in turn
+  for (const model of models) model.next = 1 + warm_up;
   const end = performance.now() + seconds * 1e3;
   for (let round = 0; round < runs && (!round || performance.now() < end); round += 1) {
     for (const index of orders[round % orders.length]) {

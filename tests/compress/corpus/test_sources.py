@@ -152,7 +152,7 @@ def test_sources_are_files_and_folders_of_them(tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
     for name in ("b.txt", "a.txt", ".hidden"):
-        (folder / name).write_text("x")
+        (folder / name).write_text(name)
     names = [source.path.name for source in find_sources([folder], None)]
     assert names == ["a.txt", "b.txt"]
     with pytest.raises(KdcError, match=r"a.txt is named twice"):
@@ -172,6 +172,14 @@ def test_a_table_is_no_running_text(tmp_path: Path, name: str) -> None:
         find_sources([tmp_path], None)
 
 
+def test_a_copy_of_a_source_is_refused_by_name(tmp_path: Path) -> None:
+    """Bug: with --dupe 0 two shards were equal, and the folder was refused after all the work."""
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text("One text.\n" if name != "b.txt" else "Two text.\n")
+    with pytest.raises(KdcError, match=r"c\.txt is a copy of .*a\.txt: its documents would count"):
+        find_sources([tmp_path], None)
+
+
 def test_a_folder_that_kdc_made_is_no_source(job: CorpusJob, tmp_path: Path) -> None:
     """Bug: a corpus of its own vocabulary, tokens and manifest."""
     with pytest.raises(KdcError, match=r"holds no texts: kdc made it \(kdc\.tokens/1\)"):
@@ -183,7 +191,7 @@ def test_a_folder_that_kdc_made_is_no_source(job: CorpusJob, tmp_path: Path) -> 
 def test_a_column_that_no_source_has_is_refused(tmp_path: Path) -> None:
     """Bug: --text of a plain text file is ignored without a word."""
     for name in ("a.txt", "b.jsonl.gz"):
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text(name)
     with pytest.raises(KdcError, match="--text names a column of JSONL and Parquet"):
         find_sources([tmp_path / "a.txt"], "body")
     assert [source.column for source in find_sources([tmp_path], "body")] == ["body", "body"]

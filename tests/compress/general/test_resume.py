@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from kdc.compress import learner, loop
+from kdc.compress.errors import KdcError
 from kdc.compress.general.distill import distill_general
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.parallel import crew
@@ -111,6 +112,21 @@ def test_stopped_at_a_step_and_resumed_the_folder_is_the_same(
         with pytest.raises(Stopped):
             finish(replace(job(places, out, recipe), resume=True), Recorder("distilling", after))
     assert same(finish(replace(job(places, out, recipe), resume=True)), whole)
+
+
+def test_a_mistyped_corpus_does_not_cost_the_kept_state(
+    places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the state of hours was removed before the misspelt folder was looked for."""
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    asked = job(places, tmp_path / "out", RECIPES[0])
+    with pytest.raises(Stopped):
+        finish(asked, Recorder("distilling", 150))
+    with pytest.raises(KdcError, match="there is no folder of token shards"):
+        finish(replace(asked, corpus=places / "shrads"))
+    progress = Recorder()
+    finish(replace(asked, resume=True), progress)
+    assert any("going on at step" in line for line in progress.said)
 
 
 @pytest.mark.parametrize("corpus", ["shards", "unmasked"])

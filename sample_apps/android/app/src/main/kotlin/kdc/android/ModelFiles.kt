@@ -31,19 +31,30 @@ class ModelFiles(private val context: Context) {
         val digests = names.joinToString("-") { folder.digest(it).take(DIGITS) }
         val models = File(context.noBackupFilesDir, "models")
         val home = File(models, digests)
-        if (!home.isDirectory) {
-            models.deleteRecursively() // of an older version of the app
+        if (!names.all { isWhole(folder, it, home) }) {
+            models.deleteRecursively() // of an older version of the app, or cut short
             val staging = File(models, "$digests.tmp")
             if (!staging.mkdirs()) throw Refused("the phone has no room for the model's weights")
-            for (name in names) copy(name, File(staging, name.substringAfterLast('/')))
+            for (name in names) copy(name, place(staging, name))
             if (!staging.renameTo(home)) throw Refused("the model's weights cannot be put in place")
         }
-        return File(home, folder.model.substringAfterLast('/')).path
+        return place(home, folder.model).path
     }
 
+    private fun place(home: File, name: String) = File(home, name.substringAfterLast('/'))
+
+    private fun isWhole(folder: PhoneFolder, name: String, home: File): Boolean {
+        val bytes = folder.manifest.`object`("files").`object`(name).size("bytes")
+        return place(home, name).length() == bytes.toLong()
+    }
+
+    /** Copies a file to the disk itself, so that no loss of power leaves a shorter one. */
     private fun copy(name: String, target: File) {
         context.assets.open(name).use { source ->
-            target.outputStream().use { source.copyTo(it) }
+            target.outputStream().use {
+                source.copyTo(it)
+                it.fd.sync()
+            }
         }
     }
 
