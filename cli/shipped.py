@@ -1,9 +1,10 @@
 """What a user reads of an export: the methods that were tried, and where the bytes are."""
 
 from kdc.cli.console import Terminal
+from kdc.compress.stages import ROUNDINGS
 from kdc.export.ledger import GROUPS, Row
 from kdc.export.ship import Shipped
-from kdc.export.trials import Trial
+from kdc.export.trials import Outcome, Trial
 
 
 def show(terminal: Terminal, shipped: Shipped) -> None:
@@ -20,8 +21,19 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
             f"vocabulary: {cut.rows:,} of {cut.rows_before:,} tokens; {cut.changed:.1%} of dev's "
             f"are cut otherwise, which costs {prepared.vocabulary_drop} points"
         )
+    for method in _learnable(outcome):
+        terminal.say(
+            f"{method} loses too much of this student: one that is trained by a recipe with "
+            f'quantize = "{method}" under [train] learns to be rounded so'
+        )
     terminal.say(f"{shipped.copy}: {outcome.shipped.score}")
     terminal.result(shipped.as_dict())
+
+
+def _learnable(outcome: Outcome) -> list[str]:
+    """Return the best method that failed and can be trained for, where only a larger one passed."""
+    failed = [trial.method for trial in outcome.trials[:-1] if trial.method in ROUNDINGS[1:]]
+    return [] if outcome.shipped.method in ROUNDINGS[1:] else failed[-1:]
 
 
 def _trial(trial: Trial) -> tuple[str, ...]:
