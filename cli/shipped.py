@@ -1,5 +1,7 @@
 """What a user reads of an export: the methods that were tried, and where the bytes are."""
 
+from math import ceil
+
 from kdc.cli.console import Terminal
 from kdc.compress.stages import ROUNDINGS
 from kdc.export.ledger import GROUPS, Row
@@ -21,18 +23,19 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
             f"vocabulary: {cut.rows:,} of {cut.rows_before:,} tokens; {cut.changed:.1%} of dev's "
             f"are cut otherwise, which costs {prepared.vocabulary_drop} points"
         )
-    for method in _learnable(outcome):
+    for trial in _learnable(outcome):
+        allowed = ceil(10 * trial.drop.points) / 10
         terminal.say(
-            f"{method} loses too much of this student: one that is trained by a recipe with "
-            f'quantize = "{method}" under [train] learns to be rounded so'
+            f"{trial.method} would ship with --max-drop {allowed:g}; less is lost by a student of "
+            f'a recipe with quantize = "{trial.method}" under [train]'
         )
     terminal.say(f"{shipped.copy}: {outcome.shipped.score}")
     terminal.result(shipped.as_dict())
 
 
-def _learnable(outcome: Outcome) -> list[str]:
+def _learnable(outcome: Outcome) -> list[Trial]:
     """Return the best method that failed and can be trained for, where only a larger one passed."""
-    failed = [trial.method for trial in outcome.trials[:-1] if trial.method in ROUNDINGS[1:]]
+    failed = [trial for trial in outcome.trials[:-1] if trial.method in ROUNDINGS[1:]]
     return [] if outcome.shipped.method in ROUNDINGS[1:] else failed[-1:]
 
 

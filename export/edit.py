@@ -99,6 +99,11 @@ class Editor:
             return value.transpose(order)
         return None
 
+    def maker(self, name: str) -> str | None:
+        """Return the operator that makes a value; None for inputs and constants."""
+        node = self._producers.get(name)
+        return None if node is None else str(node.op_type)
+
     def linears(self) -> Iterator[Linear]:
         """Yield every linear layer that has a constant weight, in the order they run."""
         for node in self._nodes:

@@ -1,6 +1,6 @@
-"""What the linear layers of a model see: the second moments of their inputs on real rows."""
+"""What the linear layers of a model see on real rows: their inputs' second moments and sizes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +25,35 @@ def second_moments(model: "ModelProto", names: Collection[str], rows: Examples) 
     Returns:
         (K, K) float32 for each name. No activation is kept.
     """
+    sums: dict[str, Array] = {}
+    for name, flat in _values(model, names, rows):
+        sums[name] = sums.get(name, 0) + flat.T @ flat
+    return sums
+
+
+def largest(model: "ModelProto", names: Collection[str], rows: Examples) -> dict[str, Array]:
+    """Find each channel's largest absolute value; see `second_moments`.
+
+    Returns:
+        (K,) float32 for each name; nothing without rows.
+    """
+    sizes: dict[str, Array] = {}
+    for name, flat in _values(model, names, rows):
+        size = np.abs(flat).max(axis=0)
+        sizes[name] = np.maximum(sizes.get(name, size), size)
+    return sizes
+
+
+def _values(
+    model: "ModelProto", names: Collection[str], rows: Examples
+) -> Iterator[tuple[str, Array]]:
+    """Yield what named values are, (T, K) for each row and name."""
     from onnx import ModelProto, ValueInfoProto
     from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 
     tapped, wanted = ModelProto(), sorted(set(names))
+    if not wanted or not len(rows):
+        return
     tapped.CopyFrom(model)
     tapped.graph.output.extend(ValueInfoProto(name=name) for name in wanted)
     options = SessionOptions()
@@ -39,7 +64,6 @@ def second_moments(model: "ModelProto", names: Collection[str], rows: Examples) 
         tapped.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     inputs = {entry.name for entry in session.get_inputs()}
-    sums: dict[str, Array] = {}
     for row in spread(len(rows), ROWS):
         tokens, types = rows.row(int(row))
         feeds = {
@@ -49,6 +73,4 @@ def second_moments(model: "ModelProto", names: Collection[str], rows: Examples) 
         }
         values = session.run(wanted, {name: feeds[name] for name in inputs})
         for name, value in zip(wanted, values, strict=True):
-            flat = value.reshape(-1, value.shape[-1])
-            sums[name] = sums.get(name, 0) + flat.T @ flat
-    return sums
+            yield name, value.reshape(-1, value.shape[-1])

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kdc.compress.examples import Array
     from kdc.compress.grids import Grid
     from kdc.export.edit import Editor, Linear
+    from kdc.export.quantizers.outliers import Outliers
 
     Rounded = tuple[Array, Grid]
 
@@ -28,6 +29,7 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     from kdc.export.edit import Editor
     from kdc.export.quantizers.activations import second_moments
     from kdc.export.quantizers.leftovers import refuse_leftovers
+    from kdc.export.quantizers.outliers import find_outliers
     from kdc.export.quantizers.rows import put_int4_rows
 
     editor = Editor.load(fp32)
@@ -35,15 +37,22 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     linears = list(editor.linears())
     moments = second_moments(editor.model, [each.input for each in linears], situation.calibration)
     rounded = _round_all(linears, moments)
+    outliers = find_outliers(editor, linears, situation.calibration)
     for linear in linears:
-        put_int4(editor, linear, *rounded[_key(linear)])
+        put_int4(editor, linear, *rounded[_key(linear)], outliers.get(linear.output))
     for table in editor.tables():
         put_int4_rows(editor, table)
     editor.finish(out)
     refuse_leftovers("int4", editor.model.graph)
 
 
-def put_int4(editor: "Editor", linear: "Linear", nibbles: "Array", grid: "Grid") -> None:
+def put_int4(
+    editor: "Editor",
+    linear: "Linear",
+    nibbles: "Array",
+    grid: "Grid",
+    outliers: "Outliers | None" = None,
+) -> None:
     """Replace a layer by one whose weight is expanded from 4 bits when the model is loaded."""
     from kdc.export.quantizers.expanded import store_expanded
     from kdc.export.quantizers.matrices import put_matmul
@@ -52,7 +61,7 @@ def put_int4(editor: "Editor", linear: "Linear", nibbles: "Array", grid: "Grid")
     blocks = len(grid.multipliers)
     split, times = nibbles.reshape(blocks, rows // blocks, columns), grid.multipliers[:, None]
     weight = store_expanded(editor, linear.name, split, times, (rows, columns))
-    put_matmul(editor, linear, weight, grid.scale)
+    put_matmul(editor, linear, weight, grid.scale, outliers)
 
 
 def _round_all(linears: "list[Linear]", moments: "dict[str, Array]") -> "dict[object, Rounded]":

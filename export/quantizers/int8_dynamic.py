@@ -20,7 +20,7 @@ def quantize_int8(fp32: Path, out: Path, situation: Situation) -> None:
     """
     from kdc.export.quantizers.rows import put_int8_rows
 
-    _quantize(fp32, out, INT8, put_int8_rows)
+    _quantize(fp32, out, INT8, put_int8_rows, situation)
 
 
 def quantize_int8_embeddings4(fp32: Path, out: Path, situation: Situation) -> None:
@@ -31,19 +31,26 @@ def quantize_int8_embeddings4(fp32: Path, out: Path, situation: Situation) -> No
     """
     from kdc.export.quantizers.rows import put_int4_rows
 
-    _quantize(fp32, out, EMBEDDINGS4, put_int4_rows)
+    _quantize(fp32, out, EMBEDDINGS4, put_int4_rows, situation)
 
 
 def _quantize(
-    fp32: Path, out: Path, method: str, put_rows: "Callable[[Editor, Table], None]"
+    fp32: Path,
+    out: Path,
+    method: str,
+    put_rows: "Callable[[Editor, Table], None]",
+    situation: Situation,
 ) -> None:
     from kdc.export.edit import Editor
     from kdc.export.quantizers.leftovers import refuse_leftovers
     from kdc.export.quantizers.matrices import put_int8
+    from kdc.export.quantizers.outliers import find_outliers
 
     editor = Editor.load(fp32)
-    for linear in editor.linears():
-        put_int8(editor, linear)
+    linears = list(editor.linears())
+    outliers = find_outliers(editor, linears, situation.calibration)
+    for linear in linears:
+        put_int8(editor, linear, outliers.get(linear.output))
     for table in editor.tables():
         put_rows(editor, table)
     editor.finish(out)

@@ -1,13 +1,20 @@
 """Linear layers in 8 bits, as ONNX Runtime's CPU kernels take them."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kdc.compress.examples import Array
 from kdc.compress.rounding import to_int8
 from kdc.export.edit import MICROSOFT, Editor, Linear
+from kdc.export.graph.builder import node
+from kdc.export.quantizers.outliers import Outliers
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 
-def put_int8(editor: Editor, linear: Linear) -> None:
+def put_int8(editor: Editor, linear: Linear, outliers: Outliers | None = None) -> None:
     """Store a layer's weight in signed bytes with one scale per output channel.
 
     One scale per tensor was measured to flip four times as many answers. Why signed: see
@@ -15,10 +22,12 @@ def put_int8(editor: Editor, linear: Linear) -> None:
     """
     rounded, scale = to_int8(linear.weight.T)
     stored = editor.store(f"{linear.name}.int8", rounded.T.astype(np.int8))
-    put_matmul(editor, linear, stored, scale)
+    put_matmul(editor, linear, stored, scale, outliers)
 
 
-def put_matmul(editor: Editor, linear: Linear, weight: str, scale: Array) -> None:
+def put_matmul(
+    editor: Editor, linear: Linear, weight: str, scale: Array, outliers: Outliers | None = None
+) -> None:
     """Replace a layer by one that scales its input to bytes as it comes.
 
     Args:
@@ -26,18 +35,40 @@ def put_matmul(editor: Editor, linear: Linear, weight: str, scale: Array) -> Non
         linear: the layer.
         weight: the name of its (K, N) int8 weight.
         scale: (N,) float32, one per output channel.
+        outliers: channels of its input that are multiplied apart as far as they are out of range.
     """
-    from onnx import helper
-
     no_zero_point = ""
     inputs = [linear.input, weight, editor.store(f"{linear.name}.scale", scale), no_zero_point]
     if linear.bias is not None:
         inputs.append(editor.store(f"{linear.name.removesuffix('.weight')}.bias", linear.bias))
-    node = helper.make_node(
-        "DynamicQuantizeMatMul",
-        inputs,
-        [linear.output],
-        name=linear.output,
-        domain=MICROSOFT,
+    if outliers is None:
+        nodes = [node("DynamicQuantizeMatMul", inputs, [linear.output], MICROSOFT)]
+    else:
+        nodes = _apart(editor, linear, inputs, outliers)
+    editor.replace(linear.outputs, nodes)
+
+
+def _apart(
+    editor: Editor, linear: Linear, inputs: list[str], outliers: Outliers
+) -> "list[NodeProto]":
+    """Return clip(x) W in 8 bits, plus (x - clip(x)) W in fp32 over a few channels."""
+    name, x = linear.output, linear.input
+    near, out, kept, beyond, main, rest = (
+        f"{name}.{part}" for part in ("near", "out", "kept", "beyond", "main", "rest")
     )
-    editor.replace(linear.outputs, [node])
+    low, high = (
+        editor.store(f"{name}.{end}", np.array(limit, dtype=np.float32))
+        for end, limit in (("low", -outliers.limit), ("high", outliers.limit))
+    )
+    channels = np.array(outliers.channels, dtype=np.int64)
+    which = editor.store(f"{name}.channels", channels)
+    weight = editor.store(f"{linear.name}.outliers", linear.weight[channels])
+    return [
+        node("Clip", [x, low, high], [near]),
+        node("Gather", [x, which], [out], axis=-1),
+        node("Gather", [near, which], [kept], axis=-1),
+        node("Sub", [out, kept], [beyond]),
+        node("MatMul", [beyond, weight], [rest]),
+        node("DynamicQuantizeMatMul", [near, *inputs[1:]], [main], MICROSOFT),
+        node("Add", [main, rest], [name]),
+    ]

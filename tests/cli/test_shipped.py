@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from kdc.cli.shipped import _learnable
+from kdc.compress.metrics import Score
+from kdc.export.parity import Drop, Parity
+from kdc.export.trials import Outcome, Trial
+
+
+def _tried(*methods: str) -> Outcome:
+    """An outcome whose last method passed."""
+    score, parity = Score("accuracy", 0.9, 10, 0.8, 1.0), Parity(10, 0.1, 0.1, 0.9)
+    drop = Drop(1.0, 0.5, 1.5, 0.01)
+    faults = ["loses"] * (len(methods) - 1) + [None]
+    trials = [
+        Trial(name, Path("m.onnx"), 1, 1, parity, drop, score, fault)
+        for name, fault in zip(methods, faults, strict=True)
+    ]
+    return Outcome(tuple(trials), ())
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        (["int4", "int8-dynamic", "fp16"], ["int8-dynamic"]),
+        (["int4", "int8-dynamic"], []),
+        (["int4"], []),
+        (["none"], []),
+        (["int8-static", "fp16"], []),
+    ],
+)
+def test_a_method_that_a_student_can_learn_is_named_where_only_a_larger_one_passed(
+    methods: list[str], told: list[str]
+) -> None:
+    """Bug: twice the bytes ship, and nothing says that training for 8 bits would do."""
+    assert [trial.method for trial in _learnable(_tried(*methods))] == told
