@@ -72,7 +72,8 @@ def test_a_student_folders_recipe_repeats_its_run(here: Path) -> None:
     assert "2 unlabelled texts, without 1 of dev, 1 repeated" in done.stderr
     again = kdc("distill", "--recipe", "first/recipe.toml", "--out", "again")
     assert again.exit_code == 0, again.output
-    assert "as in its run: teacher one + two, data table, student 1x32, seed 3" in again.stderr
+    told = "teacher one + two, data table, unlabelled more.txt, student 1x32, seed 3"
+    assert f"as in its run: {told}" in again.stderr
     assert sha256(here / "first/manifest.json") == sha256(here / "again/manifest.json")
     assert "changed since" not in again.stderr
 

@@ -9,7 +9,7 @@ from kdc.compress import judging
 from kdc.compress.evaluate import predict
 from kdc.compress.learner import Learner
 from kdc.compress.loop import train
-from kdc.compress.metrics import Score, score
+from kdc.compress.metrics import score
 from kdc.compress.progress import Silent
 from kdc.compress.run import Run
 from tests.tiny import tiny_run
@@ -96,7 +96,7 @@ class TestBest:
             return predict(model, *rest, **how)
 
         monkeypatch.setattr(judging, "predict", spy)
-        monkeypatch.setattr(judging, "score", lambda *_: Score("accuracy", next(values), 1, 0, 1))
+        monkeypatch.setattr(judging, "value", lambda *_: next(values))
         run = tiny_run(tmp_path, evaluations=4)
         history = train(run, Silent(), WHAT, resume=False)
         assert [row["dev"] for row in history] == [0.5, 0.9, 0.9, 0.1]
