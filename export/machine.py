@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,11 @@ FEATURES = (
 def describe_machine() -> dict[str, Any]:
     """Return name, cores, memory (bytes), arithmetic features and versions of this machine."""
     cpu = _cpuinfo()
-    flags = (cpu.get("flags") or cpu.get("Features") or "").split()
     return {
         "cpu": cpu.get("model name") or _mac_cpu() or platform.processor() or platform.machine(),
         "architecture": platform.machine(),
         "cores": cores(),
-        "features": [name for name in FEATURES if name in flags],
+        "features": _features(cpu),
         "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "os": platform.platform(),
         "python": platform.python_version(),
@@ -38,9 +38,9 @@ def int8_overflows() -> bool:
     A CPU whose features are not known counts as one of these. ONNX Runtime has exact products for
     them: see `SessionOptions.build`.
     """
-    machine = describe_machine()
-    exact = {"avx_vnni", "avx512_vnni"}.intersection(machine["features"])
-    return machine["architecture"].lower() in ("x86_64", "amd64") and not exact
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    return not {"avx_vnni", "avx512_vnni"}.intersection(_features(_cpuinfo()))
 
 
 def cores() -> int:
@@ -53,11 +53,17 @@ def cores() -> int:
 def _cpuinfo() -> dict[str, str]:
     """Return the first core's block of /proc/cpuinfo; empty where there is none."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            block = takewhile(str.strip, file)  # a hundred cores' would take milliseconds
+            lines = [line.partition(":") for line in block]
     except OSError:
         return {}
-    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
     return {key.strip(): value.strip() for key, _, value in lines}
+
+
+def _features(cpu: dict[str, str]) -> list[str]:
+    flags = (cpu.get("flags") or cpu.get("Features") or "").split()
+    return [name for name in FEATURES if name in flags]
 
 
 def _mac_cpu() -> str:
