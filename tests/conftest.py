@@ -40,3 +40,14 @@ def some_runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     from tests.phones import take_some_runtime
 
     return take_some_runtime(tmp_path_factory.mktemp("runtime"), monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher and a corpus of two shards and one held out, each sequence masked twice."""
+    from tests.shards import tiny_corpus, tiny_masked_lm
+
+    folder = tmp_path_factory.mktemp("labels")
+    tiny_masked_lm(folder / "teacher")
+    tiny_corpus(folder / "shards", folder / "teacher")
+    return folder

@@ -10,7 +10,6 @@ from kdc.cli.main import build
 from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.labels.store import read_labels
 from kdc.compress.recipe import load_run
-from tests.shards import tiny_corpus, tiny_masked_lm
 
 QUICK = """
 rows = "corpus"
@@ -24,14 +23,6 @@ temperature = 1.0
 soft = 1.0
 hard = 0.0
 """
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("label")
-    tiny_masked_lm(folder / "teacher")
-    tiny_corpus(folder / "shards", folder / "teacher")
-    return folder
 
 
 def kdc(places: Path, *arguments: str) -> tuple[int, str]:

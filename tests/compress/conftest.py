@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.shards import tiny_corpus, tiny_masked_lm
-
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
@@ -25,12 +23,3 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     yield make
     for disk in disks:
         subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A teacher and a corpus of two shards and one held out, each sequence masked twice."""
-    folder = tmp_path_factory.mktemp("labels")
-    tiny_masked_lm(folder / "teacher")
-    tiny_corpus(folder / "shards", folder / "teacher")
-    return folder
