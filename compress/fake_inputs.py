@@ -1,25 +1,18 @@
-"""What flows into a model's linear layers: rounded as the shipped file does, or only measured."""
+"""What flows into a model's linear layers, rounded as the shipped file does."""
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.encode import Batches, equal_lengths
-from kdc.compress.examples import Examples
-from kdc.compress.families import FIRST_TOKEN, Sizes, layer_of
-from kdc.compress.layer_parts import part_of
-from kdc.compress.signals import observe
+from kdc.compress.layer_inputs import Call, first_token_call
+from kdc.compress.outliers import Outliers
 
 _UINT8 = 255
-_BATCH = 64
-_ROWS = 256  # evenly spread over the training rows, as for the exporter's calibration
-Moments = dict[str, npt.NDArray[np.float32]]
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -63,11 +56,31 @@ def round_inputs(x: Tensor, mask: Tensor | None) -> Tensor:
     return (x / scale).round_().clamp_(-zero, _UINT8 - zero).mul_(scale)
 
 
+def set_apart(x: Tensor, mask: Tensor | None, outliers: Outliers) -> Tensor:
+    """Round what is in the range of most channels; what a few have beyond it stays as it is.
+
+    Args:
+        x: (..., K).
+        mask: as for `round_inputs`.
+        outliers: the few channels; all others are clipped.
+
+    Returns:
+        What the exported layer multiplies, in 8 bits and beside them, float32.
+    """
+    near = x.clamp(-outliers.limit, outliers.limit)
+    few = list(outliers.channels)
+    rounded = round_inputs(near, mask)
+    rounded[..., few] += x[..., few] - near[..., few]
+    return rounded
+
+
 class RoundedInputs:
     """Rounds the inputs of a model's linear layers, each as the exported graph will."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, outliers: dict[Call, Outliers]) -> None:
+        """Choose the model; channels of its activations that are out of range, where some are."""
         self._model = model
+        self._outliers = outliers
         self._mask: Tensor | None = None
         self._calls: Counter[str] = Counter()
         self._seen: dict[bool, tuple[Tensor, Tensor]] = {}
@@ -88,11 +101,12 @@ class RoundedInputs:
 
         def hook(module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # noqa: ANN401
             self._calls[name] += 1
-            return (self._rounded(args[0], alone=self._calls[name] == last), *args[1:])
+            call = (name, self._calls[name])
+            return (self._rounded(args[0], call, alone=call[1] == last), *args[1:])
 
         return hook
 
-    def _rounded(self, x: Tensor, *, alone: bool) -> Tensor:
+    def _rounded(self, x: Tensor, call: Call, *, alone: bool) -> Tensor:
         """Round an input; queries, keys and values have the same one, which is rounded once."""
         mask = None if alone or self._mask is None else self._mask
         if mask is not None and x.shape[:-1] != mask.shape:
@@ -100,67 +114,10 @@ class RoundedInputs:
         had = self._seen.get(mask is None)
         if had is not None and had[0] is x:
             return had[1]
-        rounded = straight_through(x, lambda exact: round_inputs(exact, mask))
+        found = self._outliers.get(call)
+        rounding = partial(round_inputs, mask=mask)
+        if found is not None:
+            rounding = partial(set_apart, mask=mask, outliers=found)
+        rounded = straight_through(x, rounding)
         self._seen[mask is None] = (x, rounded)
         return rounded
-
-
-def first_token_call(model: Model, name: str) -> int:
-    """Return which call of a linear layer in a forward pass counts for the first token alone.
-
-    The exported last layer computes no other; for keys and values it needs all. 0 is none.
-    """
-    family, layers = model.config.model_type, Sizes(model.config).layers
-    part = part_of(family, name)
-    if family not in FIRST_TOKEN or part is None or part[0] not in ("query", "mix", "up", "down"):
-        return 0
-    groups = getattr(model.config, "num_hidden_groups", None)
-    if groups:  # ALBERT's layers are passed several times
-        shared = [int(index / (layers / groups)) for index in range(layers)]
-        within = f"albert_layer_groups.{shared[-1]}." in name
-        return shared.count(shared[-1]) if within else 0
-    place = layer_of(f"{name}.", layers)
-    return int(place is not None and place[1] == layers - 1)
-
-
-@torch.no_grad()
-def second_moments(
-    model: Model, linears: dict[str, nn.Linear], rows: Examples, padding: int
-) -> Moments:
-    """Sum x x^T over what linear layers are given for some of the rows: (K, K) by name.
-
-    It is what the exporter measures on its calibration rows, which are these too.
-
-    Args:
-        model: any encoder, unrounded.
-        linears: the layers by their names in the model.
-        rows: the training rows; 256 of them are run, evenly spread.
-        padding: the padding token's id.
-    """
-    sums: dict[str, Tensor] = {}
-    calls: Counter[str] = Counter()
-
-    def hook_of(name: str) -> Callable[[Any, tuple[Tensor, ...]], None]:
-        last = first_token_call(model, name)
-
-        def hook(module: Any, args: tuple[Tensor, ...]) -> None:  # noqa: ANN401
-            calls[name] += 1
-            x = args[0].float()
-            if calls[name] == last:
-                x = x[:, :1]
-            x = x.reshape(-1, x.shape[-1])
-            sums[name] = sums.get(name, 0) + x.T @ x
-
-        return hook
-
-    hooks = [each.register_forward_pre_hook(hook_of(name)) for name, each in linears.items()]
-    hooks.append(model.register_forward_pre_hook(lambda *_: calls.clear()))
-    picks = np.linspace(0, len(rows) - 1, min(_ROWS, len(rows))).round().astype(int)
-    batches, was_training = Batches(rows, padding, model.device), model.training
-    model.eval()
-    for index in equal_lengths(rows.lengths[picks], _BATCH):
-        observe(model, batches.make(picks[index]))
-    model.train(was_training)
-    for hook in hooks:
-        hook.remove()
-    return {name: value.cpu().numpy() for name, value in sums.items()}

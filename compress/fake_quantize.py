@@ -2,9 +2,7 @@
 
 Weights, embeddings and what flows into linear layers are rounded on the way forward, and gradients
 pass as if they were not (Bengio et al. 2013, arXiv 1308.3432; Jacob et al. 2018, arXiv 1712.05877).
-The formulas are those of `rounding` and `grids`, by which `kdc export` rounds. Outlier channels of
-activations, which the export sets apart in fp32, are rounded here with the others: what ships is
-then nearer to the unrounded student than what was trained.
+The formulas are those of `rounding`, `grids` and `outliers`, by which `kdc export` rounds.
 """
 
 from collections.abc import Callable
@@ -18,11 +16,13 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.compact import CompactEmbedding
 from kdc.compress.examples import Array, Examples
-from kdc.compress.fake_inputs import RoundedInputs, second_moments, straight_through
+from kdc.compress.fake_inputs import RoundedInputs, straight_through
 from kdc.compress.families import FIRST_TOKEN
 from kdc.compress.gptq import compensated
 from kdc.compress.grids import block_size, find_grid, fit_grid
+from kdc.compress.layer_inputs import find_outliers, second_moments
 from kdc.compress.low_rank import LowRankEmbedding
+from kdc.compress.outliers import Outliers
 from kdc.compress.rounding import (
     HIGHEST,
     LEAST_ROWS,
@@ -50,7 +50,8 @@ class FakeQuantization:
         """Begin to round, in place.
 
         In 4 bits the weights first move to where GPTQ would round them from: the model then begins
-        as good as the exporter would have made it, and learns from there.
+        as good as the exporter would have made it, and learns from there. Outlier channels of
+        activations are looked for once, now; the exporter looks again when all is trained.
 
         A factorised embedding is left as it is: the exporter chooses the factors' directions anew,
         and rounds them there.
@@ -59,7 +60,8 @@ class FakeQuantization:
             model: any encoder with a head; its parameters stay the same objects.
             method: `int8-dynamic`, `int8-embeddings4` or `int4`, as `kdc export` knows them.
             pair: whether it is asked about two texts.
-            rows: the rows that it is trained on, for GPTQ; None leaves the weights where they are.
+            rows: the rows that it is trained on, for GPTQ and outliers; None leaves the weights
+                where they are, and knows no outliers unless `restore` brings some.
             padding: the padding token's id.
         """
         self._linears = {
@@ -67,12 +69,28 @@ class FakeQuantization:
         }
         four = method == INT4
         seen = second_moments(model, self._linears, rows, padding) if four and rows else {}
+        self._outliers = find_outliers(model, self._linears, rows, padding) if rows else {}
         for name, linear in self._linears.items():
             rounding = _OnGrid(linear.weight, seen.get(name)) if four else _PerRow()
             parametrize.register_parametrization(linear, "weight", rounding)
         self._tables = _tables(model, method, pair=pair)
         self._hooks = [table.module.register_forward_hook(table.hook) for table in self._tables]
-        self._hooks += RoundedInputs(model).hooks(self._linears)
+        self._hooks += RoundedInputs(model, self._outliers).hooks(self._linears)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the outliers as (1 + n,) float32 each: the limit, then the n channels."""
+        return {
+            f"{name}/{call}": torch.tensor([found.limit, *found.channels])
+            for (name, call), found in self._outliers.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+        self._outliers.clear()
+        for key, values in tensors.items():
+            name, call = key.rsplit("/", 1)
+            limit, *channels = values.tolist()
+            self._outliers[name, int(call)] = Outliers(tuple(map(int, channels)), limit)
 
     def settle(self) -> None:
         """Round no longer, and leave the weights at the values that they were rounded to."""

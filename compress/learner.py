@@ -22,6 +22,7 @@ from kdc.compress.stages import Training
 Objectives = dict[str, tuple[float, Objective]]
 _RNG = "rng."  # then the kind of the device whose random numbers they are
 _AVERAGE = "average."
+_ROUNDING = "rounding."
 
 
 class Learner:
@@ -147,6 +148,9 @@ class Learner:
         if self._average:
             found = self._average.tensors()
             tensors |= {f"{_AVERAGE}{key}": value for key, value in found.items()}
+        if self._rounding:
+            found = self._rounding.tensors()
+            tensors |= {f"{_ROUNDING}{key}": value for key, value in found.items()}
         for kind, mine in self._rng_states():
             for rank, rng in enumerate(self.crew.gather(mine)):
                 tensors[_of(rank, f"{_RNG}{kind}")] = rng
@@ -186,6 +190,8 @@ class Learner:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         if self._average:
             self._average.restore(_under(_AVERAGE, tensors))
+        if self._rounding:
+            self._rounding.restore(_under(_ROUNDING, tensors))
         count = sum(name.startswith(f"{_RNG}cpu") for name in tensors)
         if count == self.crew.size:
             torch.set_rng_state(tensors[_of(self.crew.rank, f"{_RNG}cpu")])

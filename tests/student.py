@@ -31,6 +31,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "MobileBert": {"embedding_size": 16, "intra_bottleneck_size": 16},
 }
 FAMILIES = list(_SIZES)
+_UP = ("intermediate.dense", "ffn.lin1", "albert_layers.0.ffn")
 
 
 def tiny_model(
@@ -51,6 +52,16 @@ def tiny_model(
         for name, weight in model.named_parameters():
             if name.startswith("classifier") and weight.ndim == 2:
                 weight.mul_(sharpness)
+    return model
+
+
+def with_a_far_channel(model: Any) -> Any:  # noqa: ANN401
+    """Make one channel behind a layer's activation 20 times what the others are."""
+    up = [each for name, each in model.named_modules() if name.endswith(_UP)]
+    assert up, "this family's feed-forward half is called otherwise"
+    with torch.no_grad():
+        for layer in up:
+            layer.weight[7] *= 20
     return model
 
 

@@ -8,8 +8,8 @@ from kdc.export.quantizers.situation import Situation
 if TYPE_CHECKING:
     from kdc.compress.examples import Array
     from kdc.compress.grids import Grid
+    from kdc.compress.outliers import Outliers
     from kdc.export.edit import Editor, Linear
-    from kdc.export.quantizers.outliers import Outliers
 
     Rounded = tuple[Array, Grid]
 

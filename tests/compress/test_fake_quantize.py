@@ -22,6 +22,7 @@ from kdc.compress.run import Run
 from kdc.compress.signals import HEADS, HIDDEN, observe
 from kdc.compress.stages import Training
 from tests.families import FAMILIES, family_model, some_ids
+from tests.student import with_a_far_channel
 from tests.tiny import Recorder, Stopped, tiny_model, tiny_recipe, tiny_run
 
 METHODS = ["int8-dynamic", "int8-embeddings4", "int4"]
@@ -196,6 +197,32 @@ def test_stopped_and_resumed_the_weights_are_the_same(
     assert train(parts, Silent(), WHAT, resume=True) == history
     ours, theirs = parts.model.state_dict(), whole.model.state_dict()
     assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_resumed_the_same_channels_are_set_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: outliers are looked for anew, or forgotten, and the resumed run learns otherwise."""
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    whole, parts, again = (rounded_run(tmp_path / name) for name in ("whole", "parts", "parts"))
+    for run in (whole, parts, again):
+        with_a_far_channel(run.model)
+    history = train(whole, Silent(), WHAT, resume=False)
+    with pytest.raises(Stopped):
+        train(parts, Recorder(WHAT, 9), WHAT, resume=False)
+    found: list[int] = []
+    monkeypatch.setattr(
+        FakeQuantization,
+        "restore",
+        lambda self, tensors, do=FakeQuantization.restore: (
+            found.append(len(tensors)),
+            do(self, tensors),
+        ),
+    )
+    assert train(again, Silent(), WHAT, resume=True) == history
+    assert found[0] > 0
+    ours, theirs = again.model.state_dict(), whole.model.state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 

@@ -6,13 +6,14 @@ import numpy.typing as npt
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from kdc.compress.examples import Array, pick
+from kdc.compress.examples import pick
+from kdc.compress.outliers import Outliers
 from kdc.export.edit import Editor
 from kdc.export.onnx_file import save_model
 from kdc.export.quantizers import outliers as module
 from kdc.export.quantizers.int4 import quantize_int4
 from kdc.export.quantizers.int8_dynamic import quantize_int8
-from kdc.export.quantizers.outliers import Outliers, find_outliers
+from kdc.export.quantizers.outliers import find_outliers
 from kdc.export.quantizers.situation import Situation
 from tests.student import tiny_tokenizer
 
@@ -87,20 +88,3 @@ def test_one_channel_does_not_cost_all_others_their_bits(
 def test_without_rows_nothing_is_found(far_out: Path, situation: Situation) -> None:
     nothing = Situation(pick(situation.calibration, np.array([], dtype=np.int64)), "x86")
     assert _found(far_out, nothing) == {}
-
-
-@pytest.mark.parametrize(
-    ("sizes", "wanted"),
-    [
-        ([1, 1, 30, 1, 2], Outliers((2,), 2.0)),
-        ([1, 30, 25, 4, 2], Outliers((1, 2), 4.0)),
-        ([2, 2, 3, 2], None),
-        ([0, 0, 9, 0], None),
-        ([9, 9, 9, 9, 9, 1], None),
-        ([9], None),
-    ],
-)
-def test_the_fewest_channels_are_set_apart(sizes: list[float], wanted: Outliers | None) -> None:
-    """More of them cost time in every answer; a range of 0 would leave nothing to scale."""
-    array: Array = np.array(sizes, dtype=np.float32)
-    assert module._far_out(array) == wanted
