@@ -5,7 +5,9 @@
 
 FOLDER is what `kdc distill --corpus` made. Every cell is one `kdc distill` of a student of its
 shape by hinton's losses and steps, at each of the rates: from the general student, from random
-weights, and from the teacher's own, which is what the command does by itself. Cells are kept as
+weights, and from the teacher's own, which is what the command does by itself. With --states the
+student also learns what general-best taught it on the corpus, the states of the teacher's layers,
+now of the fine-tuned teacher: small tables say little by their labels alone. Cells are kept as
 `objectives.py` keeps its own: nothing is run twice. --record writes the table into RESULTS.md and
 the cells into cells/general_tasks.json.
 """
@@ -59,19 +61,27 @@ def _cells(options: argparse.Namespace) -> Iterator[Cell]:
             for start in options.starts:
                 origin = options.general if start == "general" else None
                 for rate in options.rates:
-                    recipe = settle(_recipe(start, rate), TASKS[task], None)
+                    chosen = _recipe(start, rate, states=options.states)
+                    recipe = settle(chosen, TASKS[task], options.epochs)
                     yield Cell(task, student, recipe, seed, origin)
 
 
-def _recipe(start: str, rate: float) -> Recipe:
-    """Return hinton with other first weights and another learning rate."""
+def _recipe(start: str, rate: float, *, states: bool) -> Recipe:
+    """Return hinton with other first weights and another learning rate, and perhaps the states."""
     hinton = load_recipe("hinton")
+    more = {"hidden_states": {"weight": 1.0, "layers": "uniform"}} if states else {}
     stages = tuple(
-        replace(stage, train=replace(stage.train, learning_rate=rate)) for stage in hinton.stages
+        replace(
+            stage,
+            train=replace(stage.train, learning_rate=rate),
+            losses={**stage.losses, **more},
+        )
+        for stage in hinton.stages
     )
     weights = "teacher" if start == "teacher" else "random"
     first = replace(hinton.start, weights=weights)
-    return replace(hinton, name=f"from-{start}, {rate:g}", stages=stages, start=first)
+    name = f"from-{start}{', states' if states else ''}, {rate:g}"
+    return replace(hinton, name=name, stages=stages, start=first)
 
 
 def _told(general: Path) -> str:
@@ -94,6 +104,8 @@ def _options() -> argparse.Namespace:
     add("--tasks", type=words, default=["CoLA", "MRPC", "RTE", "SST-2"], metavar="A,B")
     add("--starts", type=words, default=list(STARTS), metavar="A,B")
     add("--rates", type=_rates, default=list(RATES), metavar="1e-4,5e-4")
+    add("--states", action="store_true", help="learn the states of the teacher's layers as well")
+    add("--epochs", type=float, help="in place of the recipe's own")
     add("--seeds", type=numbers, default=[0, 1, 2], metavar="0,1,2")
     add("--data", type=Path, default=SHARED, help="where the tasks' data lie")
     add("--teachers", type=Path, help="fine-tuned teachers, in folders named as the tasks")
