@@ -32,22 +32,25 @@ def evaluate(
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_scores
     from kdc.cli.table import load_table
-    from kdc.compress.judge import chosen_rows, folder_answers, truth
+    from kdc.compress.data.labels import Known
+    from kdc.compress.judge import ALL, chosen_rows, folder_answers, in_data_order, known_of
     from kdc.compress.metrics import score
-    from kdc.export.phone_model import is_phone
+    from kdc.export.phone_model import find_phone, is_phone
 
     terminal = Terminal(quiet, json, [model, data, dev])
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
-    table = load_table(terminal, data, dev, **columns)
+    phone = find_phone(Path(model)) if is_phone(Path(model)) else None
+    known = Known(phone.task.kind, phone.task.labels) if phone else known_of(model, terminal)
+    table = load_table(terminal, data, dev, known, split != ALL, **columns)
     rows = chosen_rows(table, split)
-    if is_phone(Path(model)):
+    if phone:
         from kdc.cli.phone_answers import phone_answers
 
         options.refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
         labels, logits = phone_answers(Path(model), rows, terminal)
     else:
         labels, logits = folder_answers(model, rows, terminal, device)
-    found = score(table.task.metric, logits, truth(table.task, labels, rows))
+    found = score(table.task.metric, *in_data_order(table.task, labels, logits, rows))
     show_scores(terminal, data, {split: {model: found}})
     terminal.result({"model": model, "data": data, "split": split, **found.as_dict()})

@@ -12,10 +12,11 @@ from kdc.cli.phone_answers import tokenised
 from kdc.cli.relatives import find_student, find_teacher, is_student
 from kdc.cli.table import load_table
 from kdc.compress.data.dataset import Dataset, Split
+from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.files import read_json
-from kdc.compress.judge import chosen_rows, folder_answers, truth
+from kdc.compress.judge import ALL, chosen_rows, folder_answers, truth
 from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
@@ -66,7 +67,10 @@ def measure_quality(
         raise KdcError(f"--rows {asked.rows}: give a whole number from 1")
     subjects = [find_subject(path) for path in dict.fromkeys(models)]  # all, before any answers
     columns = dict(asked.columns)
-    table = load_table(terminal, asked.data, columns.pop("dev", None), **columns)
+    phone = next((each.phone for each in subjects if each.phone is not None), None)
+    known = None if phone is None else Known(phone.task.kind, phone.task.labels)
+    dev = columns.pop("dev", None)
+    table = load_table(terminal, asked.data, dev, known, asked.split != ALL, **columns)
     bench = _Judge(asked, table, len(subjects) == 1, terminal)
     found = [bench.entry(subject) for subject in subjects]
     return [entry for entry in found if entry is not None]
@@ -162,8 +166,6 @@ def _aligned(name: str, labels: Sequence[str], logits: Array, task: Task) -> Arr
     places = class_places(task.labels, labels)
     if None not in places:
         return np.asarray(logits[:, [place for place in places if place is not None]])
-    if unnamed(labels) and len(labels) == len(task.labels):
-        return logits
     missing = task.labels[places.index(None)]
     raise KdcError(f"{name} does not know the class {missing!r}: it was trained for another task")
 

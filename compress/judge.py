@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdc.compress.data.dataset import Dataset, Labels, Split
+from kdc.compress.data.labels import Known
 from kdc.compress.encode import encode, plain_tokenizer
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.evaluate import predict
@@ -22,7 +23,9 @@ from kdc.compress.rows import DEFAULT_MAX_LENGTH, refuse_foreign_tokens
 from kdc.compress.runtime import choose_device
 from kdc.compress.task import Task
 
-SPLITS = ("dev", "test", "train", "all")
+ALL = "all"
+SPLITS = ("dev", "test", "train", ALL)
+Logits = npt.NDArray[np.float32]
 
 
 def chosen_rows(data: Dataset, which: str) -> Split:
@@ -36,7 +39,7 @@ def chosen_rows(data: Dataset, which: str) -> Split:
     splits = [data.train, data.dev, *([data.test] if data.test else [])]
     if which == "test" and data.test is None:
         raise KdcError("the data has no labelled test split: use --split dev or --split all")
-    if which != "all":
+    if which != ALL:
         return {"train": data.train, "dev": data.dev, "test": splits[-1]}[which]
     texts = [text for split in splits for text in split.texts]
     pairs = [text for split in splits for text in split.pairs or []]
@@ -60,17 +63,40 @@ def truth(task: Task, labels: tuple[str, ...], rows: Split) -> Labels:
         if (task.kind == "regression") != (not labels):
             raise KdcError("the model and the data do not fit: one has classes, the other scores")
         return rows.labels
-    places = class_places(task.labels, labels)
-    if None in places and len(labels) == len(task.labels) and unnamed(labels):
-        return rows.labels
-    if None in places:
-        missing = task.labels[places.index(None)]
-        raise KdcError(f"the data's class {missing!r} is none of the model's: another task?")
+    places = _places(task, labels)
     if task.kind == "multi-label":
         holds = np.zeros((len(rows), len(labels)), dtype=np.float32)
         holds[:, np.array(places, dtype=np.int64)] = rows.labels
         return holds
     return np.asarray(np.array(places, dtype=np.int64)[rows.labels.astype(np.int64)])
+
+
+def in_data_order(
+    task: Task, labels: tuple[str, ...], logits: Logits, rows: Split
+) -> tuple[Logits, Labels]:
+    """Return (N, C) logits in the data's order of classes, those it lacks last, and the truth.
+
+    F1 is that of the data's second class, whichever of the model's it is.
+
+    Raises:
+        KdcError: as `truth`.
+    """
+    gold = truth(task, labels, rows)
+    if not labels:
+        return logits, gold
+    places = _places(task, labels)
+    order = [*places, *(index for index in range(len(labels)) if index not in places)]
+    gold = gold[:, order] if task.kind == "multi-label" else rows.labels
+    return np.asarray(logits[:, order]), gold
+
+
+def _places(task: Task, labels: tuple[str, ...]) -> list[int]:
+    places = class_places(task.labels, labels)
+    found = [place for place in places if place is not None]
+    if len(found) < len(places):
+        missing = task.labels[places.index(None)]
+        raise KdcError(f"the data's class {missing!r} is none of the model's: another task?")
+    return found
 
 
 def refuse_sets(name: str, rows: Split) -> None:
@@ -81,9 +107,25 @@ def refuse_sets(name: str, rows: Split) -> None:
         )
 
 
+def known_of(name: str, progress: Progress) -> Known | None:
+    """Return what a model folder, or a Hub id, answers with; None where its classes have no names.
+
+    Raises:
+        KdcError: the model cannot be found.
+    """
+    config = read_config(find_model(name, progress).folder)
+    labels = tuple(str(label) for _, label in sorted(config.id2label.items()))
+    if len(labels) == 1:
+        return Known("regression", ())
+    kinds = {theirs: kind for kind, theirs in PROBLEM_TYPES.items()}
+    return (
+        None if unnamed(labels) else Known(kinds.get(config.problem_type, "classification"), labels)
+    )
+
+
 def folder_answers(
     name: str, rows: Split, progress: Progress, device: str
-) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+) -> tuple[tuple[str, ...], Logits]:
     """Run a teacher's or student's folder, or a Hub id, over rows.
 
     Returns:

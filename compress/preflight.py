@@ -27,8 +27,8 @@ Labels = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 def align_labels(model: Model, task: Task) -> bool:
     """Bring a teacher's classes into the order of the data's, in place.
 
-    Classes are matched by name (see `class_places`). A teacher whose classes have no names
-    (`LABEL_0`, ...) is taken to have the data's order; `check_teacher` then finds out.
+    Classes are matched by name, or by their order where one side has no names (see
+    `class_places`); `check_teacher` then finds out.
 
     Returns:
         Whether the order was another one.
@@ -55,8 +55,6 @@ def align_labels(model: Model, task: Task) -> bool:
     places = class_places(task.labels, theirs)
     own_order = list(range(len(theirs)))
     order = [place for place in places if place is not None]
-    if len(order) < len(places) and unnamed(theirs):
-        order = own_order
     if sorted(order) != own_order:
         raise KdcError(
             f"the teacher's classes ({_some(theirs)}) are not the data's ({_some(task.labels)}): "
@@ -71,12 +69,17 @@ def align_labels(model: Model, task: Task) -> bool:
 def class_places(labels: Sequence[str], names: Sequence[str]) -> list[int | None]:
     """Return where a model has each of the data's classes; None for a class it does not have.
 
-    A name is matched exactly, else without regard to case where that leaves no doubt.
+    A name is matched exactly, else without regard to case where that leaves no doubt. The order
+    counts where both have as many and one has no names: `LABEL_0`, ..., or 0, 1, ... in the data.
     """
     folded = [name.casefold() for name in names]
     exact = {name: index for index, name in enumerate(names)}
     loose = {name: index for index, name in enumerate(folded) if folded.count(name) == 1}
-    return [exact.get(label, loose.get(label.casefold())) for label in labels]
+    places = [exact.get(label, loose.get(label.casefold())) for label in labels]
+    numbered = list(labels) == [str(number) for number in range(len(names))]
+    if None in places and len(labels) == len(names) and (numbered or unnamed(names)):
+        return list(range(len(names)))
+    return places
 
 
 def unnamed(names: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kdc.compress.data.dataset import Dataset, Labels, Split
 from kdc.compress.data.labelled import Labelled
-from kdc.compress.data.labels import Coding, coding_of, encode
+from kdc.compress.data.labels import Coding, Known, coding_for, coding_of, encode
 from kdc.compress.data.notes import notes_on
 from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
@@ -35,27 +35,34 @@ class Parts:
     notes: tuple[str, ...] = ()
 
 
-def assemble(parts: Parts, metric: str | None) -> Dataset:
+def assemble(
+    parts: Parts, metric: str | None, known: Known | None = None, *, aside: bool = True
+) -> Dataset:
     """Build a dataset.
 
     Args:
         parts: the rows.
         metric: the user's choice, or None for the source's own or the default of its kind.
+        known: what the model answers with that the rows are to judge; None: they are to teach.
+        aside: whether rows become dev rows where the source brings none.
 
     Raises:
         KdcError: labels or rows that make no task, or a metric that does not score it.
     """
-    coding = coding_of(parts.train)
+    coding = coding_of(parts.train) if known is None else coding_for(known, parts.train)
     notes = list(parts.notes)
     train = _split(parts.train, coding, parts.train)
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)
+    elif not aside:
+        dev = _pick(train, np.array([], dtype=np.int64))
     else:
         train, dev = _set_aside(train, coding, parts.train.table.source)
         total = len(parts.train)
         notes.append(f"{len(dev):,} of {total:,} rows were set aside as dev rows")
     test = None if parts.test is None else _split(parts.test, coding, parts.train)
-    splits = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
+    splits = {"train": train, **({"dev": dev} if len(dev) else {})}
+    splits |= {} if test is None else {"test": test}
     notes += notes_on(coding.classes, splits)
     pair = train.pairs is not None
     task = Task(parts.name, coding.kind, coding.classes, pair, _DEFAULTS[coding.kind])
@@ -106,7 +113,10 @@ def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
     """Split rows into train and dev, stratified by class where there are classes."""
     chosen = choose_dev(_groups(rows.labels, coding.kind))
     if len(chosen) < 2:
-        raise KdcError(f"{source} has too few rows to set dev rows aside: give a file with --dev")
+        raise KdcError(
+            f"{source} has too few rows to set dev rows aside: give a file with --dev or, to judge "
+            "a model, --split all"
+        )
     rest = np.setdiff1d(np.arange(len(rows)), chosen)
     return _pick(rows, rest), _pick(rows, chosen)
 
@@ -117,8 +127,8 @@ def _groups(labels: Labels, kind: Kind) -> Numbers:
     Going by the rarest is the first step of Sechidis et al. 2011, "On the stratification of
     multi-label data". Rows without a label are a group of their own.
     """
-    if kind == "classification":
-        return labels.astype(np.int64)
+    if kind == "classification":  # numbered anew: a model may know more classes
+        return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
     if kind == "regression":
         return np.zeros(len(labels), dtype=np.int64)
     counts = np.where(labels > 0, labels.sum(axis=0), np.inf)

@@ -15,7 +15,8 @@ from kdc.compress.task import Kind
 _NUMBER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE
 )
-_WHOLE = re.compile(r"([+-]?\d{1,18})(\.0*)?", re.ASCII)
+_WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d{0,17}))(\.0*)?", re.ASCII)  # 007 is a name, and not 7
+_SCORES = "the training labels are"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,26 @@ class Coding:
     classes: tuple[str, ...]
     """In the order of their numbers when all are integers, else alphabetical; no scores."""
     whole: bool
-    """Whether the classes are integers: `1`, `01` and `1.0` are then the same one."""
+    """Whether the classes are integers: `1` and `1.0` are then the same one."""
+    of_model: bool = False
+    """Whether they are a finished model's; then case may differ."""
+
+    def numbers(self) -> dict[str, int]:
+        """Return the classes' numbers by their names, of a model in other case as well."""
+        exact = {name: number for number, name in enumerate(self.classes)}
+        if not self.of_model:
+            return exact
+        folded = [name.casefold() for name in self.classes]
+        return {**{n: i for i, n in enumerate(folded) if folded.count(n) == 1}, **exact}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a finished model answers with, so that rows for it need not show all of it."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    """Its classes; empty for regression."""
 
 
 def coding_of(train: Labelled) -> Coding:
@@ -66,6 +86,30 @@ def coding_of(train: Labelled) -> Coding:
     return Coding("classification", classes, whole)
 
 
+def coding_for(known: Known, rows: Labelled) -> Coding:
+    """Find out how rows write what a finished model answers.
+
+    Rows of numbers from 0 on, where its classes have names, are those of its outputs.
+
+    Raises:
+        KdcError: the rows may have several labels, and the model gives a text one.
+    """
+    if known.kind == "regression":
+        return Coding("regression", (), whole=False, of_model=True)
+    if rows.sets is not None and known.kind == "classification":
+        raise KdcError(
+            f"{rows.table.source}: a row may have several labels, and the model gives a text one: "
+            "another task?"
+        )
+    sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
+    found = {label for labels in sets for label in labels}
+    outputs = tuple(str(number) for number in range(len(known.labels)))
+    if not found & set(known.labels) and {_plain(label) for label in found} <= set(outputs):
+        return Coding(known.kind, outputs, whole=True, of_model=True)
+    classes, whole = _classes(set(known.labels))
+    return Coding(known.kind, classes, whole, of_model=True)
+
+
 def _classes(found: set[str]) -> tuple[tuple[str, ...], bool]:
     """Return the classes in their order, and whether all are integers."""
     if all(_WHOLE.fullmatch(label) for label in found):
@@ -100,14 +144,21 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
         KdcError: a class that the training rows do not have, or a score that is no finite number.
     """
     if coding.kind == "regression":
-        return _scores(rows)
-    numbers = {label: number for number, label in enumerate(coding.classes)}
+        return _scores(rows, "the model gives scores" if coding.of_model else _SCORES)
+    numbers = coding.numbers()
     sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
     found = [(index, label) for index, labels in enumerate(sets) for label in labels]
     named = [(index, _plain(label) if coding.whole else label) for index, label in found]
+    if coding.of_model:
+        named = [(i, name if name in numbers else name.casefold()) for i, name in named]
     strange = [(index, name) for index, name in named if name not in numbers]
     if strange:
         (index, name), more = strange[0], len({name for _, name in strange}) - 1
+        if coding.of_model:
+            raise KdcError(
+                f"{rows.where(index)}: the label '{name[:80]}' is none of the model's classes: "
+                "another task?"
+            )
         others = f" (nor do {more} other labels)" if more else ""
         raise KdcError(
             f"{rows.where(index)}: the label '{name[:80]}' does not occur in "
@@ -124,13 +175,11 @@ def _numbers(labels: Iterable[str]) -> bool:
     return all(_NUMBER.fullmatch(label) for label in labels)
 
 
-def _scores(rows: Labelled) -> Labels:
+def _scores(rows: Labelled, why: str = _SCORES) -> Labels:
     scores = np.empty(len(rows), dtype=np.float32)
     for index, label in enumerate(rows.labels):
         if not _NUMBER.fullmatch(label):
-            raise KdcError(
-                f"{rows.where(index)}: '{label[:80]}' is no number, but the training labels are"
-            )
+            raise KdcError(f"{rows.where(index)}: '{label[:80]}' is no number, but {why}")
         with np.errstate(over="ignore"):
             scores[index] = float(label)
         if not np.isfinite(scores[index]):

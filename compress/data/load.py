@@ -12,6 +12,7 @@ from kdc.compress.data.dataset import Dataset
 from kdc.compress.data.folders import read_file, read_folder
 from kdc.compress.data.formats import READERS
 from kdc.compress.data.hub import PREFIX, read_hub
+from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError, unknown
 
 
@@ -24,6 +25,8 @@ def load_data(
     label: str | None = None,
     multi_label: str | None = None,
     metric: str | None = None,
+    known: Known | None = None,
+    aside: bool = True,
 ) -> Dataset:
     """Load a task's rows.
 
@@ -36,13 +39,15 @@ def load_data(
         label: the column of labels, or several columns of 0 and 1 with commas between them.
         multi_label: what stands between the labels of a row that may have several.
         metric: a name from `kdc.compress.metrics.METRICS`, or None for the default.
+        known: what the model answers with that the rows are to judge; None: they are to teach.
+        aside: whether rows become dev rows where the source brings none.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.
     """
     names = Names(text, pair, label, multi_label)
     if spec not in TASKS:
-        return assemble(_read(spec, dev, names), metric)
+        return assemble(_read(spec, dev, names), metric, known, aside=aside)
     _refuse(spec, dev, names)
     data = TASKS[spec].load()
     return replace(data, task=with_metric(data.task, metric)) if metric else data

@@ -181,7 +181,7 @@ def test_a_model_without_a_tokenizer_is_left_out_and_told(
         (("phone", "--data", "table", "--split", "tset"), "unknown split 'tset'"),
         (("phone", "--data", "table", "--teacher", "./nobody"), "./nobody"),
         (("phone", "--data", "table", "--student", "table"), "table is no model folder"),
-        (("phone", "--data", "other"), "none of the model's: another task?"),
+        (("phone", "--data", "other"), "none of the model's classes: another task?"),
         (("missing.onnx", "--data", "table"), "there is no model at missing.onnx"),
     ],
 )

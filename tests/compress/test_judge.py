@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from kdc.compress.data.dataset import Split
+from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
-from kdc.compress.judge import chosen_rows, folder_answers, truth
+from kdc.compress.judge import chosen_rows, folder_answers, in_data_order, known_of, truth
 from kdc.compress.metrics import score
 from kdc.compress.progress import Silent
 from kdc.compress.task import Task
@@ -54,6 +55,17 @@ def test_data_of_another_task_is_refused(task: Task, labels: tuple[str, ...], wo
     """Bug: a made-up score, or a KeyError."""
     with pytest.raises(KdcError, match=words):
         truth(task, labels, ROWS)
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), ("yes", "no"), ("yes", "more", "no")], ids=str)
+def test_f1_is_of_the_datas_second_class(labels: tuple[str, ...]) -> None:
+    """Bug: F1 of the other class for a model that has its classes in another order."""
+    theirs = {"no": [3, 1, 0], "yes": [1, 3, 2], "more": [0, 0, 0]}
+    logits = np.array([theirs[name] for name in labels], dtype=np.float32).T
+    found, gold = in_data_order(TASK, labels, logits, ROWS)
+    assert gold.tolist() == [0, 1, 1]
+    assert found[:, :2].tolist() == [[3, 1], [1, 3], [0, 2]]
+    assert found.shape == logits.shape
 
 
 def test_scores_stay_as_they_are() -> None:
@@ -110,6 +122,18 @@ def test_a_folder_is_scored_by_its_own_answers(teacher: Path) -> None:
     names, logits = folder_answers(str(teacher), data.train, Silent(), "cpu")
     assert names == data.task.labels
     assert score("accuracy", logits, truth(data.task, names, data.train)).value > 0.95
+
+
+def test_a_folder_says_what_it_answers_with(teacher: Path, tmp_path: Path) -> None:
+    """Bug: placeholders are taken for the names of classes, and no row has them."""
+    assert known_of(str(teacher), Silent()) == Known("classification", tiny_data().task.labels)
+    path = teacher / "config.json"
+    config = json.loads(path.read_text())
+    config["id2label"] = {str(number): f"LABEL_{number}" for number in range(4)}
+    path.write_text(json.dumps(config))
+    assert known_of(str(teacher), Silent()) is None
+    scores = tiny_teacher(tmp_path / "scores", tiny_data("regression"))
+    assert known_of(str(scores), Silent()) == Known("regression", ())
 
 
 def test_a_model_of_scores_has_no_classes(tmp_path: Path) -> None:

@@ -65,6 +65,16 @@ def test_a_teacher_in_the_datas_order_or_without_names_is_left_alone(
     assert list(model.config.id2label.values()) == list(NAMES)
 
 
+def test_classes_that_the_data_only_numbers_are_the_teachers_in_its_order() -> None:
+    """Bug: NEGATIVE and POSITIVE are refused on the usual files of SST-2, which have 0 and 1."""
+    task = replace(TASK, labels=("0", "1", "2"))
+    model = named("bert", *NAMES)
+    assert align_labels(model, task) is False
+    assert list(model.config.id2label.values()) == ["0", "1", "2"]
+    with pytest.raises(KdcError, match="not the data's"):
+        align_labels(named("bert", *NAMES), replace(TASK, labels=("1", "2", "3")))
+
+
 def test_names_that_differ_in_case_alone_are_two_classes() -> None:
     """Bug: both of the data's classes get the row of one of the teacher's."""
     task = replace(TASK, labels=("us", "US", "them"))

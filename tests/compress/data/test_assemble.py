@@ -3,6 +3,7 @@ import pytest
 
 from kdc.compress.data.assemble import Parts, assemble, with_metric
 from kdc.compress.data.labelled import Labelled
+from kdc.compress.data.labels import Known
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
 from kdc.compress.task import Task
@@ -90,3 +91,18 @@ def test_labels_are_numbered_alike_in_every_split() -> None:
     assert np.concatenate([data.train.labels, data.dev.labels, data.test.labels]).tolist() == [
         2, 0, 1, 1, 2, 0,
     ]  # fmt: skip
+
+
+def test_rows_that_judge_are_all_there_however_few() -> None:
+    """Bug: five messages of one class, or three rows, are no test file."""
+    known = Known("classification", ("on", "off"))
+    data = assemble(Parts("a", _rows("a.csv", ["on"] * 3)), None, known, aside=False)
+    assert (len(data.train), len(data.dev), data.task.labels) == (3, 0, ("off", "on"))
+    assert not any("dev" in note or "set aside" in note for note in data.notes)
+
+
+def test_the_same_dev_rows_are_set_aside_to_judge_as_to_teach() -> None:
+    """Bug: a model that knows more classes is judged on rows that it has learned."""
+    rows = Parts("a", _rows("a.csv", ["c", "e"] * 50))
+    known = Known("classification", ("a", "b", "c", "d", "e"))
+    assert assemble(rows, None, known).dev.texts == assemble(rows, None).dev.texts

@@ -89,8 +89,8 @@ def test_blanks_and_repeated_names_make_no_further_labels(tmp_path: Path) -> Non
 
 
 def test_whole_numbers_are_the_same_however_written(tmp_path: Path) -> None:
-    """Bug: 10 before 9, or 01 beside 1, in sets but not in single labels."""
-    path = csv_of(tmp_path, ["9;10", "01;1.0", "", "1", "9", "10"])
+    """Bug: 10 before 9, or 1.0 beside 1, in sets but not in single labels."""
+    path = csv_of(tmp_path, ["9;10", "1;1.0", "", "1", "9", "10"])
     data = load(path, multi_label=";")
     assert data.task.labels == ("1", "9", "10")
     assert data.train.labels.tolist()[:2] == [[0, 1, 1], [1, 0, 0]]

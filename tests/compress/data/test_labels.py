@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kdc.compress.data.labelled import Labelled
-from kdc.compress.data.labels import coding_of, encode
+from kdc.compress.data.labels import Known, coding_for, coding_of, encode
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
 
@@ -18,7 +20,9 @@ def _rows(*labels: str, source: str = "train.csv") -> Labelled:
     [
         (("b", "a", "b"), ("a", "b")),
         (("10", "9", "-1"), ("-1", "9", "10")),
-        (("1.0", "0", "01"), ("0", "1")),
+        (("1.0", "0", "1"), ("0", "1")),
+        (("007", "7", "10"), ("007", "10", "7")),
+        (("-07", "1"), ("-07", "1")),
         (("1_2", "12"), ("12", "1_2")),
         (("nan", "cat"), ("cat", "nan")),
         (("1e3", "2"), ("1e3", "2")),
@@ -90,3 +94,48 @@ def test_labels_that_train_never_shows_are_named(
 ) -> None:
     with pytest.raises(KdcError, match=message):
         encode(_rows(*dev, source="dev.csv"), coding_of(_rows(*train)))
+
+
+# -- rows that judge a finished model -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known", "labels", "classes", "numbers"),
+    [
+        (Known("classification", ("on", "off")), ["on", "on"], ("off", "on"), [1, 1]),
+        (Known("classification", ("on", "off")), ["ON", "Off"], ("off", "on"), [1, 0]),
+        (Known("classification", ("a", "A")), ["A", "a"], ("A", "a"), [0, 1]),
+        (Known("classification", ("NEGATIVE", "POSITIVE")), ["1", "1.0"], ("0", "1"), [1, 1]),
+        (Known("classification", ("10", "9")), ["9", "10"], ("9", "10"), [0, 1]),
+        (Known("regression", ()), ["3", "4"], (), [3.0, 4.0]),
+        (Known("multi-label", ("x", "y")), ["x", "y"], ("x", "y"), [[1, 0], [0, 1]]),
+    ],
+)
+def test_a_model_says_what_the_labels_are(
+    known: Known, labels: list[str], classes: tuple[str, ...], numbers: list[object]
+) -> None:
+    """Bug: a test file of one class, or of whole-number scores, cannot be judged at all."""
+    rows = _rows(*labels)
+    coding = coding_for(known, rows)
+    assert (coding.kind, coding.classes) == (known.kind, classes)
+    assert encode(rows, coding).tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("known", "label", "words"),
+    [
+        (Known("classification", ("on", "off")), "up", "'up' is none of the model's classes"),
+        (Known("classification", ("on", "off")), "2", "'2' is none of the model's classes"),
+        (Known("regression", ()), "on", "'on' is no number, but the model gives scores"),
+    ],
+)
+def test_labels_of_another_task_are_named(known: Known, label: str, words: str) -> None:
+    rows = _rows(label)
+    with pytest.raises(KdcError, match=words):
+        encode(rows, coding_for(known, rows))
+
+
+def test_sets_of_labels_are_not_for_a_model_of_one() -> None:
+    rows = replace(_rows("a", "b"), labels=[], sets=[("a", "b"), ()])
+    with pytest.raises(KdcError, match="may have several labels, and the model gives a text one"):
+        coding_for(Known("classification", ("a", "b")), rows)
