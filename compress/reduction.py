@@ -15,6 +15,7 @@ from transformers import PreTrainedModel as Model
 from transformers.activations import ACT2FN
 
 from kdc.compress.directions import principal_directions
+from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes, layer_of
 from kdc.compress.heads import Heads, choose_heads
@@ -110,13 +111,22 @@ def fill(student: Model, teacher: Model, chosen: Sequence[int], reduction: Reduc
         teacher: the one that was reduced.
         chosen: the teacher's layer for each of the student's.
         reduction: what is kept of every layer.
+
+    Raises:
+        KdcError: the two have no parameter in common, so that the student would stay random.
     """
-    source = teacher.state_dict()
+    source, found = teacher.state_dict(), 0
     for name, target in student.named_parameters():
         place = layer_of(name, len(chosen))
         origin = place[0].format(chosen[place[1]]) if place else name
         if origin in source:
             target.copy_(reduction.cut(origin, source[origin].cpu(), target))
+            found += 1
+    if not found:
+        raise KdcError(
+            f"a {type(student).__name__} has no parameter in common with a "
+            f"{type(teacher).__name__}: start from a teacher of its family, or from random weights"
+        )
 
 
 def reduce_teacher(teacher: Model, student: Model, rows: Examples, padding: int) -> Reduction:

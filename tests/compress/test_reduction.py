@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.families import Sizes
 from kdc.compress.heads import Heads, choose_heads
 from kdc.compress.models import find_model, load_classifier
 from kdc.compress.progress import Silent
-from kdc.compress.reduction import fill, reduce_teacher
+from kdc.compress.reduction import Reduction, fill, reduce_teacher
 from kdc.compress.start import start_from_teacher
 from kdc.compress.students import build_student, choose_shape, shape_of
 from kdc.compress.teacher_states import States, layers_of, measure, some_rows
@@ -206,3 +207,10 @@ def test_what_is_measured_is_what_the_layers_do() -> None:
             neurons += nn.functional.gelu(block.intermediate.dense(mixed)).abs().sum(0)
     torch.testing.assert_close(states.heads[layer], heads, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(states.neurons[layer], neurons, rtol=1e-3, atol=1e-3)
+
+
+def test_a_start_that_copies_nothing_is_refused() -> None:
+    """Bug: parameters of other names, and a student that is random though a teacher was named."""
+    teacher = family_model("bert")
+    with pytest.raises(KdcError, match="has no parameter in common with a BertModel"):
+        fill(student_of(teacher, "1x32"), teacher.bert, [0], Reduction("bert"))
