@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import IncrementalNewlineDecoder
 from pathlib import Path
 
 from kdc.compress.corpus.dump import articles
@@ -23,6 +24,9 @@ _KINDS = {
     ".csv": "table",
     ".tsv": "table",
 }
+_PIECE_OF_DUMP = re.compile(r"\.xml-p\d+p\d+")  # Wikipedia cuts its dumps by the pages' numbers
+_DUMP = re.compile(r"\s*(?:<\?xml\b[^>]*>\s*)?<mediawiki\b")
+_START = 4096  # characters in which a dump is known
 _WITH_COLUMNS = ("jsonl", "parquet")
 COLUMN = "text"
 """Of JSONL and Parquet, where no option names another."""
@@ -55,7 +59,8 @@ class Source:
         path = self.path
         while path.suffix.lower() in _PACKED:
             path = path.with_suffix("")
-        return _KINDS.get(path.suffix.lower(), "text")
+        ending = path.suffix.lower()
+        return "dump" if _PIECE_OF_DUMP.fullmatch(ending) else _KINDS.get(ending, "text")
 
     @property
     def size(self) -> int:
@@ -101,7 +106,22 @@ class Reading:
         elif self._source.kind == "jsonl":
             yield from map(Document, self._jsonl())
         else:
-            yield from map(Document, _paragraphs(self._stream.text()))
+            yield from map(Document, _paragraphs(self._no_dump(self._stream.text())))
+
+    def _no_dump(self, pieces: Iterator[str]) -> Iterator[str]:
+        """Pass a text on, unless it is a dump: its markup would be taught as language."""
+        first: list[str] = []
+        for piece in pieces:
+            first.append(piece)
+            if sum(map(len, first)) >= _START:
+                break
+        if _DUMP.match("".join(first)):
+            raise KdcError(
+                f"{self._source.path} is a Wikipedia dump by its first characters and a text by "
+                "its name: let its name end with .xml, and .bz2 or such behind it if it is packed"
+            )
+        yield from first
+        yield from pieces
 
     def _jsonl(self) -> Iterator[str]:
         number, tail = 0, ""
@@ -109,8 +129,8 @@ class Reading:
             *lines, tail = (tail + piece).split("\n")
             for line in lines:
                 number += 1
-                if line.strip():
-                    yield self._object(number, line)
+                if line.strip() and (text := self._object(number, line)) is not None:
+                    yield text
             if len(tail) > _LINE:
                 raise KdcError(f"{self._source.path}, line {number + 1} is too long for JSONL")
 
@@ -118,13 +138,16 @@ class Reading:
         yield from pieces
         yield "\n"
 
-    def _object(self, number: int, line: str) -> str:
+    def _object(self, number: int, line: str) -> str | None:
+        """Return a row's text; None where it is null, which Parquet's rows may be too."""
         path, column = self._source.path, self._source.column
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise KdcError(f"{path}, line {number} is not valid JSON: one object a line") from error
-        text = value.get(column) if isinstance(value, dict) else None
+        text = value.get(column, ...) if isinstance(value, dict) else ...
+        if text is None:
+            return None
         if not isinstance(text, str):
             raise KdcError(f"{path}, line {number} has no text in {column!r}: name its --text")
         return _HALVES.sub(" ", text)
@@ -156,9 +179,9 @@ class Reading:
 
 def _paragraphs(pieces: Iterable[str]) -> Iterator[str]:
     """Yield what stands between blank lines."""
-    tail = ""
+    tail, lines = "", IncrementalNewlineDecoder(None, translate=True)  # \r\n and \r become \n
     for piece in pieces:
-        *whole, tail = _BLANK.split(tail + piece.replace("\r", ""))
+        *whole, tail = _BLANK.split(tail + lines.decode(piece))
         yield from (text for text in whole if text.strip())
         if len(tail) > _LONGEST:
             yield tail
@@ -217,17 +240,39 @@ def _refuse_copies(sources: list[Source]) -> None:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """Return the files of a folder by their names.
+    """Return the files of a folder and of those inside it, by their names.
 
     Raises:
         KdcError: there are none, or the folder is one that kdc made.
     """
-    form = ""
-    with suppress(KdcError):
-        form = str(read_json(folder / MANIFEST).get("format", ""))
-    if form.startswith("kdc."):
+    if form := _made_by_kdc(folder):
         raise KdcError(f"{folder} holds no texts: kdc made it ({form}); name what it was made from")
-    inside = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._")
+    inside = list(_files(folder))
     if not inside:
         raise KdcError(f"there are no files in {folder}")
     return inside
+
+
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files of a folder and of those inside it, without hidden ones and what kdc made.
+
+    Args:
+        folder: where to begin.
+        above: the folders that it lies in, to which a link may lead back.
+    """
+    above |= {folder.resolve()}
+    for path in sorted(folder.iterdir()):
+        if path.name[0] in "._":
+            continue
+        if path.is_file():
+            yield path
+        elif path.is_dir() and path.resolve() not in above and not _made_by_kdc(path):
+            yield from _files(path, above)
+
+
+def _made_by_kdc(folder: Path) -> str:
+    """Return the format of a folder that kdc made, or nothing."""
+    form = ""
+    with suppress(KdcError):
+        form = str(read_json(folder / MANIFEST).get("format", ""))
+    return form if form.startswith("kdc.") else ""

@@ -27,6 +27,17 @@ def test_blank_lines_stand_between_documents(
         assert [t.strip() for t in texts(path)] == ["one\none b", "two", "three"]
 
 
+def test_a_carriage_return_alone_ends_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: it was dropped, which glues the last word of a line to the first of the next."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\rone b\r\rtwo\r\n\r\nthree\r")
+    for size in (1, 2, 3, 1000):
+        monkeypatch.setattr(streams, "_PIECE", size)
+        assert [text.strip() for text in texts(path)] == ["one\none b", "two", "three"]
+
+
 def test_a_text_without_blank_lines_is_cut_rather_than_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +64,27 @@ def test_a_dump_gives_articles_and_nothing_else(tmp_path: Path) -> None:
     found = list(Source(path).open().documents())
     assert [document.text for document in found] == ["one & <b>two</b>", "three"]
     assert found[0].spaces == ("Datei",)
+
+
+@pytest.mark.parametrize("end", ["xml-p1p41242", "xml-p1p41242.bz2", "xml-p41243p151573.gz"])
+def test_a_piece_of_a_dump_is_a_dump(end: str, tmp_path: Path) -> None:
+    """Bug: Wikipedia's own pieces are read as plain text, and markup is taught as language."""
+    made, path = dump(page("one")), tmp_path / f"enwiki-20240901-pages-articles1.{end}"
+    pack = {"bz2": bz2.compress, "gz": gzip.compress}.get(end.split(".")[-1], bytes)
+    path.write_bytes(pack(made))
+    assert texts(path) == ["one"]
+
+
+@pytest.mark.parametrize("head", [b"", b"\n", b'\xef\xbb\xbf<?xml version="1.0"?>\n'])
+@pytest.mark.parametrize("size", [3, 1 << 20])
+def test_a_dump_by_another_name_is_no_text(
+    head: bytes, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: a dump that was renamed is taught with its tags and templates."""
+    monkeypatch.setattr(streams, "_PIECE", size)
+    (tmp_path / "wiki").write_bytes(bz2.compress(head + dump(page("one"))))
+    with pytest.raises(KdcError, match=r"wiki is a Wikipedia dump by its first characters"):
+        texts(tmp_path / "wiki")
 
 
 def test_of_several_revisions_the_last_one_counts(tmp_path: Path) -> None:
@@ -111,6 +143,13 @@ def test_jsonl_and_parquet_have_a_column(tmp_path: Path) -> None:
         texts(tmp_path / "a.parquet")
 
 
+def test_a_row_whose_text_is_null_is_passed_over(tmp_path: Path) -> None:
+    """Bug: one such row of JSONL stops a corpus that Parquet makes of the same table."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n{"text": null}\n{"text": "two"}\n')
+    assert texts(path) == ["one", "two"]
+
+
 def test_a_column_of_anything_but_text_is_refused(tmp_path: Path) -> None:
     """Bug: a student learns from numbers, or from what Python prints of bytes and lists."""
     pyarrow = pytest.importorskip("pyarrow")
@@ -162,6 +201,18 @@ def test_sources_are_files_and_folders_of_them(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(KdcError, match="no files in"):
         find_sources([tmp_path / "empty"], None)
+
+
+def test_folders_inside_a_folder_are_read_in_their_order(tmp_path: Path) -> None:
+    """Bug: what lies one folder deeper is left out of the corpus without a word."""
+    names = ("a.txt", "b/c/d.txt", "b/e.txt", "f.txt")
+    for name in (*names, ".git/no.txt", "_temporary/no.txt", "shards/no.txt", "g/.no.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "shards" / "manifest.json").write_text('{"format": "kdc.tokens/1"}')
+    (tmp_path / "b" / "back").symlink_to(tmp_path, target_is_directory=True)
+    found = [source.path.relative_to(tmp_path) for source in find_sources([tmp_path], None)]
+    assert [path.as_posix() for path in found] == list(names)
 
 
 @pytest.mark.parametrize("name", ["reviews.csv", "reviews.TSV", "reviews.csv.gz"])
