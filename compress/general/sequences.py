@@ -98,15 +98,24 @@ def sequences(
             f"{corpus.folder} is masked anew while training, so labels of its examples fit "
             "nothing: make it with --dupe 1 or more, or leave --labels out"
         )
-    shards = {name: corpus.open(name) for name in names}
-    for name, shard in shards.items():
-        if (longest := int(shard.lengths.max())) > corpus.max_length:
-            raise KdcError(
-                f"{corpus.folder / name} has a sequence of {longest} tokens, and its corpus none "
-                f"above {corpus.max_length}: make the corpus again"
-            )
-    sizes = tuple(len(shard.tokens) for shard in shards.values())
+    # one after the other: a mapped shard is an open file, and a system allows only some hundred
+    sizes = tuple(_size(corpus, name) for name in names)
     return Sequences(corpus, tuple(names), sizes, batch_tokens, labels, reads)
+
+
+def _size(corpus: Corpus, name: str) -> int:
+    """Return the tokens of a shard.
+
+    Raises:
+        KdcError: it is damaged, or has a longer sequence than its corpus says.
+    """
+    shard = corpus.open(name)
+    if (longest := int(shard.lengths.max())) > corpus.max_length:
+        raise KdcError(
+            f"{corpus.folder / name} has a sequence of {longest} tokens, and its corpus none "
+            f"above {corpus.max_length}: make the corpus again"
+        )
+    return len(shard.tokens)
 
 
 @dataclass

@@ -1,4 +1,6 @@
 import math
+import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +190,16 @@ def test_a_judge_reads_no_more_than_it_is_told(shards: Path) -> None:
     rows = rows_of(shards)
     assert at_most(rows, 1).names == rows.names[:1]
     assert at_most(rows, 10**9) == rows
+
+
+def test_only_one_shard_is_open_at_a_time(tmp_path: Path) -> None:
+    """Bug: 300 shards are 300 open files, of which a Mac allows 256."""
+    folder = tiny_corpus(tmp_path / "s", tiny_masked_lm(tmp_path / "t"), shards=30, count=8)
+    corpus, limit = read_corpus(folder), resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = {int(name) for name in os.listdir("/proc/self/fd")}
+    most = [number for number in range(limit[0]) if number not in used][12]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, limit[1]))
+    try:
+        assert len(epoch(sequences(corpus, corpus.shards, 128))) >= 30
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
