@@ -35,7 +35,11 @@ class Vocabulary:
         """The tokenizer with one more token, `MARK`, and special tokens in texts read as text."""
         found = Tokenizer.from_str(self.tokenizer)
         found.encode_special_tokens = True
-        found.add_tokens([AddedToken(MARK, normalized=False)])
+        # a new token's id is the number of tokens: in a vocabulary with holes it is another's, so
+        # as many tokens as there are holes go before, which no text holds since no text has marks
+        holes = self.size - len(set(self._ids.values()))
+        names = [*(f"{MARK}{MARK}{number}" for number in range(holes)), MARK]
+        found.add_tokens([AddedToken(name, normalized=False) for name in names])
         return found
 
     @cached_property
@@ -45,7 +49,7 @@ class Vocabulary:
 
     @cached_property
     def mark(self) -> int:
-        """The id of `MARK`."""
+        """The id of `MARK`, which no other token has."""
         found = self.marking.token_to_id(MARK)
         assert found is not None
         return found
