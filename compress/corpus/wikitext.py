@@ -39,7 +39,10 @@ _SENTENCE = re.compile(r".{40,}[.!?\")]$")
 _DROPPED = ("file", "image", "media", "category")
 _DEPTH = 4  # links inside captions inside captions
 _ELSEWHERE = re.compile(r":?[a-z]{2,3}(?:-[a-z]+)?:")
-_CHOICE = re.compile(r"\{\{\s*(?:[\w-]*disambig\w*|dab|hndis|geodis|set index)\b", re.IGNORECASE)
+_CHOICE = re.compile(  # not those that ask, inside an article, for a link to be made clear
+    r"\{\{\s*+(?![\w\s-]*needed\b)(?:[\w-]*disambig\w*|dab|hndis|geodis|set index)\b",
+    re.IGNORECASE,
+)
 
 
 def plain_text(wikitext: str, spaces: Iterable[str] = ()) -> str:
@@ -52,9 +55,9 @@ def plain_text(wikitext: str, spaces: Iterable[str] = ()) -> str:
         wikitext: the article's source.
         spaces: what links to files and categories start with in this wiki, beside the English.
     """
-    if _CHOICE.search(wikitext):
-        return ""
     text = _COMMENT.sub("", wikitext)
+    if _CHOICE.search(text):
+        return ""
     text = _SHOWN.sub(_shown, _SPACE.sub(" ", _without_blocks(text)))
     text = without_nested(text, _BRACES, "{{")
     text = without_nested(text, _TABLE, "{|")

@@ -62,6 +62,25 @@ def test_lone_brackets_do_not_swallow_an_article(source: str, found: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "tag",
+    [
+        "{{disambiguation needed|date=May 2011}}",
+        "{{Disambiguation_needed}}",
+        "{{ dab needed }}",
+        "<!-- {{dab}} -->",
+    ],
+)
+def test_an_article_with_an_unclear_link_is_no_list_of_articles(tag: str) -> None:
+    """Bug: one tag behind a link, or one in a comment, and the whole article is left out."""
+    assert plain_text(f"About [[Mercury]]{tag} and its orbit.") == "About Mercury and its orbit."
+
+
+@pytest.mark.parametrize("name", ["disambiguation|geo", "hndis", "disambiguation cleanup", "dab"])
+def test_a_list_of_articles_gives_nothing(name: str) -> None:
+    assert plain_text(f"Mercury may be: {{{{{name}}}}}") == ""
+
+
+@pytest.mark.parametrize(
     "piece",
     ["{{", "}}", "[[", "]]", "<ref>", "<!--", "{|\n", "[//", "''", "= ", " (", "{{lang|a=|b", "<a"],
 )
