@@ -101,7 +101,7 @@ def _taken(
     The last word is taken if more than half of it fits, so that long words are not left out. One
     that would not fit even as the first is passed over for the next, as in the authors' code.
     """
-    order = np.argsort((owners << 32) | rng.integers(0, 1 << 32, len(owners)))
+    order = np.argsort((owners << 32) | rng.integers(0, 1 << 32, len(owners)), kind="stable")
     coin = rng.integers(0, 2, len(order))  # decides where exactly half of a word fits
     most = 2 * wanted[owners[order]] + coin - sizes[order]  # above twice what is taken before it
     if cap is not None:
