@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import KdcError, Unusable
 from kdc.compress.files import disk_errors, read_json, sha256, whole_file, write_json
 
 _FORMAT = "kdc.state/2"
@@ -129,13 +129,13 @@ class Checkpoints:
         """Return the kept state, the run's tensors and its best model's.
 
         Raises:
-            KdcError: it is of another run, or a file is missing or corrupted (named).
+            Unusable: it is of another run, or a file is missing or corrupted (named).
         """
         note = read_json(self.folder / _STATE)
         if note.pop("sha256", None) != _digest(note):
-            raise KdcError(f"{self.folder / _STATE} is corrupted: start over without --resume")
+            raise Unusable(f"{self.folder / _STATE} is corrupted: start over without --resume")
         if note.get("format") != _FORMAT or note.get("fingerprint") != self.fingerprint:
-            raise KdcError(
+            raise Unusable(
                 f"the run kept in {self.folder} had another teacher, data, recipe or option: give "
                 "the same options to --resume it, or start over without --resume"
             )
@@ -143,7 +143,7 @@ class Checkpoints:
         for name, digest in self._files.items():
             path = self.folder / name
             if not path.is_file() or sha256(path) != digest:
-                raise KdcError(f"{path} is missing or corrupted: start over without --resume")
+                raise Unusable(f"{path} is missing or corrupted: start over without --resume")
         value = note["best_value"]
         best = float("-inf") if value is None else float(value)
         state = State(

@@ -1,13 +1,14 @@
 """`kdc distill`: from a table of texts and a teacher to a student folder."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kdc.compress.artifact import FORM, FORMAT
 from kdc.compress.checkpoint import holds_state
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import concatenate
+from kdc.compress.examples import calibration_rows, concatenate
 from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
 from kdc.compress.files import refuse_foreign, refuse_own_input
@@ -53,9 +54,8 @@ def distill(job: StudentJob, progress: Progress) -> Report:
             nothing about the data, or the run was stopped (its state is kept).
     """
     place = Workspace(job.out)
-    refuse_foreign(job.out, FORM)
-    teachers = [("--teacher", name) for name in job.teachers]
-    refuse_own_input(job.out, [("--student", job.student), *teachers])
+    refuse_out(job)
+    refuse_idle([job])
     with lock(place.lock, str(job.out)):
         encoders = find_encoders(job, progress)
         plan = make_plan(job, encoders[0])
@@ -64,6 +64,24 @@ def distill(job: StudentJob, progress: Progress) -> Report:
             identity = _identity(job, ground, plan)
             stop_if_finished(place, FORMAT, "student folder", job.recipe, identity)
         return distil_on(ground, job, plan, place, progress).report
+
+
+def refuse_out(job: StudentJob) -> None:
+    """Raise KdcError where a job's output holds something else, or what the job reads."""
+    refuse_foreign(job.out, FORM)
+    teachers = [("--teacher", name) for name in job.teachers]
+    refuse_own_input(job.out, [("--student", job.student), *teachers])
+
+
+def refuse_idle(jobs: Sequence[StudentJob]) -> None:
+    """Raise KdcError for rows of `--unlabelled` that none of the jobs trains on."""
+    stages = [stage for job in jobs for stage in job.recipe.stages]
+    if jobs[0].unlabelled is not None and all(stage.rows == TASK for stage in stages):
+        names = ", ".join(dict.fromkeys(job.recipe.name for job in jobs))
+        raise KdcError(
+            f'{names} trains on the rows of --data alone (rows = "task"): leave '
+            "--unlabelled out, or choose a recipe such as turc"
+        )
 
 
 def finished(job: StudentJob, ground: Ground, plan: Plan) -> bool:
@@ -201,6 +219,7 @@ def _run(
         state=place.state,
         identity=identity,
         recipe=job.recipe.as_dict(),
+        calibration=calibration_rows(rows.train),
         embedding_rank=job.embedding_rank,
     )
     return run, rows

@@ -21,6 +21,10 @@ class Stopped(KdcError):
     """Ctrl-C at a good moment: the state is kept, and the sentence says how to go on."""
 
 
+class Unusable(KdcError):
+    """A kept state that no run can go on from."""
+
+
 class Finished(KdcError):
     """Nothing is left to do: the sentence says what is there already."""
 

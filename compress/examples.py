@@ -69,6 +69,15 @@ def concatenate(first: Examples, *others: Examples) -> Examples:
     )
 
 
+CALIBRATION_ROWS = 256
+
+
+def calibration_rows(train: Examples) -> Examples:
+    """Return the rows of `calibration.npz`: up to 256, spread evenly over the training rows."""
+    count = min(CALIBRATION_ROWS, len(train))
+    return pick(train, np.linspace(0, len(train) - 1, count).round().astype(int))
+
+
 def pick(examples: Examples, rows: Array) -> Examples:
     """Return the rows at the (M,) places `rows`, in this order."""
     lengths = examples.lengths[rows].astype(np.int64)

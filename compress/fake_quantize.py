@@ -60,8 +60,8 @@ class FakeQuantization:
             model: any encoder with a head; its parameters stay the same objects.
             method: `int8-dynamic`, `int8-embeddings4` or `int4`, as `kdc export` knows them.
             pair: whether it is asked about two texts.
-            rows: the rows that it is trained on, for GPTQ and outliers; None leaves the weights
-                where they are, and knows no outliers unless `restore` brings some.
+            rows: the calibration rows, for GPTQ and outliers; None leaves the weights where they
+                are, and knows no outliers unless `restore` brings some.
             padding: the padding token's id.
         """
         self._linears = {

@@ -11,6 +11,7 @@ from kdc.compress.data.dataset import Dataset
 from kdc.compress.encoder_folder import write_encoder
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
+from kdc.compress.examples import calibration_rows
 from kdc.compress.families import max_length
 from kdc.compress.files import (
     refuse_foreign,
@@ -121,6 +122,7 @@ def _run(job: TeacherJob, source: Source, model: Model, rows: Rows, place: Works
         state=place.state,
         identity=identity,
         recipe=job.recipe.as_dict(),
+        calibration=calibration_rows(rows.train),
     )
 
 

@@ -1,6 +1,6 @@
 """What flows into a model's linear layers on real rows: second moments, and outlier channels.
 
-The exporter measures the same of its graph on its calibration rows, which are these too.
+The exporter measures the same of its graph, on the same calibration rows.
 """
 
 from collections import Counter
@@ -22,7 +22,6 @@ from kdc.compress.outliers import Outliers, far_out
 from kdc.compress.signals import observe
 
 _BATCH = 64
-_ROWS = 256  # evenly spread over the training rows, as for the exporter's calibration
 _NAMES = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
 _ACTIVATIONS = (nn.GELU, nn.ReLU, *(type(ACT2FN[name]) for name in _NAMES))
 Moments = dict[str, npt.NDArray[np.float32]]
@@ -39,7 +38,7 @@ def second_moments(
     Args:
         model: any encoder, unrounded.
         linears: the layers by their names in the model.
-        rows: the training rows; 256 of them are run, evenly spread.
+        rows: the calibration rows.
         padding: the padding token's id.
     """
     sums: dict[str, Tensor] = {}
@@ -100,12 +99,11 @@ def _watch(
     hooks.append(model.register_forward_pre_hook(begin))
     # of all modules: DistilBERT makes the activation of its head anew in every pass
     hooks.append(nn.modules.module.register_module_forward_hook(mark))
-    picks = np.linspace(0, len(rows) - 1, min(_ROWS, len(rows))).round().astype(int)
     batches, was_training = Batches(rows, padding, model.device), model.training
     model.eval()
     try:
-        for index in equal_lengths(rows.lengths[picks], _BATCH):
-            observe(model, batches.make(picks[index]))
+        for index in equal_lengths(rows.lengths, _BATCH):
+            observe(model, batches.make(index))
     finally:
         for hook in hooks:
             hook.remove()

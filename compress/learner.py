@@ -114,7 +114,8 @@ class Learner:
         """Train from here on with weights and activations as the exporter will round them.
 
         Args:
-            rows: the rows of the training; None where `restore` gives the weights back next.
+            rows: the rows that the exporter will look at; None where `restore` gives
+                the weights back next.
             padding: the padding token's id.
             pair: whether the model is asked about two texts.
         """

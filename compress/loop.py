@@ -107,8 +107,7 @@ def _train_leg(
         while state.step < leg.total:
             # -- a step -------------------------------------------------------------------------
             if state.step == leg.rounded_from:  # what was best until now was not rounded
-                rows = leg.rows if isinstance(leg.rows, Examples) else None
-                learner.begin_rounding(rows, run.padding, pair=run.task.pair)
+                learner.begin_rounding(run.calibration, run.padding, pair=run.task.pair)
                 state.forget_best()
             slices = feed.take(state.step, team)
             losses.add(learner.step(slices, leg.teacher, leg.rate(state.step)), state.step)

@@ -1,10 +1,11 @@
 """A teacher that can answer: the one named, or one fine-tuned from it on the way."""
 
+from dataclasses import replace
 from hashlib import sha256 as digest_of
 from pathlib import Path
 
 from kdc.compress.data.dataset import Dataset
-from kdc.compress.errors import Finished
+from kdc.compress.errors import Finished, Unusable
 from kdc.compress.files import MANIFEST
 from kdc.compress.finetune import TeacherJob, finetune
 from kdc.compress.locks import is_locked
@@ -51,7 +52,11 @@ def ready_teacher(
         if not (out / MANIFEST).is_file():
             does = "waiting for the run that is" if is_locked(Workspace(out).lock) else "teacher:"
             progress.say(f"{does} fine-tuning {encoder.name} on {data.task.name} ({_short(out)})")
-            finetune(job, progress, wait=True)
+            try:
+                finetune(job, progress, wait=True)
+            except Unusable as error:
+                progress.say(f"fine-tuning {encoder.name} starts over: {error}")
+                finetune(replace(job, resume=False), progress, wait=True)
             return find_model(str(out), progress)
     except Finished:  # by another run, for whose lock this one has waited
         pass

@@ -106,6 +106,8 @@ class Run:
     """What the run is of, apart from its recipe: the `[run]` of `recipe.toml`."""
     recipe: dict[str, Any]
     """How it is trained."""
+    calibration: Examples | None = None
+    """Rows that the exporter will look at; for training in few bits, which looks at them too."""
     embedding_rank: int | None = None
     """Rank of the token embedding while it is trained; None for a plain table."""
     compiled: bool = False
@@ -131,7 +133,8 @@ class Run:
             for leg in self.legs
         )
         dev = without_texts(self.dev) if isinstance(self.dev, Examples) else self.dev
-        return replace(self, legs=legs, dev=dev)
+        seen = self.calibration and without_texts(self.calibration)
+        return replace(self, legs=legs, dev=dev, calibration=seen)
 
     def suit(self, leg: Leg) -> None:
         """Suit a stage's model and teacher to the device, in place, in this process.

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers import PretrainedConfig as Config
 
+from kdc.compress.examples import calibration_rows
 from kdc.compress.families import set_dropout
 from kdc.compress.job import StudentJob
 from kdc.compress.kept import Answers, kept_answers, tokens_digest
@@ -105,5 +106,6 @@ def _run(
         state=place.control_state,
         identity=identity,
         recipe=recipe.as_dict(),
+        calibration=calibration_rows(rows.train),
         embedding_rank=job.embedding_rank,
     )

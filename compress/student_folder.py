@@ -10,7 +10,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.artifact import FORM, FORMAT, save_token_counts
 from kdc.compress.encoder_folder import write_encoder
-from kdc.compress.examples import Examples, pick, save_examples
+from kdc.compress.examples import calibration_rows, save_examples
 from kdc.compress.files import whole_folder, write_json, write_manifest, write_text
 from kdc.compress.recipe import Recipe
 from kdc.compress.report import Report
@@ -19,7 +19,6 @@ from kdc.compress.task import Task
 from kdc.compress.toml import to_toml
 from kdc.compress.workspace import made_with
 
-_CALIBRATION_ROWS = 256
 Logits = npt.NDArray[np.float32]
 
 
@@ -53,7 +52,7 @@ def write_student(
         write_text(folder / "recipe.toml", to_toml({**recipe.as_dict(), "run": identity}))
         write_json(folder / "metrics.json", report.as_dict())
         save_examples(folder / "dev.npz", replace(rows.dev, logits=dev_logits))
-        save_examples(folder / "calibration.npz", _some_rows(rows.train))
+        save_examples(folder / "calibration.npz", calibration_rows(rows.train))
         save_token_counts(folder, rows.train.tokens, student.config.vocab_size)
         fields = {
             "parent": {"teacher": identity["teacher_sha256"], "data": identity["data_sha256"]},
@@ -63,10 +62,3 @@ def write_student(
             "made_with": made_with(),
         }
         write_manifest(folder, FORMAT, fields)
-
-
-def _some_rows(train: Examples) -> Examples:
-    """Pick rows spread evenly over the training split."""
-    count = min(_CALIBRATION_ROWS, len(train))
-    picks = np.linspace(0, len(train) - 1, count).round().astype(int)
-    return pick(train, picks)

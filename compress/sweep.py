@@ -6,10 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from kdc.compress.artifact import FORM
-from kdc.compress.distill import distil_on, finished
+from kdc.compress.distill import distil_on, finished, refuse_idle, refuse_out
 from kdc.compress.errors import KdcError, Stopped
-from kdc.compress.files import read_json, refuse_foreign, write_json
+from kdc.compress.files import read_json, write_json
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.locks import lock
@@ -76,9 +75,10 @@ def run_sweep(jobs: Sequence[StudentJob], progress: Progress, explain: Explain) 
     out = jobs[0].sweep or jobs[0].out
     _refuse_other(out)
     with lock(Workspace(out).lock, str(out)):
+        refuse_idle(jobs)
         encoders = find_encoders(jobs[0], progress)
         for job in jobs:
-            refuse_foreign(job.out, FORM)
+            refuse_out(job)
             make_plan(job, encoders[0])
         results = Results(jobs[0].data_name, _old_seconds(out))
         write_json(out / RESULTS, results.as_dict())

@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.encode import encode
-from kdc.compress.examples import Examples
+from kdc.compress.examples import Examples, calibration_rows
 from kdc.compress.files import write_json
 from kdc.compress.job import StudentJob
 from kdc.compress.losses.objective import Widths
@@ -203,6 +203,7 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **t
         seed=seed,
         device=torch.device("cpu"),
         state=state,
+        calibration=calibration_rows(rows),
         identity={"seed": seed},
         recipe=chosen.as_dict(),
     )

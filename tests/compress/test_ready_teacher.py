@@ -65,6 +65,19 @@ def test_a_stopped_fine_tuning_goes_on_however_the_data_are_called(
     assert is_classifier(read_config(made.folder))
 
 
+def test_a_damaged_state_is_started_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: every later run said to leave out a --resume that was never given."""
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    encoder, place = tiny_encoder(tmp_path / "encoder"), Workspace(tmp_path / "student")
+    with pytest.raises(Stopped):
+        ready(encoder, place, Recorder("fine-tuning", 3))
+    state = next((tmp_path / ".kdc").rglob("stage-0-step-*.safetensors"))
+    state.write_bytes(state.read_bytes()[:-1] + b"?")
+    progress = Recorder()
+    assert is_classifier(read_config(ready(encoder, place, progress).folder))
+    assert any("starts over" in line and state.name in line for line in progress.said)
+
+
 def test_of_two_runs_one_waits_for_the_teacher_of_the_other(tmp_path: Path) -> None:
     """Bug: the second of two runs beside each other ended, and was told to choose another --out."""
     encoder, place = tiny_encoder(tmp_path / "encoder"), Workspace(tmp_path / "student")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kdc.compress.artifact import read_student
+from kdc.compress.examples import calibration_rows
 from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
 from kdc.compress.rows import Rows, tokenise
@@ -36,7 +37,7 @@ def test_the_calibration_rows_are_spread_over_the_training_rows(
     )
     found = read_student(tmp_path / "s").calibration()
     picks = [data.train.texts.index(text) for text in found.texts[:3]] if not pair else []
-    assert len(found) == 256
+    assert len(found) == 256 and found.texts == calibration_rows(told.train).texts
     assert (found.pairs is not None) == pair
     assert np.bincount(found.labels).tolist() == pytest.approx([64] * 4, abs=16)
     assert picks == sorted(picks)

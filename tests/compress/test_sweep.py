@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kdc.compress import sweep
+from kdc.compress.data.dataset import Split
 from kdc.compress.distill import distill
 from kdc.compress.errors import KdcError
 from kdc.compress.errors import Stopped as Interrupted
@@ -219,3 +221,26 @@ def test_a_folder_of_something_else_is_untouched(teacher: Path, tmp_path: Path) 
     with pytest.raises(KdcError, match="many already holds something else"):
         run(teacher, out)
     assert sorted(os.listdir(out)) == before
+
+
+def test_a_sweep_does_not_replace_its_own_teacher(teacher: Path, tmp_path: Path) -> None:
+    """Bug: a student of an earlier sweep, asked as a teacher, was lost to a run of this one."""
+    out = tmp_path / "many"
+    run(teacher, out)
+    own = out / "hinton-seed0"
+    before = sha256(own / "model.safetensors")
+    with pytest.raises(KdcError, match="--teacher and --out are both"):
+        run(own, out)
+    assert sha256(own / "model.safetensors") == before
+
+
+def test_unlabelled_rows_that_no_recipe_takes_are_refused(teacher: Path, tmp_path: Path) -> None:
+    """Bug: they are read, counted, written into recipe.toml, and never trained on."""
+    more = Split(["play some jazz"], None, np.zeros(1, dtype=np.int64))
+    only = [tiny_recipe("scratch", learning_rate=2e-3)]
+    job = tiny_job(teacher, tmp_path / "many", unlabelled=more, unlabelled_name="more.txt")
+    with pytest.raises(KdcError, match="scratch trains on the rows of --data alone"):
+        run_sweep(sweep_jobs(job, only, 2), Silent(), str)
+    with pytest.raises(KdcError, match="leave --unlabelled out"):
+        distill(replace(job, recipe=only[0]), Silent())
+    assert not (tmp_path / "many" / "scratch-seed0").exists()
