@@ -52,6 +52,41 @@ def choose_texts(
     return texts
 
 
+def shared_texts(
+    texts: Sequence[Texts],
+    files: Sequence[ModelFile],
+    lengths: Sequence[Length] | None,
+    progress: Progress,
+) -> tuple[Texts, ...]:
+    """Return one model's texts as all models can read them, so that all run the same.
+
+    Args:
+        texts: those of the first model.
+        files: every model that will run them.
+        lengths: those that the user gave; without any, longer texts are cut, which is said.
+        progress: told of that.
+
+    Raises:
+        KdcError: a model reads no texts as long as the user gave.
+    """
+    short = min(files, key=_most)
+    most, longest = _most(short), max(max(text.tokens) for text in texts)
+    if longest <= most:
+        return tuple(texts)
+    if lengths is not None:
+        raise KdcError(
+            f"--vs: {short.path} reads at most {most} tokens, so not the first model's texts of "
+            f"up to {longest}: give --length numbers of at most {most}"
+        )
+    progress.say(f"in turns texts are cut at {most} tokens, the most that {short.path} reads")
+    return tuple(dict.fromkeys(_cut(text, most) for text in texts))
+
+
+def _cut(text: Texts, most: int) -> Texts:
+    length = text.length if text.length == "natural" else min(text.length, most)
+    return Texts(length, tuple(min(tokens, most) for tokens in text.tokens))
+
+
 def _parse(part: str) -> Length:
     if part == "natural":
         return "natural"

@@ -15,7 +15,7 @@ from kdc.export.cpu_profile import NATIVE, find_profile
 from kdc.export.devices import find_device
 from kdc.export.drift import Drift, find_drift
 from kdc.export.jobs import Job, Reading
-from kdc.export.lengths import Length, Texts, choose_texts
+from kdc.export.lengths import Length, Texts, choose_texts, shared_texts
 from kdc.export.machine import describe_machine
 from kdc.export.statistics import Percentiles
 from kdc.export.subject import Subject, find_subject
@@ -190,6 +190,10 @@ def bench(
         name: choose_texts(subject.file, plan.lengths, progress)
         for name, subject in subjects.items()
     }
+    files = [subject.file for subject in subjects.values()]
+    turns: tuple[Texts, ...] = ()
+    if versus:  # before hours of measuring: what cannot be compared is refused here
+        turns = shared_texts(texts[str(models[0])], files, plan.lengths, progress)
     runs = []
     with progress.bar("measure", sum(map(len, texts.values()))) as advance:
         for name, subject in subjects.items():
@@ -202,8 +206,8 @@ def bench(
     if versus:
         brief = replace(plan, minutes=None)
         names, others = tuple(map(str, models)), tuple(map(str, versus))
-        with progress.bar("compare in turns", len(texts[names[0]])) as advance:
-            for text in texts[names[0]]:
+        with progress.bar("compare in turns", len(turns)) as advance:
+            for text in turns:
                 jobs = {name: _job(subject, text, brief) for name, subject in subjects.items()}
                 contest = Contest(device, plan.device, address, text.length, jobs, names, others)
                 pairs += compare(contest)

@@ -5,7 +5,7 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
-from kdc.export.lengths import Length, Texts, choose_texts, parse_lengths
+from kdc.export.lengths import Length, Texts, choose_texts, parse_lengths, shared_texts
 from kdc.export.model_file import ModelFile
 
 OURS = ModelFile(Path("m.onnx"), (), lengths=(4, 9), vocab=1000, max_length=512)
@@ -73,3 +73,15 @@ def test_a_foreign_model_of_very_short_texts_is_run_once() -> None:
 def test_longer_than_the_model_reads_is_refused_before_it_runs(file: ModelFile) -> None:
     with pytest.raises(KdcError, match="reads at most 512 tokens, so not 513: lower --length"):
         choose_texts(file, ("natural", 513), Silent())
+
+
+def test_models_in_turns_run_texts_that_all_of_them_read() -> None:
+    """Bug: after hours the shorter model failed on the longer one's texts, and nothing was kept."""
+    short, listener = replace(FOREIGN, path=Path("s.onnx"), max_length=64), Listener()
+    usual = choose_texts(replace(OURS, lengths=(4, 90)), None, listener)
+    shared = shared_texts(usual, [OURS, short], None, listener)
+    assert shared == (Texts("natural", (4, 64)), Texts(64, (64,)))
+    assert listener.said == ["in turns texts are cut at 64 tokens, the most that s.onnx reads"]
+    assert shared_texts(usual, [OURS, FOREIGN], None, Silent()) == usual
+    with pytest.raises(KdcError, match=r"--vs: s\.onnx reads at most 64 tokens"):
+        shared_texts(usual, [OURS, short], ("natural", 128), Silent())

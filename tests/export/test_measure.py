@@ -215,3 +215,16 @@ def test_a_long_runs_samples_are_thinned_after_the_percentiles(
     kept = run["samples"]["wall_ms"]
     assert len(kept) == 20_000 and (kept[0], kept[-1]) == (0, 99_999)
     assert run["latency_ms"]["n"] == 100_000 and run["latency_ms"]["p50"] == 49_999.5
+
+
+def test_a_model_of_shorter_texts_is_compared_on_those(tmp_path: Path, jobs: list[Job]) -> None:
+    """Bug: everything was measured, then the comparison failed and nothing was kept."""
+    long = make_model(tmp_path / "long.onnx", FACTS)
+    short = make_model(tmp_path / "short.onnx", {**FACTS, "kdc.lengths": [5], "kdc.max_length": 8})
+    found = measure.bench([long], Plan(seconds=0.05), Silent(), [short])
+    assert [pair.length for pair in found.versus] == ["natural", 8]
+    assert max(max(job.lengths) for job in jobs if job.model == str(short)) == 8
+    jobs.clear()
+    with pytest.raises(KdcError, match="reads at most 8 tokens"):
+        measure.bench([long], Plan(lengths=("natural",)), Silent(), [short])
+    assert not jobs
