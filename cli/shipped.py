@@ -24,7 +24,7 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
             f"are cut otherwise, which costs {prepared.vocabulary_drop} points"
         )
     for trial in _learnable(outcome):
-        allowed = ceil(10 * trial.drop.points) / 10
+        allowed = max(0.0, ceil(10 * trial.drop.points) / 10)
         terminal.say(
             f"{trial.method} would ship with --max-drop {allowed:g}; less is lost by a student of "
             f'a recipe with quantize = "{trial.method}" under [train]'
@@ -34,8 +34,15 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
 
 
 def _learnable(outcome: Outcome) -> list[Trial]:
-    """Return the best method that failed and can be trained for, where only a larger one passed."""
-    failed = [trial for trial in outcome.trials[:-1] if trial.method in ROUNDINGS[1:]]
+    """Return the best method that can be trained for, where only a larger one passed.
+
+    It failed for its points alone: what else is wrong with it, no --max-drop lets ship.
+    """
+    failed = [
+        trial
+        for trial in outcome.trials[:-1]
+        if trial.only_points and trial.method in ROUNDINGS[1:]
+    ]
     return [] if outcome.shipped.method in ROUNDINGS[1:] else failed[-1:]
 
 

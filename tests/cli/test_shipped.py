@@ -8,13 +8,13 @@ from kdc.export.parity import Drop, Parity
 from kdc.export.trials import Outcome, Trial
 
 
-def _tried(*methods: str) -> Outcome:
-    """An outcome whose last method passed."""
+def _tried(*methods: str, only_points: bool = True) -> Outcome:
+    """An outcome whose last method passed, the others lost points or have another fault."""
     score, parity = Score("accuracy", 0.9, 10, 0.8, 1.0), Parity(10, 0.1, 0.1, 0.9)
     drop = Drop(1.0, 0.5, 1.5, 0.01)
     faults = ["loses"] * (len(methods) - 1) + [None]
     trials = [
-        Trial(name, Path("m.onnx"), 1, 1, parity, drop, score, fault)
+        Trial(name, Path("m.onnx"), 1, 1, parity, drop, score, fault, only_points)
         for name, fault in zip(methods, faults, strict=True)
     ]
     return Outcome(tuple(trials), ())
@@ -35,3 +35,8 @@ def test_a_method_that_a_student_can_learn_is_named_where_only_a_larger_one_pass
 ) -> None:
     """Bug: twice the bytes ship, and nothing says that training for 8 bits would do."""
     assert [trial.method for trial in _learnable(_tried(*methods))] == told
+
+
+def test_a_fault_that_no_drop_lets_pass_is_not_given_one() -> None:
+    """Bug: a method that gave every text one label "would ship with --max-drop -0.4"."""
+    assert _learnable(_tried("int8-dynamic", "fp16", only_points=False)) == []
