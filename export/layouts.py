@@ -1,11 +1,12 @@
 """The ways to lay a model's bytes on the disk: one table of names.
 
-A layout changes no weight and no operator, only how fast and in how much memory a device opens
-the same model.
+A layout changes no answer, only how fast and in how much memory a device opens the same model,
+and how many bytes it has. `single` and `mmap` keep every weight and operator. `ort` folds the graph
+as it is converted, which expands weights that are stored in 4 bits or in fp16: such a file grows.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +42,8 @@ class Layout:
     write: Callable[[Path, Path, list[list[int]]], Path]
     """Reads an `.onnx`, writes it as the second path (`.onnx`; the suffix may change) with
     whatever lies beside it, and returns the model's path. The token rows are run to prove it."""
+    folded: bool = False
+    """Whether it keeps the graph as `basic` leaves it, which no session then rewrites further."""
 
 
 def write_single(source: Path, out: Path, rows: list[list[int]]) -> Path:
@@ -102,7 +105,7 @@ SINGLE = "single"
 LAYOUTS = {
     SINGLE: Layout("one .onnx with everything inside", write_single),
     "mmap": Layout("an .onnx and a file of weights that devices map into memory", write_mmap),
-    "ort": Layout("ONNX Runtime's own format, for its smaller builds", write_ort),
+    "ort": Layout("ONNX Runtime's own format, for its smaller builds", write_ort, folded=True),
 }
 
 
@@ -115,6 +118,26 @@ def find_layout(name: str) -> Layout:
     if name not in LAYOUTS:
         raise unknown("layout", name, LAYOUTS)
     return LAYOUTS[name]
+
+
+def check_layout(name: str, sessions: Mapping[str, SessionOptions]) -> None:
+    """Refuse a layout that cannot be had, or only in a file that is slow for good.
+
+    Args:
+        name: the layout.
+        sessions: how the files of each method that may ship are best opened.
+
+    Raises:
+        KdcError: there is no such layout, or it keeps pairs of quantize and dequantize apart that
+            a method's files are only fast without: one was 9 times slower than its `.onnx`.
+    """
+    layout = find_layout(name)
+    for method, session in sessions.items():
+        if layout.folded and session.optimization != "basic":
+            raise KdcError(
+                f"--layout {name} keeps the graph as it is, and files of --method {method} are "
+                f"fast only when they are rewritten as they are opened: use --layout {SINGLE}"
+            )
 
 
 def _bytes(tensor: "TensorProto") -> int:

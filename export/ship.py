@@ -22,7 +22,7 @@ from kdc.export.exporters import check_exporter
 from kdc.export.facts import facts
 from kdc.export.golden import write_golden
 from kdc.export.job import ExportJob
-from kdc.export.layouts import SINGLE, SUFFIX, find_layout
+from kdc.export.layouts import SINGLE, SUFFIX, check_layout, find_layout
 from kdc.export.ledger import Row, ledger
 from kdc.export.model_file import ORT, read_model_file
 from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED
@@ -82,7 +82,7 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
     """
     chosen = methods(job.method)
     check_exporter(job.exporter)
-    find_layout(job.layout)
+    check_layout(job.layout, {name: QUANTIZERS[name].session for name in chosen})
     check_target(job.target)
     _refuse_foreign_copies(job)
     student, twin = read_student(job.student), _twins(job)[0]
