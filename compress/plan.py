@@ -1,5 +1,6 @@
 """What follows from a job's options and the teacher's sizes alone, before anything is trained."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from kdc.compress.more_rows import check_augmentation
 from kdc.compress.objectives import build_objectives, needs, widths_between
 from kdc.compress.progress import Silent
 from kdc.compress.signals import LOGITS
-from kdc.compress.students import Shape, build_student, choose_shape, shape_of
+from kdc.compress.students import STUDENTS, Shape, build_student, choose_shape, shape_of
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
     return Plan(shape, student, objectives, origin)
 
 
+def names_encoder(student: str) -> bool:
+    """Whether a `--student` is the folder of an encoder to go on from.
+
+    A shape's name is that shape, whatever lies in the folder one works in: who means a folder of
+    such a name writes it as a path, `./4x256`.
+    """
+    shape = student in STUDENTS or re.fullmatch(r"\d{1,3}x\d{1,5}", student)
+    return not shape and Path(student).is_dir()
+
+
 def find_origin(name: str, teacher: Source) -> Source | None:
     """Find the student that a student goes on from, where a folder is named.
 
@@ -100,7 +111,7 @@ def find_origin(name: str, teacher: Source) -> Source | None:
     Raises:
         KdcError: it is no model folder, or has another tokenizer than the teacher.
     """
-    if not Path(name).is_dir():
+    if not names_encoder(name):
         return None
     found = find_model(name, Silent())
     ours, theirs = (plain_tokenizer(load_tokenizer(each), 128) for each in (found, teacher))

@@ -7,6 +7,7 @@ import numpy as np
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
+from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
 from kdc.compress.files import refuse_foreign, refuse_own_input
@@ -16,17 +17,18 @@ from kdc.compress.general.held_out import HeldOutWords
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.masking import ragged
 from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
-from kdc.compress.general.sequences import at_most, sequences
+from kdc.compress.general.sequences import Sequences, at_most, sequences
 from kdc.compress.general.teach import Teaching, find_teaching, signals_of
 from kdc.compress.learner import Objectives
 from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.losses.hard_labels import NO_CLASS
+from kdc.compress.plan import names_encoder
 from kdc.compress.progress import Progress
 from kdc.compress.rerun import stop_if_finished
 from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
-from kdc.compress.stages import Stage
+from kdc.compress.stages import Stage, Training
 from kdc.compress.start import start_from_teacher
 from kdc.compress.swap import clear_leftovers
 from kdc.compress.workspace import Workspace
@@ -49,7 +51,7 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
     """
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
-    refuse_own_input(job.out, [("--student", job.student), ("--teacher", job.teacher)])
+    _refuse_own_input(job)
     choose_device(job.device)  # a wrong name is told before a corpus is read
     with lock(place.lock, str(job.out)):
         clear_leftovers(job.out)
@@ -64,6 +66,13 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
             write_general(job.out, run.model, corpus, metrics, job.recipe, run.identity)
         place.forget_state()
     return metrics
+
+
+def _refuse_own_input(job: GeneralJob) -> None:
+    """Raise KdcError where the output is an encoder that is read; a shape is none."""
+    origin = job.student if job.goes_on or names_encoder(job.student) else None
+    option = "--model" if job.goes_on else "--student"
+    refuse_own_input(job.out, [(option, origin), ("--teacher", job.teacher)])
 
 
 def make_run(job: GeneralJob, corpus: Corpus, place: Workspace, progress: Progress) -> Run:
@@ -123,8 +132,24 @@ def _leg(
     labels, reads = (teaching.labels, teaching.reads(objectives)) if teaching else (None, NOTHING)
     rows = sequences(corpus, corpus.shards, training.batch_tokens, labels, reads)
     if job.tokens is not None:
-        training = replace(training, epochs=job.tokens / rows.tokens, min_steps=0)
+        training = _until(job.tokens, training, rows)
     return Leg(stage.name, objectives, teacher, rows, training, keep_best=False)
+
+
+def _until(tokens: int, training: Training, rows: Sequences) -> Training:
+    """Return what trains on so many tokens.
+
+    Raises:
+        KdcError: they are too many passes over the corpus.
+    """
+    epochs = tokens / rows.tokens
+    try:
+        return replace(training, epochs=epochs, min_steps=0)
+    except KdcError as error:
+        raise KdcError(
+            f"--tokens {tokens:,} is {epochs:,.3g} times the {rows.tokens:,} tokens of "
+            f"{rows.corpus.folder}: {error}"
+        ) from error
 
 
 def _judge(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
+from kdc.compress.layer_maps import SEARCH
 from kdc.compress.recipe import Recipe
 
 
@@ -39,8 +40,8 @@ class GeneralJob:
         """Check the recipe and the number of tokens.
 
         Raises:
-            KdcError: the recipe is for a task, or trains in few bits; labels without a teacher; or
-                fewer tokens than one.
+            KdcError: the recipe is for a task, trains in few bits or asks for what only a task
+                has; labels without a teacher; or fewer tokens than one.
         """
         if not self.recipe.for_corpus:
             raise KdcError(
@@ -51,6 +52,11 @@ class GeneralJob:
             raise KdcError(
                 f"recipe {self.recipe.name} trains in few bits, which the distillation on a task "
                 "undoes: give quantize to that one's recipe"
+            )
+        if unheeded := _unheeded(self.recipe):
+            raise KdcError(
+                f"recipe {self.recipe.name} has {unheeded}, which means nothing on a corpus: leave "
+                "it out"
             )
         if self.labels is not None and self.teacher is None:
             raise KdcError("--labels are a teacher's: name it with --teacher")
@@ -77,6 +83,16 @@ class GeneralJob:
         return {key: value for key, value in values.items() if value is not None}
 
 
+def _unheeded(recipe: Recipe) -> str:
+    """Return what a recipe says that only the distillation on a task does, or nothing."""
+    if recipe.start.layers == SEARCH:
+        return f'layers = "{SEARCH}" in [start]'
+    if recipe.augment.copies:
+        return f"copies = {recipe.augment.copies} in [augment]"
+    rates = (stage.train.narrow_rate for stage in recipe.stages)
+    return next((f"narrow_rate = {rate:g}" for rate in rates if rate), "")
+
+
 _TYPES = {"teacher": str, "corpus": str, "labels": str, "tokens": int, "student": str, "seed": int}
 _TYPES |= {"goes_on": bool, "compiled": bool}
 _SIZES = {"heads": int, "ffn": int, "activation": str}
@@ -87,7 +103,8 @@ def rerun(run: Mapping[str, Any], given: set[str], where: str) -> dict[str, Any]
 
     Args:
         run: the `[run]` of a general student's `recipe.toml`.
-        given: options that the user gave; these stay, and with another student its sizes.
+        given: options that the user gave; these stay, with another student its sizes are not the
+            run's, and with epochs its tokens are not.
         where: how to call the recipe to the user.
 
     Raises:
@@ -100,6 +117,8 @@ def rerun(run: Mapping[str, Any], given: set[str], where: str) -> dict[str, Any]
         found["teacher"] = None  # the text alone taught, whatever the usual teacher is
     for name, kind in (_TYPES | _SIZES).items():
         if (value := values.get(name)) is None or name in given:
+            continue
+        if name == "tokens" and "epochs" in given:  # both say how long to train
             continue
         if type(value) is not kind:
             raise KdcError(f"[run] of {where}: {name} has a value of the wrong type: {value!r}")

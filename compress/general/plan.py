@@ -1,7 +1,7 @@
 """What follows from a job on a corpus before anything is trained: the encoder, its objectives."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus
 from kdc.compress.errors import KdcError
+from kdc.compress.files import read_json
 from kdc.compress.general.batches import NOTHING
 from kdc.compress.general.job import GeneralJob
 from kdc.compress.general.load import load_bare, load_masked_lm
@@ -19,6 +20,7 @@ from kdc.compress.learner import Objectives
 from kdc.compress.losses.objective import Objective
 from kdc.compress.models import Source, find_model
 from kdc.compress.objectives import build_objectives, needs, widths_between
+from kdc.compress.plan import names_encoder
 from kdc.compress.progress import Progress
 from kdc.compress.signals import MASKED
 from kdc.compress.stages import Stage
@@ -54,7 +56,7 @@ def make_plan(
     words = MASKED in needs(job.recipe.losses)
     torch.manual_seed(job.seed)
     origin = None
-    if job.goes_on or Path(job.student).is_dir():
+    if job.goes_on or names_encoder(job.student):
         origin = find_model(job.student, progress)
         check_vocabulary(origin, corpus)
         _refuse_sizes(job)
@@ -136,12 +138,22 @@ def _check_temperature(name: str, loss: Objective, teaching: Teaching | None) ->
 
 def _plain_bert(corpus: Corpus) -> Config:
     """Return the configuration of a BERT for a corpus's tokenizer, of sizes to be chosen."""
-    padding = corpus.tokenizer().token_to_id("[PAD]")
     return BertConfig(
         vocab_size=corpus.vocab_size,
         max_position_embeddings=max(_POSITIONS, corpus.max_length),
-        pad_token_id=0 if padding is None else padding,
+        pad_token_id=_padding(corpus),
     )
+
+
+def _padding(corpus: Corpus) -> int:
+    """Return the id of the padding token of a corpus's tokenizer; 0 where it has none."""
+    said: Any = None
+    with suppress(KdcError):
+        said = read_json(corpus.folder / "tokenizer_config.json").get("pad_token")
+    said = said.get("content") if isinstance(said, dict) else said  # as older versions write it
+    tokenizer = corpus.tokenizer()
+    ids = (tokenizer.token_to_id(name) for name in (said, "[PAD]", "<pad>") if name)
+    return next((number for number in ids if number is not None), 0)
 
 
 def _refuse_sizes(job: GeneralJob) -> None:
