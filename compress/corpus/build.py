@@ -98,22 +98,32 @@ def make_corpus(job: CorpusJob, progress: Progress) -> Made:
         missing = parts.missing(job.share or Share())
         if not (parts.folder / _JOB).is_file():  # another process has put the folder together
             missing = []
-        there = not missing and _finish(job, place, parts, vocabulary, files)
+        there = not missing and _finish(job, place, parts, vocabulary, files, progress)
         seconds = time.monotonic() - start
     return Made(read_corpus(job.out) if there else None, seconds, tokens, tuple(missing))
 
 
 def _finish(
-    job: CorpusJob, place: Workspace, parts: Parts, vocabulary: Vocabulary, files: dict[str, str]
+    job: CorpusJob,
+    place: Workspace,
+    parts: Parts,
+    vocabulary: Vocabulary,
+    files: dict[str, str],
+    progress: Progress,
 ) -> bool:
     """Put the folder together, unless another of the processes that share the work is at it."""
+
+    def put_together() -> None:
+        for said in finish(job.out, job.settings, parts, vocabulary, files):
+            progress.say(said)
+
     if job.share is None:
-        finish(job.out, job.settings, parts, vocabulary, files)
+        put_together()
         return True
     try:
         with lock(place.lock, str(job.out)):
             if (parts.folder / _JOB).is_file():
-                finish(job.out, job.settings, parts, vocabulary, files)
+                put_together()
             return True
     except KdcError as error:
         if isinstance(error.__cause__, BlockingIOError):

@@ -65,8 +65,11 @@ def _are_of(said: list[dict[str, Any]], parts: Parts) -> bool:
 
 def finish(
     out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary, files: dict[str, str]
-) -> None:
+) -> list[str]:
     """Put the folder together from all parts, and remove them.
+
+    Returns:
+        What to tell the user of sources that repeat each other.
 
     Raises:
         KdcError: a part is damaged, there is no text in the sources, or the disk is full.
@@ -85,7 +88,28 @@ def finish(
         for name, text in files.items():
             write_text(staging / name, text)
         write_manifest(staging, FORMAT, _fields(settings, parts, vocabulary, totals))
+    repeated = _repeated(parts, made)
     shutil.rmtree(parts.folder, ignore_errors=True)
+    return repeated
+
+
+def _repeated(parts: Parts, made: dict[str, dict[str, Any]]) -> list[str]:
+    """Say which sources have a shard in common: so are texts that differ in their spaces alone.
+
+    Shards with maskings differ always.
+    """
+    first: dict[str, int] = {}
+    pairs = dict[tuple[int, int], None]()
+    for number in range(len(parts.sources)):
+        for name in parts.names(number):
+            for entry in made[name].values():
+                pairs[number, first.setdefault(str(entry["sha256"]), number)] = None
+    return [
+        f"{parts.sources[later].path} repeats {parts.sources[earlier].path}: its documents count "
+        "twice"
+        for later, earlier in pairs
+        if later != earlier
+    ]
 
 
 def _made(parts: Parts, names: list[str]) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from tests.compress.corpus.texts import MASK, SPECIAL_IDS, write_text
 from tests.student import tiny_tokenizer
-from tests.tiny import tiny_encoder
+from tests.tiny import Recorder, tiny_encoder
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,22 @@ def without(folder: Path, name: str) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest[name]
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("settings", [Settings(max_length=24, duplicates=n) for n in (0, 1)])
+def test_sources_of_equal_text_make_a_corpus_that_can_be_read(
+    made: Path, tmp_path: Path, settings: Settings
+) -> None:
+    """Bug: without maskings two shards are equal, and the folder is refused after all the work."""
+    one, other = write_text(tmp_path / "a.txt"), tmp_path / "b.txt"
+    other.write_text(one.read_text() + "\n\n")
+    recorder = Recorder()
+    job = CorpusJob((one, other), str(made.parent / "teacher"), tmp_path / "out", settings)
+    corpus = build_corpus(job, recorder)
+    assert corpus is not None and len(corpus.shards) == 2
+    said = f"{other} repeats {one}: its documents count twice" in recorder.said
+    assert said == (settings.duplicates == 0)
+    assert corpus.shards == read_corpus(tmp_path / "out").shards
 
 
 @pytest.mark.parametrize(
