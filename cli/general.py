@@ -42,8 +42,10 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
         values["teacher"] = teacher_name(values["labels"])
         said.add("teacher")
         terminal.say(f"teacher: {values['teacher']}, whose labels {values['labels']} holds")
+    run: dict[str, Any] = {}
     if "recipe" in said:
-        values |= rerun(load_run(values["recipe"]), said, values["recipe"])
+        run = load_run(values["recipe"])  # before its folder is made anew
+        values |= rerun(run, said, values["recipe"])
     else:
         values["recipe"] = usual_recipe(values["teacher"], terminal)
         terminal.say(f"recipe: {values['recipe']}")
@@ -59,9 +61,9 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
         activation=values["activation"],
         **{name: values[name] for name in _SAME},
     )
+    _make(terminal, job)
     after = f"kdc distill --student {quote(str(job.out))} --teacher T --data D"
-    _make(terminal, job, f"{job.out}: next: {after}")
-    run = load_run(values["recipe"]) if "recipe" in said else {}
+    terminal.say(f"{job.out}: next: {after}")
     if changed := differences(run, load_run(str(job.out / "recipe.toml"))):
         terminal.say(f"not the run of {values['recipe']}: {' and '.join(changed)} changed since")
 
@@ -73,6 +75,7 @@ def pretrain(context: typer.Context, terminal: Terminal) -> None:
         KdcError: an option that belongs to a task, no corpus, no model and no shape, or as
             `distill_general`.
     """
+    from kdc.compress.files import MANIFEST, read_json
     from kdc.compress.general.job import GeneralJob
     from kdc.compress.recipe import load_recipe
 
@@ -90,8 +93,11 @@ def pretrain(context: typer.Context, terminal: Terminal) -> None:
         goes_on=values["shape"] is None,
         **{name: values[name] for name in _SAME},
     )
-    corpus, out = quote(str(job.corpus)), quote(str(job.out))
-    _make(terminal, job, f"{job.out}: next: kdc label {corpus} --teacher {out}")
+    _make(terminal, job)
+    masked = read_json(job.corpus / MANIFEST)["duplicates"]  # what is masked anew has no labels
+    command = "label" if masked else "distill --corpus"
+    after = f"kdc {command} {quote(str(job.corpus))} --teacher {quote(str(job.out))}"
+    terminal.say(f"{job.out}: next: {after}")
 
 
 def _pace(values: dict[str, Any]) -> tuple[float | None, float | None]:
@@ -118,7 +124,7 @@ def _called(name: str) -> str:
     return known.get(name, f"loss {name.removeprefix('held_out_')}")
 
 
-def _make(terminal: Terminal, job: "GeneralJob", after: str) -> None:
+def _make(terminal: Terminal, job: "GeneralJob") -> None:
     from kdc.cli.failures import finished_before
     from kdc.compress.general.distill import distill_general
 
@@ -129,5 +135,4 @@ def _make(terminal: Terminal, job: "GeneralJob", after: str) -> None:
         terminal.table(f"{job.student} on held-out sequences", ("figure", "value"), rows)
     else:
         terminal.say("nothing was held out of the corpus, so nothing judges the model")
-    terminal.say(after)
     terminal.result(metrics)

@@ -8,6 +8,8 @@ import typer
 
 from kdc.compress.errors import KdcError
 
+_SEEDS = 2**63 - 1  # the largest that torch and TOML both hold
+
 Json = Annotated[
     str | None,
     typer.Option(
@@ -16,7 +18,7 @@ Json = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print results and errors only.")]
 Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random.")
+    int, typer.Option("--seed", metavar="N", min=0, max=_SEEDS, help="Seed of all that is random.")
 ]
 Device = Annotated[
     str,

@@ -108,6 +108,52 @@ def test_a_run_is_repeated_from_its_recipe(folder: Path, tmp_path: Path) -> None
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_run_over_its_own_folder_says_what_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the new run is compared with itself, since its recipe.toml took the old one's place."""
+    monkeypatch.chdir(tmp_path)
+    ran("distill", "--corpus", folder / "shards", "--teacher", folder / "words", "--student",
+        "1x32", "--recipe", folder / "hard.toml", "--tokens", "64", *CPU)  # fmt: skip
+    tiny_masked_lm(tmp_path / "other", seed=1)
+    again = ("distill", "--recipe", "student/recipe.toml", *CPU)
+    assert "not the run of" not in ran(*again)
+    output = ran(*again, "--teacher", tmp_path / "other")
+    assert "not the run of student/recipe.toml: the teacher changed since" in output
+
+
+def test_epochs_that_are_given_take_the_place_of_a_runs_tokens(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Bug: a run made with --tokens cannot be repeated for longer: both say how long to train."""
+    ran("distill", "--corpus", folder / "shards", "--teacher", folder / "words", "--student",
+        "1x32", "--recipe", folder / "hard.toml", "--tokens", "64", "--out",
+        tmp_path / "one", *CPU)  # fmt: skip
+    again = ("distill", "--recipe", tmp_path / "one" / "recipe.toml", *CPU)
+    ran(*again, "--epochs", "1", "--out", tmp_path / "two")
+    ran(*again, "--out", tmp_path / "three")
+    tokens = [read(tmp_path / name / "metrics.json")["tokens"] for name in ("one", "two", "three")]
+    assert tokens[0] == tokens[2] < tokens[1]
+    assert tokens[1] == read(folder / "shards" / "manifest.json")["tokens"]
+
+
+def test_what_comes_after_pre_training_can_be_done(folder: Path, tmp_path: Path) -> None:
+    """Bug: kdc label is named, which refuses a corpus that is masked while training."""
+    tiny_corpus(tmp_path / "anew", folder / "words", duplicates=0)
+    for shards, after in ((folder / "shards", "label"), (tmp_path / "anew", "distill --corpus")):
+        out = tmp_path / after
+        output = ran("teacher", "--objective", "mlm", "--corpus", shards, "--shape", "1x32",
+                     "--tokens", "64", "--recipe", folder / "hard.toml", "--out", out,
+                     *CPU)  # fmt: skip
+        assert f"next: kdc {after} {shards} --teacher " in output
+
+
+def test_a_seed_that_nothing_can_hold_is_wrong_usage() -> None:
+    """Bug: torch's OverflowError, as an internal error."""
+    result = kdc("distill", "--seed", "18446744073709551616")
+    assert result.exit_code == 2 and "--seed" in result.output
+
+
 def test_a_finished_run_tells_its_figures_again(folder: Path, tmp_path: Path) -> None:
     """Bug: a job that is queued once more ends well and leaves its next step without the file."""
     shards, out = ("--corpus", folder / "shards"), ("--out", tmp_path / "one", "--resume", *CPU)
