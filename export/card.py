@@ -108,9 +108,8 @@ def _row(name: str, score: Score, teacher: Score) -> str:
 
 def _big(trial: Trial, file: str, layout: str) -> str:
     beside = f" with its weights in `{file}{SUFFIX}`, to be kept beside it" * (layout == _MAPPED)
-    form = "" if layout == SINGLE else " as one `.onnx`"
     return (
-        f"`{file}`{beside}, quantization `{trial.method}`:{form} {trial.bytes / 1e6:.2f} MB "
+        f"`{file}`{beside}, quantization `{trial.method}`: {trial.bytes / 1e6:.2f} MB "
         f"({trial.bytes} bytes), {trial.zip_bytes / 1e6:.2f} MB zipped."
     )
 

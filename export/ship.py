@@ -36,6 +36,7 @@ from kdc.export.trials import Gate, Outcome, try_methods
 
 COPY = "student"
 """Stem of the model's copy beside the phone folder."""
+_GROWN = 1.05  # times as many bytes, from which on a layout's growth is told
 _LIBRARIES = ("kdc", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 
 
@@ -105,6 +106,7 @@ def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Pro
                 progress,
             )
             model = _place(job, prepared, outcome, folder)
+            outcome = _weigh(job, outcome, model, progress)
         before = {file for twin in _twins(job) for file in _files(twin)}
         copy = _copy(model, job.out.parent, copies)
         _write_phone(job, folder, model, prepared, outcome)
@@ -121,6 +123,19 @@ def _place(job: ExportJob, prepared: Prepared, outcome: Outcome, folder: Path) -
     model.parent.mkdir()
     rows = [prepared.dev.row(index)[0].tolist() for index in range(min(4, len(prepared.dev)))]
     return find_layout(job.layout).write(shipped.path, model, rows)
+
+
+def _weigh(job: ExportJob, outcome: Outcome, model: Path, progress: Progress) -> Outcome:
+    """Give what ships the bytes that it has as it is laid out, and say where those are more."""
+    if job.layout == SINGLE:
+        return outcome
+    file, before = read_model_file(model), outcome.shipped.bytes
+    if file.size_bytes > _GROWN * before:
+        progress.say(
+            f"--layout {job.layout} stores the {before / 1e6:.2f} MB of this model's .onnx in "
+            f"{file.size_bytes / 1e6:.2f} MB: --layout {SINGLE} is the smaller download"
+        )
+    return outcome.laid_out(file.size_bytes, file.zip_bytes)
 
 
 def _copy(model: Path, beside: Path, copies: ExitStack) -> Path:

@@ -37,8 +37,9 @@ class Trial:
     path: Path
     """The `.onnx` it wrote; temporary."""
     bytes: int
+    """Of what ships: in the layout in which it ships; of the others as one `.onnx`."""
     zip_bytes: int
-    """Bytes after deflate: what an app's download grows by."""
+    """Bytes after deflate: what an app's download grows by. Of the same files as `bytes`."""
     parity: Parity
     """Against the student's own answers, each row alone."""
     drop: Drop
@@ -87,6 +88,11 @@ class Outcome:
     def shipped(self) -> Trial:
         """The method that ships."""
         return self.trials[-1]
+
+    def laid_out(self, size: int, zip_bytes: int) -> "Outcome":
+        """Return it with the bytes that what ships has in its layout."""
+        shipped = replace(self.shipped, bytes=size, zip_bytes=zip_bytes)
+        return replace(self, trials=(*self.trials[:-1], shipped))
 
     def as_dict(self) -> list[dict[str, Any]]:
         """Return plain values for JSON."""
@@ -139,7 +145,8 @@ def try_methods(
     """Try methods from the smallest download to the largest until one passes the gate.
 
     A method passes that loses no more than the gate allows, unless the user chose how much is not
-    significantly worse than the student on the same rows, and has more than one answer.
+    significantly worse than the student on the same rows, and has more than one answer. What is
+    compared are the `.onnx` files: a layout that stores weights in another way may rank otherwise.
 
     Args:
         methods: names from `QUANTIZERS`. Several: one that cannot store this model is noted and

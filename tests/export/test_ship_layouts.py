@@ -9,10 +9,11 @@ from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from kdc.export.bundle import bundle
 from kdc.export.bundle.app import BundleJob
+from kdc.export.job import ExportJob
 from kdc.export.measure import Plan, bench
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import find_phone, read_phone
-from kdc.export.ship import Shipped
+from kdc.export.ship import Shipped, ship
 from kdc.export.subject import Subject
 from tests.shipping import export
 
@@ -58,6 +59,27 @@ def _benched(model: Path) -> Subject:
 
 def find_model(laid_out: Shipped) -> Path:
     return find_phone(laid_out.copy).model
+
+
+def test_the_bytes_that_are_told_are_those_of_what_ships(laid_out: Shipped) -> None:
+    """Bug: weights that grew as they were converted were told with the bytes of the .onnx."""
+    file = read_model_file(find_model(laid_out))
+    told = laid_out.as_dict()["tried"][-1]
+    assert (told["bytes"], told["zip_bytes"]) == (file.size_bytes, file.zip_bytes)
+    assert f"({file.size_bytes} bytes)" in (laid_out.folder / "README.md").read_text()
+
+
+def test_a_layout_that_grows_the_model_says_so(
+    student_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime folds fp16 weights into fp32 as it converts: twice the bytes, unannounced."""
+    job = ExportJob(student_folder, tmp_path / "phone", "fp16", layout="ort", vocab="keep")
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    done = ship(job, Silent())
+    grown = done.outcome.shipped.bytes
+    assert grown == (tmp_path / "student.ort").stat().st_size
+    assert f" in {grown / 1e6:.2f} MB: --layout single is" in said[-1]
 
 
 def test_it_is_measured_with_its_accuracy_and_bundled(laid_out: Shipped, tmp_path: Path) -> None:

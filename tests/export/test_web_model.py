@@ -193,8 +193,6 @@ def test_the_app_passes_its_self_test_in_a_browser(
         pytest.skip("no Chromium")
     if (method, layout) == ("int4", "ort"):
         pytest.skip("ONNX Runtime's own format has no 4-bit numbers; the export refuses")
-    if (method, layout) == ("int8-static", "ort"):
-        pytest.skip("it would be slow for good; the export refuses")
     monkeypatch.setattr("kdc.export.layouts.INSIDE", 256)  # the student's weights are tiny
     phone = tmp_path / "phone"
     export(student_folder, phone, method=method, layout=layout, target="web", max_drop=100.0)
