@@ -29,18 +29,21 @@ def install(model: Path, out: Path) -> Path:
 
     Raises:
         KdcError: it is no model, one that is only fast when it is rewritten as it is opened (pairs
-            of quantize and dequantize), or one that ONNX Runtime cannot write again.
+            of quantize and dequantize), one that ONNX Runtime cannot write again, or its copy would
+            replace a file of it.
     """
     import onnxruntime
 
-    asked = read_model_file(model).session.optimization
+    file = read_model_file(model)
+    asked = file.session.optimization
     if asked != WRITE.optimization:
         raise KdcError(
             f"{model} is to be opened with the optimization {asked!r}, and a copy would be slower: "
             "install models of --exporter lean in another --method than int8-static"
         )
-    if out.resolve() == model.resolve():
-        raise KdcError(f"{out} is the model itself: give its copy another name")
+    for path in (out, out.with_name(out.name + SUFFIX)):
+        if path.exists() and any(path.samefile(other) for other in file.files):
+            raise KdcError(f"{path} is the model itself: give its copy another name")
     with disk_errors(out), TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         made = Path(scratch) / out.name
         options = WRITE.build(1)

@@ -57,3 +57,18 @@ def test_a_model_is_not_installed_over_itself(shipped: Shipped) -> None:
     with pytest.raises(KdcError, match="is the model itself"):
         install(shipped.copy, shipped.copy)
     assert shipped.copy.read_bytes() == before
+
+
+@pytest.mark.usefixtures("all_outside")
+@pytest.mark.parametrize("out", ["model_quantized.onnx", "model_quantized.onnx_data", "link.onnx"])
+def test_the_weights_of_a_model_are_not_installed_over(
+    student_folder: Path, tmp_path: Path, out: str
+) -> None:
+    """Bug: the copy's own weights replaced those of the model it was made from."""
+    options = {"method": "int8-dynamic", "max_drop": 60.0, "layout": "mmap"}
+    done = export(student_folder, tmp_path / "phone", **options)
+    (tmp_path / "link.onnx").symlink_to(done.copy)
+    before = {path: path.read_bytes() for path in read_model_file(done.copy).files}
+    with pytest.raises(KdcError, match="is the model itself"):
+        install(done.copy, tmp_path / out)
+    assert {path: path.read_bytes() for path in before} == before
