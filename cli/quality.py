@@ -21,6 +21,7 @@ from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
 from kdc.export.cpu_profile import NATIVE
+from kdc.export.machine import cores
 from kdc.export.parity import spread
 from kdc.export.phone_model import Phone
 from kdc.export.quality import HOST, Rows, answers, judge
@@ -102,14 +103,15 @@ class _Judge:
         data = f"{self.table.task.name} {asked.split}"
         rows = Rows(replace(examples, labels=labels), task, data)
 
-        def on(device: str, profile: str = NATIVE) -> Array:
-            model, session, threads = subject.file.path, subject.session, asked.threads
+        def on(device: str, threads: int, profile: str = NATIVE) -> Array:
+            model, session = subject.file.path, subject.session
             return answers(model, session, rows.examples, device, threads, self.terminal, profile)
 
-        logits = on(asked.device, asked.cpu_profile)
+        logits = on(asked.device, asked.threads, asked.cpu_profile)
         others = self._relatives(subject, task)
         if asked.device != HOST:
-            others["host"] = on(HOST)
+            # which has fewer cores than some phones, and answers the same on any
+            others["host"] = on(HOST, min(asked.threads, cores()))
         return judge(subject.name, asked.device, rows, logits, others)
 
     def _task(self, subject: Subject, folder: Path) -> tuple[Task, int]:

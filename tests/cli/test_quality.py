@@ -13,7 +13,7 @@ import pytest
 from kdc.cli.relatives import find_student, find_teacher
 from kdc.compress.progress import Silent
 from kdc.export.devices import DEVICES, host
-from kdc.export.jobs import Answers, Asked
+from kdc.export.jobs import Answers, Asked, Job, Reading
 from kdc.export.phone_model import read_phone
 from tests.commands import kdc
 from tests.tables import write_split
@@ -219,3 +219,22 @@ def test_the_cpu_profile_is_for_answers_too(
     bench(*words)
     bench(*words, "--cpu-profile", "phone")
     assert asked == ["native", "phone"]
+
+
+def test_a_phone_may_use_more_threads_than_this_machine_has(
+    bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the phone answered every row, then the reference asked this machine for its threads."""
+
+    def answer(question: Asked, address: str) -> Answers:
+        assert question.threads == 999
+        return host.answer(replace(question, threads=1), address)
+
+    def measure(job: Job, address: str) -> Reading:
+        return host.measure(replace(job, threads=1), address)
+
+    phone = replace(host.DEVICE, answer=answer, measure=measure)
+    monkeypatch.setitem(DEVICES, "phone", phone)
+    words = ("phone", "--data", "table", "--rows", "4", "--device", "phone", "--threads", "999")
+    (entry,) = bench(*words)["quality"]
+    assert entry["against"]["host"]["flips"] == 0
