@@ -11,13 +11,13 @@ from kdc.cli.console import Terminal
 from kdc.cli.phone_answers import tokenised
 from kdc.cli.relatives import find_student, find_teacher, is_student
 from kdc.cli.table import load_table
+from kdc.compress.class_heads import class_places, unnamed
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.files import read_json
 from kdc.compress.judge import ALL, chosen_rows, folder_answers, truth
-from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
 from kdc.export.cpu_profile import NATIVE
@@ -110,7 +110,7 @@ class _Judge:
         logits = on(asked.device, asked.threads, asked.cpu_profile)
         others = self._relatives(subject, task)
         if asked.device != HOST:
-            # which has fewer cores than some phones, and answers the same on any
+            # a phone may have more cores than this machine
             others["host"] = on(HOST, min(asked.threads, cores()))
         return judge(subject.name, asked.device, rows, logits, others)
 

@@ -131,12 +131,12 @@ def _made(
 ) -> str:
     """List what it was made from; of a path only the last part, the rest is of no use elsewhere."""
     recipe = _recipe(student)
+    parents = fields.get("parent", student.manifest.get("parent", {}))
     run: dict[str, Any] = recipe.get("run", {})
     facts = {
         "recipe": recipe.get("name"),
         **{key: run.get(key) for key in ("teacher", "data", "student", "seed")},
-        **{f"{key} sha256": value for key, value in student.manifest.get("parent", {}).items()},
-        "student sha256": student.digest,
+        **{f"{key} sha256": value for key, value in parents.items()},
         "distilled with": _versions(student.manifest.get("made_with", {})),
         "exported with": _versions(fields.get("made_with", {})),
     }

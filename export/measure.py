@@ -1,6 +1,7 @@
 """`kdc bench`: size, load time, latency and memory of model files, each with its unit."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kdc.compress.errors import KdcError
+from kdc.compress.files import sha256
 from kdc.compress.progress import Progress
 from kdc.export.cpu_profile import NATIVE, find_profile
 from kdc.export.devices import find_device
@@ -160,7 +162,7 @@ class Bench:
             "date": self.date,
             "command": command,
             "machine": self.machine,
-            "models": {subject.name: subject.as_dict() for subject in self.subjects},
+            "models": {subject.name: subject.facts for subject in self.subjects},
             "runs": [run.as_dict() for run in self.runs],
             "versus": [pair.as_dict() for pair in self.versus],
             "quality": list(quality),
@@ -190,6 +192,8 @@ def bench(
         name: choose_texts(subject.file, plan.lengths, progress)
         for name, subject in subjects.items()
     }
+    for subject in subjects.values():
+        _ = subject.facts  # now: a file may be replaced while it is measured
     files = [subject.file for subject in subjects.values()]
     turns: tuple[Texts, ...] = ()
     if versus:  # before hours of measuring: what cannot be compared is refused here
@@ -212,6 +216,12 @@ def bench(
                 contest = Contest(device, plan.device, address, text.length, jobs, names, others)
                 pairs += compare(contest)
                 advance(1)
+    for subject in subjects.values():
+        if _is_another(subject):
+            progress.say(
+                f"{subject.name} was replaced while it was measured: its sizes are of the old "
+                "file, some of its times may be of the new one; measure again"
+            )
     versions = sorted({run.reading.onnxruntime for run in runs})
     return Bench(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -234,6 +244,12 @@ def _job(subject: Subject, texts: Texts, plan: Plan) -> Job:
         session=dict(subject.session),
         cpu_profile=plan.cpu_profile,
     )
+
+
+def _is_another(subject: Subject) -> bool:
+    with suppress(OSError):
+        return sha256(subject.file.path) != subject.sha256
+    return True
 
 
 def _check_samples(reading: Reading, model: str, device: str) -> None:

@@ -36,6 +36,8 @@ class Prepared:
 
     student: Student
     """Its `max_length` is that of the texts that ship: a fixed length may be a shorter one."""
+    digest: str
+    """The student folder's, from before anything was made of it."""
     exporter: str
     """A name from `EXPORTERS`."""
     export: Parity
@@ -77,6 +79,7 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
         KdcError: there is no such exporter, or the vocabulary, embedding or length cannot be cut
             as asked.
     """
+    digest = student.digest
     exporter, shorter = choose_exporter(job.exporter, job.student), _cut_texts(student, job.length)
     tokenizer, whole, rows = load_tokenizer(student), student.dev(), _vocabulary_size(student)
     wanted = _find_vocabulary(job, student, progress)
@@ -110,6 +113,7 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
 
     return Prepared(
         student=shorter,
+        digest=digest,
         exporter=exporter,
         export=parity,
         vocabulary=vocabulary,

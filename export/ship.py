@@ -206,7 +206,7 @@ def _write_phone(
     made_with = {"python": platform.python_version()}
     made_with |= {name: version(name) for name in _LIBRARIES}
     fields = {
-        "parent": {"student": student.digest, **student.manifest.get("parent", {})},
+        "parent": {"student": prepared.digest, **student.manifest.get("parent", {})},
         "task": student.task.as_dict(),
         "labels": list(student.task.labels),
         "max_length": student.max_length,
@@ -226,7 +226,18 @@ def _write_phone(
     }
     name = model.relative_to(folder).as_posix()
     write_text(folder / "README.md", card(student, shipped, name, fields))
+    _refuse_another(prepared)
     write_manifest(folder, FORMAT, fields)
+
+
+def _refuse_another(prepared: Prepared) -> None:
+    """Raise KdcError where the student's folder is no longer the one that was exported."""
+    with suppress(OSError):
+        if prepared.student.digest == prepared.digest:
+            return
+    raise KdcError(
+        f"{prepared.student.folder} was replaced while it was exported: run the same command again"
+    )
 
 
 def _metrics(student: Student, outcome: Outcome) -> dict[str, Any]:

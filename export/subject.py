@@ -65,6 +65,11 @@ class Subject:
         return Accuracy(shipped, teacher)
 
     @cached_property
+    def sha256(self) -> str:
+        """The digest of the model's file."""
+        return sha256(self.file.path)
+
+    @cached_property
     def size_bytes(self) -> int:
         """Bytes of the model, and of the weights' files beside it that it names."""
         return self.file.size_bytes
@@ -74,11 +79,12 @@ class Subject:
         """The same after deflate at level 9. Of a phone folder, too, it is the model's alone."""
         return self.file.zip_bytes
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return what a bench document says of a model."""
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a bench document says of a model, as its files were when this was first asked."""
         accuracy = self.accuracy
         return {
-            "sha256": sha256(self.file.path),
+            "sha256": self.sha256,
             "size_bytes": self.size_bytes,
             "zip_bytes": self.zip_bytes,
             "accuracy": accuracy

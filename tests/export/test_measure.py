@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kdc.compress.errors import KdcError
+from kdc.compress.files import sha256
 from kdc.compress.progress import Silent
 from kdc.export import measure
 from kdc.export.devices import DEVICES, host
@@ -228,3 +229,22 @@ def test_a_model_of_shorter_texts_is_compared_on_those(tmp_path: Path, jobs: lis
     with pytest.raises(KdcError, match="reads at most 8 tokens"):
         measure.bench([long], Plan(lengths=("natural",)), Silent(), [short])
     assert not jobs
+
+
+def test_a_model_that_is_replaced_meanwhile_is_told_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: digest and sizes were taken at the end, and so of a file that was never measured."""
+    model = make_model(tmp_path / "m.onnx", FACTS)
+    wanted, said = (sha256(model), model.stat().st_size), list[str]()
+
+    def replaces(job: Job, address: str) -> Reading:
+        make_model(model, {**FACTS, "kdc.lengths": [4, 5, 6, 7, 8, 9]})
+        return READING
+
+    device: Device = replace(host.DEVICE, measure=replaces)
+    monkeypatch.setattr(measure, "find_device", lambda name: (device, ""))
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    (told,) = _bench(model, lengths=(8,)).as_dict()["models"].values()
+    assert (told["sha256"], told["size_bytes"]) == wanted != (sha256(model), model.stat().st_size)
+    assert "m.onnx was replaced while it was measured" in said[-1]

@@ -177,3 +177,27 @@ def test_unknown_names_are_refused_before_any_work(
 ) -> None:
     with pytest.raises(KdcError, match=said):
         export(tmp_path / "no-such-student", tmp_path / "phone", **options)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.usefixtures("ready_export")
+def test_a_student_that_is_replaced_meanwhile_is_not_named_as_parent(
+    gone: bool, student_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the digest was taken at the end, and the model was of the student before."""
+    student = shutil.copytree(student_folder, tmp_path / "student")
+    before = read_student(student).digest
+    usual = module.card
+
+    def replaces(*given: Any) -> str:  # noqa: ANN401
+        text = usual(*given)
+        assert f"* student sha256: {before}\n" in text
+        (student / "manifest.json").write_text("{}")
+        if gone:
+            shutil.rmtree(student)
+        return text
+
+    monkeypatch.setattr(module, "card", replaces)
+    with pytest.raises(KdcError, match="student was replaced while it was exported"):
+        export(student, tmp_path / "phone", exporter="torch")
+    assert not (tmp_path / "phone").exists() and not (tmp_path / "student.onnx").exists()

@@ -16,7 +16,7 @@ def test_a_phone_folder_brings_what_its_manifest_says(tmp_path: Path) -> None:
     model = phone / "onnx" / "model_quantized.onnx"
     assert found.file.path == model and found.size_bytes == model.stat().st_size
     assert found.accuracy is not None and found.accuracy.shipped.value == 0.9
-    told = found.as_dict()
+    told = found.facts
     assert told["sha256"] == sha256(model) and told["accuracy"]["teacher"]["value"] == 0.96
     assert {part["part"] for part in told["ledger"]} <= set(GROUPS)
     bytes_ = sum(part["bytes"] for part in told["ledger"])
@@ -24,7 +24,7 @@ def test_a_phone_folder_brings_what_its_manifest_says(tmp_path: Path) -> None:
 
 
 def test_a_file_of_nobodys_has_bytes_alone(tmp_path: Path) -> None:
-    told = find_subject(make_model(tmp_path / "m.onnx")).as_dict()
+    told = find_subject(make_model(tmp_path / "m.onnx")).facts
     assert told["accuracy"] is told["quantization"] is told["ledger"] is None
     assert 0 < told["zip_bytes"] < told["size_bytes"]
 
