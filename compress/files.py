@@ -120,9 +120,12 @@ def _umask() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is either whole or not there."""
+    """Write a text file so that it is either whole or not there.
+
+    Bytes of a path that are no UTF-8 are written as escapes, which JSON reads back as they were.
+    """
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: object) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from kdc.compress.class_heads import class_places, unnamed
 from kdc.compress.data.dataset import Dataset, Labels, Split
 from kdc.compress.data.labels import Known
 from kdc.compress.encode import encode, plain_tokenizer
@@ -17,7 +18,6 @@ from kdc.compress.models import (
     load_tokenizer,
     read_config,
 )
-from kdc.compress.preflight import class_places, unnamed
 from kdc.compress.progress import Progress
 from kdc.compress.rows import DEFAULT_MAX_LENGTH, refuse_foreign_tokens
 from kdc.compress.runtime import choose_device

@@ -16,6 +16,7 @@ from kdc.compress.fake_quantize import FakeQuantization
 from kdc.compress.losses.objective import Objective
 from kdc.compress.parallel import ALONE, Crew
 from kdc.compress.runtime import autocast
+from kdc.compress.score_scale import ScoreScale
 from kdc.compress.signals import Teacher, observe
 from kdc.compress.stages import Training
 
@@ -35,13 +36,15 @@ class Learner:
         training: Training,
         device: torch.device,
         crew: Crew = ALONE,
+        scale: ScoreScale | None = None,
     ) -> None:
-        """Put everything on the device."""
+        """Put everything on the device; losses see scores by `scale`, where one is given."""
         self.model = model.to(device)
         self.objectives = {name: loss.to(device) for name, (_, loss) in objectives.items()}
         self.weights = torch.tensor([weight for weight, _ in objectives.values()], device=device)
         self.device = device
         self.crew = crew
+        self._scale = scale
         self._units = [loss.unit for loss in self.objectives.values()]
         self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
         self._clip = training.clip
@@ -99,7 +102,11 @@ class Learner:
         with autocast(self.device):
             theirs = teacher(batch)
             ours = observe(self.model, batch, wants=self._wants)
-        losses = torch.stack([f(ours, theirs, batch.labels) for f in self.objectives.values()])
+        labels = batch.labels
+        if self._scale:
+            ours, theirs = self._scale.of_signals(ours), self._scale.of_signals(theirs)
+            labels = self._scale.inner(labels)
+        losses = torch.stack([f(ours, theirs, labels) for f in self.objectives.values()])
         if batch.shares is not None:  # the means over slices add up to the mean over the batch
             parts = zip(losses, self._units, strict=True)
             losses = torch.stack([loss * batch.shares[unit] for loss, unit in parts])

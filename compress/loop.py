@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -53,10 +54,14 @@ def train(run: Run, progress: Progress, what: str, *, resume: bool) -> History:
         progress.say(f"{title}: going on at step {state.step:,} of {leg.total:,}")
     else:
         checkpoints.clear()
+    if run.scale:
+        run.scale.begin(run.model)
     with crew(run.device) as team:
         team.call(_train_legs, run.light(), checkpoints, state, (tensors, best), Silent(), what)
         _train_legs(team, run, checkpoints, state, (tensors, best), progress, what)
     expand(run.model)
+    if run.scale:
+        run.scale.end(run.model)
     run.model.to("cpu").eval()
     return state.history
 
@@ -71,11 +76,12 @@ def _train_legs(
     what: str,
 ) -> None:
     """Train every stage from `state` on; each process of a crew does, and the first one saves."""
-    for stage in range(state.stage, len(run.legs)):
-        _train_leg(team, run, stage, state, checkpoints, kept, progress, what)
-        if stage + 1 < len(run.legs):
-            state.next_stage()
-            kept = ({}, {})
+    with run.scale.behind(run.model) if run.scale else nullcontext():
+        for stage in range(state.stage, len(run.legs)):
+            _train_leg(team, run, stage, state, checkpoints, kept, progress, what)
+            if stage + 1 < len(run.legs):
+                state.next_stage()
+                kept = ({}, {})
 
 
 def _train_leg(
@@ -148,7 +154,7 @@ def _train_leg(
 def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner:
     """Return a stage's learner, ready for the tensors of a state or for the first step."""
     torch.manual_seed(own_seed(seed, team.rank))
-    learner = Learner(run.model, leg.objectives, leg.training, run.device, team)
+    learner = Learner(run.model, leg.objectives, leg.training, run.device, team, run.scale)
     run.suit(leg)
     if state.step > leg.rounded_from:
         learner.begin_rounding(None, run.padding, pair=run.task.pair)

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.class_heads import class_places, draw_head, reorder
 from kdc.compress.errors import KdcError
 from kdc.compress.families import ACTIVATIONS, layer_of, least_bytes, set_dropout
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
@@ -184,7 +185,8 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
 
     Args:
         source: where it lies.
-        task: gives it a new head for this task; None keeps the head it has.
+        task: gives it a head for this task, a new one unless its own is for the same classes,
+            whose order is then the task's; None keeps the head as it is.
         dropout: probability for hidden states and attention while it is trained.
 
     Raises:
@@ -192,11 +194,23 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
     """
     config = read_config(source.folder)
     set_dropout(config, dropout)
+    theirs = [str(name) for _, name in sorted(config.id2label.items())]
     if task is not None:
         set_task(config, task)
     model, info = open_weights(AutoModelForSequenceClassification, source, config)
     _check_weights(source, model, info, may_lack_head=task is not None)
+    if task is not None and task.labels and len(theirs) == len(task.labels):
+        _suit_head(model, class_places(task.labels, theirs))
     return model.eval()
+
+
+def _suit_head(model: Model, places: list[int | None]) -> None:
+    """Bring a head into the order of `places`; draw it anew where a class has none."""
+    order = [place for place in places if place is not None]
+    if sorted(order) != list(range(len(places))):
+        draw_head(model)
+    elif order != sorted(order):
+        reorder(model, order)
 
 
 def open_weights(kind: Any, source: Source, config: Config) -> tuple[Model, dict[str, Any]]:  # noqa: ANN401

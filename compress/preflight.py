@@ -1,17 +1,15 @@
 """What is checked about a teacher before anything is trained from it."""
 
 import math
-import re
 from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.class_heads import class_places, reorder
 from kdc.compress.errors import KdcError
 from kdc.compress.metrics import Score, accuracy, micro_f1, predictions, score
 from kdc.compress.models import PROBLEM_TYPES, set_task
@@ -61,43 +59,13 @@ def align_labels(model: Model, task: Task) -> bool:
             "it was fine-tuned on another task"
         )
     if order != own_order:
-        _reorder(model, order)
+        reorder(model, order)
     set_task(model.config, task)
     return order != own_order
 
 
-def class_places(labels: Sequence[str], names: Sequence[str]) -> list[int | None]:
-    """Return where a model has each of the data's classes; None for a class it does not have.
-
-    A name is matched exactly, else without regard to case where that leaves no doubt. The order
-    counts where both have as many and one has no names: `LABEL_0`, ..., or 0, 1, ... in the data.
-    """
-    folded = [name.casefold() for name in names]
-    exact = {name: index for index, name in enumerate(names)}
-    loose = {name: index for index, name in enumerate(folded) if folded.count(name) == 1}
-    places = [exact.get(label, loose.get(label.casefold())) for label in labels]
-    numbered = list(labels) == [str(number) for number in range(len(names))]
-    if None in places and len(labels) == len(names) and (numbered or unnamed(names)):
-        return list(range(len(names)))
-    return places
-
-
-def unnamed(names: Sequence[str]) -> bool:
-    """Whether a model's classes carry transformers' placeholders: `LABEL_0`, `LABEL_1`, ..."""
-    return all(re.fullmatch(r"label_\d+", name, re.IGNORECASE) for name in names)
-
-
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-
-
-def _reorder(model: Model, order: list[int]) -> None:
-    """Permute the outputs of the head: its last matrix with one row a class."""
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    head = [module for module in linear if module.out_features == len(order)][-1]
-    with torch.no_grad():
-        for tensor in head.parameters():
-            tensor.copy_(tensor[order])
 
 
 def majority(task: Task, train: Labels, rows: Labels) -> Score:
@@ -134,7 +102,7 @@ def _usual_set(task: Task, train: Labels) -> npt.NDArray[np.bool_]:
 
 
 def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> Score:
-    """Score a teacher on dev and refuse one that knows nothing.
+    """Score a teacher on dev and refuse one that knows nothing; dev of one class cannot tell.
 
     Args:
         task: the task.
@@ -155,7 +123,7 @@ def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> S
             f"{said}, but its classes seem to be in the order {order}: write it into id2label of "
             "the teacher's config.json"
         )
-    if found.value <= least:
+    if found.value <= least and (task.kind != "classification" or len(np.unique(labels)) > 1):
         raise KdcError(
             f"{said}, no better than always giving the most frequent answer "
             f"({100 * least:.1f} %): fine-tune it on this task first, with kdc teacher"

@@ -1,7 +1,7 @@
 """What a run of the loop is made of: a model, and the stages that train it."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from kdc.compress.learner import Objectives
 from kdc.compress.parallel import Crew
 from kdc.compress.rerun import without_paths
 from kdc.compress.runtime import plain_attention
+from kdc.compress.score_scale import ScoreScale
 from kdc.compress.signals import Teacher
 from kdc.compress.slices import without_texts
 from kdc.compress.stages import NONE, Training
@@ -114,12 +115,21 @@ class Run:
     """Whether the encoders of the model and its teacher are compiled."""
 
     @property
+    def scale(self) -> ScoreScale | None:
+        """The scale of the scores that are learned; None for another kind of task."""
+        rows = self.legs[0].rows
+        if self.task.kind != "regression" or not isinstance(rows, Examples):
+            return None
+        return ScoreScale.of(rows.labels)
+
+    @property
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides the run's numbers; a state of another fingerprint is refused.
 
         Of files it is their digests: the same ones may be called by another path tomorrow.
         """
-        return {**without_paths(self.identity), "recipe": self.recipe}
+        scale = {"score_scale": asdict(self.scale)} if self.scale else {}
+        return {**without_paths(self.identity), **scale, "recipe": self.recipe}
 
     @property
     def total(self) -> int:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kdc.compress import controls as module
 from kdc.compress.baseline import fit_bag_of_words
 from kdc.compress.controls import NAMES, controls
 from kdc.compress.static_embeddings import fit_static_embeddings
@@ -30,3 +31,15 @@ def test_no_test_split_has_no_answers() -> None:
     data = replace(tiny_data("regression"), test=None)
     found = controls(data, tiny_tokenizer(), TABLE, Recorder())
     assert all(list(answers) == ["dev"] for answers in found.values())
+
+
+def test_a_large_table_does_not_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: 400,000 pairs of texts took 10 GB, before anything was distilled."""
+    monkeypatch.setattr(module, "_FEATURES", 12 * 40)
+    monkeypatch.setattr(module, "_CHARACTERS", 600)
+    data, progress = tiny_data(), Recorder()
+    found = controls(data, tiny_tokenizer(), TABLE, progress)
+    assert found["bag_of_words"]["dev"].shape == (len(data.dev), 4)
+    assert progress.said[0] == "the control that averages embeddings learns from 40 of 96 rows"
+    assert progress.said[1].startswith("the control that counts words learns from ")
+    assert controls(data, tiny_tokenizer(), TABLE, Recorder()).keys() == found.keys()

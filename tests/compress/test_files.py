@@ -198,3 +198,10 @@ def test_a_writer_killed_at_any_instant_leaves_whole_files(tmp_path: Path) -> No
         read_manifest(tmp_path / "folder", "kdc.demo/1", "demo")
         a, b = (tmp_path / "folder" / name for name in "ab")
         assert a.read_text() == b.read_text()
+
+
+def test_a_path_that_is_no_text_is_written_and_read_back(tmp_path: Path) -> None:
+    """Bug: `caf\\xe9.csv` ends a run in a UnicodeEncodeError when all is trained."""
+    name = os.fsdecode(b"caf\xe9.csv")
+    write_json(tmp_path / "a.json", {"data": name})
+    assert read_json(tmp_path / "a.json") == {"data": name}

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from kdc.compress.class_heads import unnamed
 from kdc.compress.errors import KdcError
 from kdc.compress.metrics import score
-from kdc.compress.preflight import align_labels, check_teacher, class_places, majority, unnamed
+from kdc.compress.preflight import align_labels, check_teacher, majority
 from kdc.compress.task import Task
 from tests.families import FAMILIES, family_model, some_ids
 
@@ -123,14 +124,6 @@ def test_a_teacher_of_scores_fits_data_of_scores() -> None:
     assert align_labels(named("bert", "LABEL_0"), SCORES) is False
 
 
-def test_a_place_is_exact_or_beyond_doubt() -> None:
-    """Bug: the first of two names that differ in case is taken."""
-    assert class_places(["a", "B"], ["b", "a"]) == [1, 0]
-    assert class_places(["Ab"], ["AB", "ab", "x"]) == [None]
-    assert class_places(["AB"], ["ab", "AB"]) == [1]
-    assert class_places(["c"], ["a"]) == [None]
-
-
 # -- what the teacher knows ---------------------------------------------------------------------
 
 
@@ -193,6 +186,14 @@ def test_a_teacher_of_scores_has_to_go_along_with_the_truth() -> None:
     for said in (np.zeros(50, np.float32), -truth):
         with pytest.raises(KdcError, match="fine-tune it"):
             check_teacher(SCORES, said[:, None], truth, floor)
+
+
+def test_dev_rows_of_one_class_do_not_tell() -> None:
+    """Bug: a teacher that is always right is refused as no better than the usual class."""
+    labels = np.ones(5, dtype=np.int64)
+    logits = np.eye(3, dtype=np.float32)[labels]
+    floor = score("accuracy", logits, labels)
+    assert check_teacher(TASK, logits, labels, floor).value == 1
 
 
 def test_a_teacher_that_answers_nan_is_refused() -> None:

@@ -1,0 +1,47 @@
+"""The classes of a head: which of the data's they are, their order, and new ones."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel as Model
+
+
+def class_places(labels: Sequence[str], names: Sequence[str]) -> list[int | None]:
+    """Return where a model has each of the data's classes; None for a class it does not have.
+
+    A name is matched exactly, else without regard to case where that leaves no doubt. The order
+    counts where both have as many and one has no names: `LABEL_0`, ..., or 0, 1, ... in the data.
+    """
+    folded = [name.casefold() for name in names]
+    exact = {name: index for index, name in enumerate(names)}
+    loose = {name: index for index, name in enumerate(folded) if folded.count(name) == 1}
+    places = [exact.get(label, loose.get(label.casefold())) for label in labels]
+    numbered = list(labels) == [str(number) for number in range(len(names))]
+    if None in places and len(labels) == len(names) and (numbered or unnamed(names)):
+        return list(range(len(names)))
+    return places
+
+
+def unnamed(names: Sequence[str]) -> bool:
+    """Whether a model's classes carry transformers' placeholders: `LABEL_0`, `LABEL_1`, ..."""
+    return all(re.fullmatch(r"label_\d+", name, re.IGNORECASE) for name in names)
+
+
+def reorder(model: Model, order: list[int]) -> None:
+    """Permute the outputs of the head: its last matrix with one row a class."""
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    head = [module for module in linear if module.out_features == len(order)][-1]
+    with torch.no_grad():
+        for tensor in head.parameters():
+            tensor.copy_(tensor[order])
+
+
+def draw_head(model: Model) -> None:
+    """Draw what is not the encoder anew, in place, as a new model has it."""
+    fresh = dict(type(model)(model.config).named_parameters())
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if not name.startswith(f"{model.base_model_prefix}."):
+                tensor.copy_(fresh[name])
