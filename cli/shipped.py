@@ -10,7 +10,11 @@ from kdc.export.trials import Outcome, Trial
 
 
 def show(terminal: Terminal, shipped: Shipped) -> None:
-    """Print an export's tables and its result."""
+    """Write an export's result and print its tables.
+
+    The result comes first: who reads the tables may leave before their end.
+    """
+    terminal.result(shipped.as_dict())
     outcome, prepared = shipped.outcome, shipped.prepared
     columns = ("method", "MB", "MB zipped", "same labels", "points lost", "p", "verdict")
     refused = [(row.method, *["-"] * 5, row.reason) for row in outcome.refused]
@@ -30,7 +34,6 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
             f'a recipe with quantize = "{trial.method}" under [train]'
         )
     terminal.say(f"{shipped.copy}: {outcome.shipped.score}")
-    terminal.result(shipped.as_dict())
 
 
 def _learnable(outcome: Outcome) -> list[Trial]:

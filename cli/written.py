@@ -54,7 +54,9 @@ def deliver(
     html_to: Path | None = None,
     png_to: Path | None = None,
 ) -> None:
-    """Print a bench document as tables and write it to where the options say.
+    """Write a bench document to where the options say, and print it as tables.
+
+    Files come first: who reads the tables may leave before their end, which ends the command.
 
     Args:
         terminal: prints the tables, and writes the document where `--json` was given.
@@ -71,14 +73,19 @@ def deliver(
     from kdc.export.report.reader import read_document
 
     report = read_document(document, "the bench document")
-    show(terminal, report)
-    terminal.result(document)
+    to_output = terminal.json_to == "-"
+    if not to_output:
+        terminal.result(document)
     if html_to is not None:
         write_text(html_to, page(report))
-        terminal.say(f"page: {html_to}")
     if png_to is not None:
         write_png(png_to, report)
-        terminal.say(f"picture: {png_to}")
+    if to_output:
+        terminal.result(document)
+    show(terminal, report)
+    for what, path in (("page", html_to), ("picture", png_to)):
+        if path is not None:
+            terminal.say(f"{what}: {path}")
 
 
 def show(terminal: Terminal, report: "Report") -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from kdc.cli.console import Terminal
 from kdc.cli.main import build
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Progress
@@ -83,3 +84,16 @@ def test_no_student_is_exit_code_1_and_one_sentence(
 
 def test_a_negative_drop_is_wrong_usage(student: Path) -> None:
     assert run(str(student), "--max-drop", "-1").exit_code == 2
+
+
+def test_the_result_is_written_though_the_reader_of_the_tables_leaves(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: `kdc export --json e.json | head -1` exported and left no e.json."""
+
+    def leave(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Terminal, "table", leave)
+    run(str(student), "--out", str(tmp_path / "phone"), "--json", str(tmp_path / "e.json"))
+    assert json.loads((tmp_path / "e.json").read_text())["method"] == "none"
