@@ -25,13 +25,10 @@ _POOL = 64  # batches sorted by length together: padding is a few % and the orde
 
 
 def plain_tokenizer(tokenizer: Any, max_length: int) -> Tokenizer:  # noqa: ANN401
-    """Return the Rust tokenizer inside a transformers one: no padding, cut at `max_length`.
-
-    It cuts the end off, also where a teacher's own cuts the beginning: so does every app.
-    """
+    """Return the Rust tokenizer inside a transformers one: no padding, cut at `max_length`."""
     plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     plain.no_padding()
-    plain.enable_truncation(max_length)
+    plain.enable_truncation(max_length, direction=tokenizer.truncation_side)
     return plain
 
 

@@ -287,6 +287,9 @@ def _further_layers(model: Model, unexpected: set[str]) -> list[str]:
 def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' classes differ by version
     """Load the encoder's fast tokenizer.
 
+    It cuts the end off long texts, also where its own setting is to cut the beginning: every app
+    cuts the end, and what is trained here ships with this tokenizer.
+
     Raises:
         KdcError: there is none, or it has no fast version.
     """
@@ -309,4 +312,5 @@ def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' class
         raise KdcError(
             f"the tokenizer in {source.folder} knows no words: put the model's tokenizer.json there"
         )
+    tokenizer.truncation_side = "right"
     return tokenizer

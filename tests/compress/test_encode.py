@@ -102,13 +102,8 @@ def test_a_plain_tokenizer_never_pads_and_leaves_its_origin_alone(tokenizer: Any
 def test_texts_are_cut_at_their_end_whatever_a_teacher_does(tokenizer: Any) -> None:  # noqa: ANN401
     """Bug: a student was trained on the ends of texts, and apps show it their beginnings."""
     text = "wake me up at seven play some loud music"
-    tokenizer.truncation_side = "left"
-    try:
-        ids = plain_tokenizer(tokenizer, 5).encode(text).ids
-    finally:
-        tokenizer.truncation_side = "right"
-    assert ids == plain_tokenizer(tokenizer, 5).encode(text).ids
-    assert ids[:3] == plain_tokenizer(tokenizer, 64).encode(text).ids[:3]
+    short, whole = (plain_tokenizer(tokenizer, length).encode(text).ids for length in (5, 64))
+    assert len(short) < len(whole) and short[:3] == whole[:3]
 
 
 def test_every_row_keeps_its_own_tokens_types_and_label() -> None:
