@@ -27,6 +27,9 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
             f"vocabulary: {cut.rows:,} of {cut.rows_before:,} tokens; {cut.changed:.1%} of dev's "
             f"are cut otherwise, which costs {prepared.vocabulary_drop} points"
         )
+    if prepared.length_drop is not None:
+        length = prepared.student.max_length
+        terminal.say(f"--length {length}: cutting dev's texts costs {prepared.length_drop} points")
     for trial in _learnable(outcome):
         allowed = max(0.0, ceil(10 * trial.drop.points) / 10)
         terminal.say(

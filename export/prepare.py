@@ -21,7 +21,7 @@ from kdc.export.job import ExportJob
 from kdc.export.onnx_file import save_model
 from kdc.export.parity import Drop, Parity, check_export, metric_drop
 from kdc.export.probabilities import add_probabilities
-from kdc.export.session import open_session
+from kdc.export.session import Session, open_session
 from kdc.export.tokenizer import check_tokenizer, load_tokenizer
 from kdc.export.vocabulary import Vocabulary, encode_again, reduce_vocabulary
 from kdc.export.word_table import cut_vocabulary
@@ -46,6 +46,8 @@ class Prepared:
     """The tokens that ship; None for all of the student's."""
     vocabulary_drop: Drop | None
     """What that cost in fp32."""
+    length_drop: Drop | None
+    """What it cost in fp32 to cut dev's texts at `--length`; None where none was longer."""
     tokenizer: Tokenizer
     """The one that ships: no padding, cut at the student's `max_length`."""
     rows: int
@@ -102,6 +104,8 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
         tokenizer.enable_truncation(shorter.max_length)
         dev, calibration = (encode_again(tokenizer, part) for part in (dev, calibration))
 
+    cut = _length_drop(student, shorter, whole, fp32)
+
     @cache
     def graph(standard: bool) -> Path:
         import onnx
@@ -118,6 +122,7 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
         export=parity,
         vocabulary=vocabulary,
         vocabulary_drop=drop,
+        length_drop=cut,
         tokenizer=tokenizer,
         rows=rows if vocabulary is None else vocabulary.rows,
         dev=dev,
@@ -224,9 +229,32 @@ def vocabulary_drop(student: Student, vocabulary: Vocabulary, dev: Examples, who
     cut_vocabulary(model, vocabulary.kept, vocabulary.rows_before)
     save_model(model, path)
     session, again = open_session(path), encode_again(vocabulary.tokenizer, dev)
-    logits: Array = np.array(dev.logits)
     # a text whose tokens are all kept is cut, and answered, as before
-    for row in _rows_with(dev, np.isin(dev.tokens, vocabulary.kept, invert=True)):
+    changed = _rows_with(dev, np.isin(dev.tokens, vocabulary.kept, invert=True))
+    return _drop(student, session, dev, again, changed)
+
+
+def _length_drop(student: Student, shorter: Student, dev: Examples, whole: Path) -> Drop | None:
+    """Measure what shorter texts cost in fp32, before anything else is cut.
+
+    Args:
+        student: the student folder.
+        shorter: the same with the `max_length` that ships.
+        dev: rows in the student's tokens, with its logits.
+        whole: the exported fp32 `.onnx` with every token.
+    """
+    changed = np.flatnonzero(dev.lengths > shorter.max_length)
+    if not len(changed):
+        return None
+    tokenizer = load_tokenizer(student)
+    tokenizer.enable_truncation(shorter.max_length)
+    return _drop(student, open_session(whole), dev, encode_again(tokenizer, dev), changed)
+
+
+def _drop(student: Student, session: Session, dev: Examples, again: Examples, rows: Array) -> Drop:
+    """Let a session answer the rows that changed, and tell what the metric lost by that."""
+    logits: Array = np.array(dev.logits)
+    for row in rows:
         logits[row] = session.run(*again.row(int(row)))
     return metric_drop(student.task.metric, logits, np.asarray(dev.logits), dev.labels)
 

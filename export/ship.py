@@ -12,7 +12,15 @@ from typing import Any
 
 from kdc.compress.artifact import Student, read_student
 from kdc.compress.errors import KdcError
-from kdc.compress.files import whole_file, whole_folder, write_manifest, write_text
+from kdc.compress.files import (
+    MANIFEST,
+    read_json,
+    sha256,
+    whole_file,
+    whole_folder,
+    write_manifest,
+    write_text,
+)
 from kdc.compress.locks import hold
 from kdc.compress.progress import Progress
 from kdc.compress.swap import clear_leftovers
@@ -75,7 +83,7 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
 
     `student.onnx` (or `student.ort`) beside the phone folder appears after it. What is stopped on
     the way leaves both as they were; between the two, the copy may be the old one or, with weights
-    in a file of its own, missing.
+    in a file of its own, missing; the next export then writes it.
 
     Raises:
         GateFailed: the export is not the student, or no method passes the gate.
@@ -101,7 +109,7 @@ def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Pro
                 chosen,
                 prepared.graph,
                 facts(prepared.student, prepared.rows, prepared.dev.lengths),
-                Gate(prepared.student, prepared.dev, job.max_drop),
+                Gate(prepared.student, prepared.dev, job.max_drop, prepared.length_drop),
                 Situation(prepared.calibration, job.target, job.length),
                 progress,
             )
@@ -149,7 +157,8 @@ def _copy(model: Path, beside: Path, copies: ExitStack) -> Path:
     for file in weights:  # entered later, so whole earlier
         shutil.copyfile(file, copies.enter_context(whole_file(beside / file.name)))
     if weights:  # an old model must never stand beside new weights
-        copies.push(_removing(twin))
+        for path in (*(beside / file.name for file in weights), twin):  # the last goes first
+            copies.push(_removing(path))
     return twin
 
 
@@ -176,12 +185,22 @@ def _refuse_foreign_copies(job: ExportJob) -> None:
     names = () if job.layout == SINGLE else (PLAIN, QUANTIZED)
     weights = [job.out.parent / (Path(name).name + SUFFIX) for name in names]
     ours = {file for twin in _twins(job) for file in _files(twin)}
+    ours |= _orphans(job.out, weights)
     for path in (*_twins(job), *weights):
         if path.exists() and path not in ours:
             raise KdcError(
                 f"{path} is no file that kdc exported, and the new model's copy would replace it: "
                 "move it away, or give another --out"
             )
+
+
+def _orphans(folder: Path, weights: Sequence[Path]) -> set[Path]:
+    """Return weights that the phone folder holds too: their model was about to follow them."""
+    try:
+        listed = str(read_json(folder / MANIFEST).get("files"))
+    except (KdcError, OSError):
+        return set()
+    return {path for path in weights if path.is_file() and sha256(path) in listed}
 
 
 def _files(twin: Path) -> tuple[Path, ...]:

@@ -110,6 +110,8 @@ class Gate:
     max_drop: float | None = None
     """Points of the metric that may be lost. None: one point, and no more than chance may lose.
     Whatever it is, one label for every text and scores on another scale do not pass."""
+    length_drop: Drop | None = None
+    """What shorter texts cost in fp32, which is no fault of a method; None where none was cut."""
 
     def fault(self, logits: Array, drop: Drop) -> str | None:
         """Say why answers, (N, C), do not pass; None where they do."""
@@ -175,7 +177,7 @@ def try_methods(
             trials.append(_measure(method, files[method], sizes[method], gate, progress))
             if trials[-1].fault is None:
                 return Outcome(tuple(trials), tuple(refused))
-    raise _none_passed(trials, refused)
+    raise _none_passed(trials, refused, gate.length_drop)
 
 
 @contextmanager
@@ -233,14 +235,18 @@ def _measure(method: str, path: Path, zip_bytes: int, gate: Gate, progress: Prog
     )
 
 
-def _none_passed(trials: list[Trial], refused: list[Refusal]) -> GateFailed:
+def _none_passed(
+    trials: list[Trial], refused: list[Refusal], cut: Drop | None = None
+) -> GateFailed:
     """Tell the best figure that was reached, or why there is none."""
     if not trials:
         reasons = "; ".join(f"{row.method}: {row.reason}" for row in refused)
         return GateFailed(f"no method can store this model, so nothing was written ({reasons})")
     best = min(trials, key=lambda trial: trial.drop.points)
     drop = best.drop
+    by_length = "" if cut is None else f"; in fp32 --length alone loses {cut.points:.2f} points"
     mends = [
+        *(["give a larger --length"] if cut is not None and cut.points > 0 else []),
         "train a sturdier student",
         *(["raise --max-drop"] if best.only_points else []),
         *([] if best.method == NONE else [f"export with --method {NONE}"]),
@@ -248,5 +254,6 @@ def _none_passed(trials: list[Trial], refused: list[Refusal]) -> GateFailed:
     return GateFailed(
         f"{best.method} {best.fault} ({best.score.metric} against the student: {drop.points:.2f} "
         f"points lost, 95 % interval {drop.low:.2f} to {drop.high:.2f}, n = {best.score.n}), and "
-        f"it was the best of {len(trials)} tried: nothing was written; {', or '.join(mends)}"
+        f"it was the best of {len(trials)} tried{by_length}: nothing was written; "
+        + ", or ".join(mends)
     )

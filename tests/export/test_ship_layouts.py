@@ -1,11 +1,14 @@
 """Phone folders whose model is no single `.onnx`: whole, found, measured, bundled, checked."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kdc.compress.errors import KdcError
+from kdc.compress.files import whole_file
 from kdc.compress.progress import Silent
 from kdc.export.bundle import bundle
 from kdc.export.bundle.app import BundleJob
@@ -117,6 +120,30 @@ def test_a_changed_copy_is_not_given_the_folders_accuracy(
     done.copy.write_bytes(done.copy.read_bytes() + b"\x0a\x00")
     with pytest.raises(KdcError, match="no phone folder with"):
         find_phone(done.copy)
+
+
+@pytest.mark.parametrize("name", ["student.onnx", "model_quantized.onnx_data"])
+def test_an_export_that_was_killed_on_the_way_does_not_block_the_next(
+    name: str, student_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: weights without their model were taken for a file of the user's, for ever."""
+    options = {"method": "int8-dynamic", "max_drop": 60.0, "layout": "mmap"}
+
+    @contextmanager
+    def killed(path: Path) -> Iterator[Path]:
+        with whole_file(path) as temporary:
+            yield temporary
+            if path.name == name:
+                raise KeyboardInterrupt
+
+    export(student_folder, tmp_path / "phone", vocab="100", **{**options, "max_drop": 100.0})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("kdc.export.ship.whole_file", killed)
+        export(student_folder, tmp_path / "phone", **options)
+    assert not (tmp_path / "student.onnx").exists()
+    assert (tmp_path / "model_quantized.onnx_data").exists() == (name == "student.onnx")
+    done = export(student_folder, tmp_path / "phone", **options)
+    assert len(read_model_file(done.copy).files) == 2
 
 
 def test_another_layout_replaces_the_copies_of_the_last(

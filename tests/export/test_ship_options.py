@@ -170,6 +170,19 @@ def test_a_fixed_length_cuts_the_texts_that_ship(pair: bool, tmp_path: Path) -> 
     assert done.prepared.dev.lengths.max() == done.prepared.calibration.lengths.max() == length
     if not pair:
         assert_golden_comes_back(done, pad=length)
+    assert done.prepared.length_drop == done.outcome.shipped.drop  # in fp32 all of it
+
+
+def test_what_is_lost_by_cutting_texts_is_not_blamed_on_the_method(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    """Bug: "fp16 loses 40 points" sent users to train for fp16, and no method could have passed."""
+    said = (
+        r"fp16 loses .*; in fp32 --length alone loses \d+\.\d\d points: .*; give a larger --length"
+    )
+    with pytest.raises(GateFailed, match=said):
+        export(student_folder, tmp_path / "phone", method="fp16", length=4)
+    assert export(student_folder, tmp_path / "phone", length=24).prepared.length_drop is None
 
 
 def test_the_card_of_a_fixed_length_pads(student_folder: Path, tmp_path: Path) -> None:
