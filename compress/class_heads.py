@@ -45,3 +45,12 @@ def draw_head(model: Model) -> None:
         for name, tensor in model.named_parameters():
             if not name.startswith(f"{model.base_model_prefix}."):
                 tensor.copy_(fresh[name])
+
+
+def suit_head(model: Model, places: list[int | None]) -> None:
+    """Bring a head into the order of `places`; draw it anew where a class has none."""
+    order = [place for place in places if place is not None]
+    if sorted(order) != list(range(len(places))):
+        draw_head(model)
+    elif order != sorted(order):
+        reorder(model, order)

@@ -16,8 +16,9 @@ from kdc.compress.encode import plain_tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.families import max_length
 from kdc.compress.general.load import has_masked_lm
-from kdc.compress.models import Source, load_tokenizer, open_weights, read_config
+from kdc.compress.models import Source, load_tokenizer, read_config
 from kdc.compress.neighbours import whole_words
+from kdc.compress.weights import open_weights
 from kdc.compress.words import like, mistyped, replaceable
 
 _BATCH = 64  # masked texts asked about at once

@@ -1,26 +1,24 @@
 """Loading encoders that somebody else made: any family, safetensors only, no remote code."""
 
 import json
-import sys
 from dataclasses import dataclass
 from hashlib import sha256 as digest_of
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.class_heads import class_places, draw_head, reorder
+from kdc.compress.class_heads import class_places, suit_head
 from kdc.compress.errors import KdcError
-from kdc.compress.families import ACTIVATIONS, layer_of, least_bytes, set_dropout
+from kdc.compress.families import ACTIVATIONS, set_dropout
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.minilm import minilm_folder
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind, Task
 from kdc.compress.tf_checkpoint import converted, is_tf_checkpoint
+from kdc.compress.weights import check_weights, open_weights, weight_files
 
 _HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
 _HUB_FILES += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model"]
@@ -36,7 +34,6 @@ PROBLEM_TYPES: dict[Kind, str] = {
 }
 """What transformers calls the kinds of tasks."""
 _LARGEST = 10_000_000  # of any whole number in a config.json
-_EVERY = sys.maxsize
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _check_folder(folder: Path) -> None:
     form = str(read_json(manifest).get("format", "")) if manifest.is_file() else ""
     if form.startswith(("kdc.teacher/", "kdc.student/", "kdc.encoder/")):
         read_manifest(folder, form, form.split("/")[0].removeprefix("kdc.") + " folder")
-    if _weights(folder):
+    if weight_files(folder):
         return
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.ckpt*")):
         raise KdcError(
@@ -104,10 +101,6 @@ def _check_folder(folder: Path) -> None:
             "convert it to model.safetensors on a machine you trust"
         )
     raise KdcError(f"{folder} has no weights: model.safetensors is missing")
-
-
-def _weights(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("model*.safetensors") if path.is_file()]
 
 
 def _folder_digest(folder: Path) -> str:
@@ -198,90 +191,10 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
     if task is not None:
         set_task(config, task)
     model, info = open_weights(AutoModelForSequenceClassification, source, config)
-    _check_weights(source, model, info, may_lack_head=task is not None)
+    check_weights(source, model, info, may_lack_head=task is not None)
     if task is not None and task.labels and len(theirs) == len(task.labels):
-        _suit_head(model, class_places(task.labels, theirs))
+        suit_head(model, class_places(task.labels, theirs))
     return model.eval()
-
-
-def _suit_head(model: Model, places: list[int | None]) -> None:
-    """Bring a head into the order of `places`; draw it anew where a class has none."""
-    order = [place for place in places if place is not None]
-    if sorted(order) != list(range(len(places))):
-        draw_head(model)
-    elif order != sorted(order):
-        reorder(model, order)
-
-
-def open_weights(kind: Any, source: Source, config: Config) -> tuple[Model, dict[str, Any]]:  # noqa: ANN401
-    """Open a folder's safetensors as one of transformers' kinds of model, in fp32 on the CPU.
-
-    Args:
-        kind: `AutoModel`, `AutoModelForMaskedLM`, ...
-        source: the folder.
-        config: its configuration, already checked.
-
-    Returns:
-        The model, and transformers' account of the tensors that did not fit.
-
-    Raises:
-        KdcError: the weights are damaged, or fewer than the configuration asks for.
-    """
-    held = sum(path.stat().st_size for path in _weights(source.folder))
-    if least_bytes(config) > held:  # building such a model could take all memory
-        raise KdcError(
-            f"the weights in {source.folder} do not fit its config.json: a model of those sizes "
-            f"takes more than their {held:,} bytes; are they a Git LFS pointer, or cut off?"
-        )
-    try:
-        model, info = kind.from_pretrained(
-            source.folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except SafetensorError as error:
-        raise KdcError(
-            f"the weights in {source.folder} are damaged ({error}): fetch them again"
-        ) from error
-    except Exception as error:  # whatever a hostile configuration makes a constructor raise
-        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
-        raise KdcError(f"{source.folder} cannot be loaded as an encoder: {reason}") from error
-    return model, info
-
-
-def _check_weights(source: Source, model: Model, info: Any, *, may_lack_head: bool) -> None:  # noqa: ANN401
-    wrong = {str(key) for key in info["missing_keys"]}
-    wrong |= {str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"]}
-    base = f"{model.base_model_prefix}."
-    encoder = {key for key in wrong if key.startswith(base) and "pooler" not in key}
-    lost = sorted(encoder if may_lack_head else wrong)
-    if lost:
-        raise KdcError(
-            f"the weights in {source.folder} do not fit its config.json: {len(lost)} tensors are "
-            f"missing or of another shape, the first is {lost[0]}"
-        )
-    left = _further_layers(model, {str(key) for key in info["unexpected_keys"]})
-    if left:
-        raise KdcError(
-            f"the weights in {source.folder} do not fit its config.json: they hold layers that it "
-            f"does not count, such as {left[0]}"
-        )
-
-
-def _further_layers(model: Model, unexpected: set[str]) -> list[str]:
-    """Return the unexpected tensors that are a layer's in all but its number."""
-
-    def layerless(name: str) -> str | None:
-        place = layer_of(name.removeprefix(f"{model.base_model_prefix}."), _EVERY)
-        return place and place[0]
-
-    own = {layerless(name) for name, _ in model.named_parameters()} - {None}
-    return sorted(key for key in unexpected if layerless(key) in own)
 
 
 def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' classes differ by version

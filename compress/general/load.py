@@ -6,7 +6,8 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.errors import KdcError
 from kdc.compress.families import set_dropout
-from kdc.compress.models import Source, open_weights, read_config
+from kdc.compress.models import Source, read_config
+from kdc.compress.weights import open_weights
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
 _DISCRIMINATOR = "ElectraForPreTraining"  # tells replaced words from others, and fills in none
