@@ -24,6 +24,7 @@ from kdc.export.subject import Subject, find_subject
 from kdc.export.versus import Contest, Versus, check_turns, compare
 
 FORMAT = "kdc.bench/1"
+_SECONDS = 4.0
 _LONGEST_MINUTES = 24 * 60
 _MOST_RUNS = 10_000_000
 _KEPT = 20_000  # samples of a run in the document; a run of minutes has millions
@@ -39,7 +40,7 @@ class Plan:
     """Texts to run; None for the task's own lengths and 128 tokens."""
     threads: int = 1
     """Threads that share the work of one run."""
-    seconds: float = 4.0
+    seconds: float = _SECONDS
     """Wall time to spend on the measured runs of each model at each length."""
     runs: int = 1000
     """Most runs of each model at each length."""
@@ -67,7 +68,16 @@ class Plan:
                 f"--minutes {minutes:g}: give more than 0 and at most {_LONGEST_MINUTES}"
             )
         find_profile(self.cpu_profile)
-        find_device(self.device)
+        device, _ = find_device(self.device)
+        for option, given in (
+            (f"--minutes {minutes or 0:g}", minutes is not None),
+            (f"--seconds {self.seconds:g}", self.seconds != _SECONDS),
+        ):
+            if given and device.unit == "instructions":
+                raise KdcError(
+                    f"{option} is for devices that tell time: {self.device} counts the "
+                    "instructions of a few runs, however long they take"
+                )
         if self.cpu_profile != NATIVE and self.device.partition(":")[0] != "host":
             raise KdcError(
                 f"--cpu-profile {self.cpu_profile} is for --device host: {self.device} has a CPU "

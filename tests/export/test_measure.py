@@ -158,6 +158,8 @@ def test_a_real_model_is_measured(tmp_path: Path) -> None:
         ({"minutes": float("inf")}, "--minutes inf: give more than 0"),
         ({"minutes": -1.0}, "--minutes -1: give more than 0"),
         ({"cpu_profile": "fone"}, "unknown CPU profile 'fone': did you mean phone"),
+        ({"device": "arm64", "minutes": 3.0, "seconds": 4.0}, "--minutes 3 is for devices that"),
+        ({"device": "arm64:cortex-a53", "seconds": 9.0}, "--seconds 9 is for devices that tell"),
         ({"device": "web", "cpu_profile": "phone"}, "--cpu-profile phone is for --device host"),
     ],
 )
