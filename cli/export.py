@@ -32,7 +32,14 @@ def export(
     exporter: Annotated[
         str, typer.Option(metavar="NAME", help=_one_of(AUTO_EXPORTER, *EXPORTERS))
     ] = AUTO_EXPORTER,
-    target: Annotated[str, typer.Option(metavar="NAME", help=_one_of(*TARGETS))] = TARGET,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Where it is meant to run, noted in the card; the file is the same. "
+            f"{_one_of(*TARGETS)}",
+        ),
+    ] = TARGET,
     max_drop: Annotated[
         float | None,
         typer.Option(

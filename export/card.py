@@ -14,7 +14,7 @@ from kdc.export.layouts import LAYOUTS, SINGLE, SUFFIX
 from kdc.export.model_file import ORT
 from kdc.export.options import SessionOptions
 from kdc.export.quantizers import QUANTIZERS
-from kdc.export.snippets import Fill, changes, javascript, javascript_runtime, python
+from kdc.export.snippets import OLD_X86, Fill, changes, javascript, javascript_runtime, python
 from kdc.export.targets import TARGETS
 from kdc.export.trials import Trial
 
@@ -51,7 +51,8 @@ def card(student: Student, trial: Trial, file: str, fields: Mapping[str, Any]) -
         f"Texts are run alone, {_padding(length)}, and are cut at {student.max_length} tokens.",
         f"## How made\n\n{_made(student, trial, session, fields)}",
         "## How to use it\n\nIn Python, inside this folder:\n\n"
-        + python(task, file, fill, session),
+        + python(task, file, fill, session)
+        + f"\n\n{OLD_X86}" * trial.method.startswith("int"),
         _in_javascript(task, file, fill, session, layout),
         "`golden.json` holds texts with the ids and labels that every app must reproduce. Another "
         "processor may round an activation the other way, so a few logits may differ by more than "
@@ -155,7 +156,7 @@ def _shipped(trial: Trial, session: SessionOptions, fields: Mapping[str, Any]) -
     return {
         "exporter": fields.get("exporter", ""),
         "quantization": f"{trial.method} ({QUANTIZERS[trial.method].about})",
-        "made for": f"{target} ({TARGETS[target].about})" if target else "",
+        "meant for": f"{target} ({TARGETS[target].about})" if target else "",
         "vocabulary": kept or ("all of the student's tokens" if "vocabulary" in fields else ""),
         "layout": f"{layout} ({LAYOUTS[layout].about})" if layout else "",
         "opened with": ", ".join(chosen) or "ONNX Runtime's defaults",

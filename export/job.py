@@ -22,7 +22,7 @@ class ExportJob:
     """Points of the metric that may be lost against the student; None for one point, and no more
     than chance may lose."""
     target: str = DEFAULT
-    """A name from `TARGETS`: whose kernels the file is made for."""
+    """A name from `TARGETS`: noted as where the file is meant to run; every one gets the same."""
     vocab: str | None = None
     """`keep`, `task` or a number of tokens; None for `task` where that costs nothing."""
     embedding_rank: int | None = None

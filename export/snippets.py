@@ -23,6 +23,13 @@ logits = model.run(["logits"], feeds)[0][0]
 {answer}
 ```"""
 
+OLD_X86 = (
+    "On x86 processors before VNNI int8 sums overflow and answers are off, unless exact ones are "
+    'asked for: `options.add_session_config_entry("session.x64quantprecision", "1")`, on '
+    "`onnxruntime.SessionOptions()` of the level `ORT_ENABLE_EXTENDED`."
+)
+"""What int8 models need beside the code: `SessionOptions.build` sees for itself where they do."""
+
 _LABEL = (
     'answer = json.load(open("config.json", encoding="utf-8"))["id2label"][str(logits.argmax())]'
 )

@@ -1,4 +1,4 @@
-"""Where a model will run: whose kernels a quantized file is made for."""
+"""Where a model is meant to run: a note in its folder and its card, which changes no byte."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from kdc.compress.errors import unknown
 class Target:
     """A row of the table of targets.
 
-    Weights are signed on all of them, each for its own reason (ONNX Runtime's MLAS kernels,
-    which always take dynamic activations as unsigned bytes):
+    Every target gets the same file: weights are signed on all of them, each for its own reason
+    (ONNX Runtime's MLAS kernels, which always take dynamic activations as unsigned bytes):
 
     * x86: VNNI multiplies unsigned activations by signed weights; signed by signed has no
       instruction and was measured 10 to 80 times slower.

@@ -38,7 +38,7 @@ def test_the_card_says_how_the_student_became_this_file(shipped: Shipped) -> Non
     text = made(shipped)
     assert "* exporter: lean\n" in text
     assert "* quantization: int8-dynamic (int8 matrices, a scale per channel;" in text
-    assert "* made for: web (browsers" in text
+    assert "* meant for: web (browsers" in text
     assert "* vocabulary: 5,000 of the student's 30,522 tokens\n" in text
     assert "* layout: single (one .onnx" in text
     assert "* opened with: optimization basic, memory pattern off\n" in text
@@ -51,7 +51,7 @@ def test_the_card_of_an_export_says_what_its_manifest_says(shipped: Shipped) -> 
     text = (shipped.folder / "README.md").read_text(encoding="utf-8")
     manifest = json.loads((shipped.folder / "manifest.json").read_text())
     assert f"* exporter: {manifest['exporter']}\n" in text
-    assert f"* made for: {manifest['target']} (" in text
+    assert f"* meant for: {manifest['target']} (" in text
     assert f"* layout: {manifest['layout']} (" in text
     assert "* exported with: kdc " in text
 
@@ -125,3 +125,21 @@ def test_ort_files_are_given_to_the_one_library_that_reads_them(
     names: dict[str, Any] = {}
     exec(blocks(text, "python")[0].replace('"some text"', repr(golden["texts"][0])), names)
     assert names["answer"] == golden["labels"][0]
+
+
+def test_the_card_of_an_int8_model_says_what_older_x86_needs(
+    shipped: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: on a processor without VNNI the card's own code answered wrongly, and nothing said so.
+
+    What the card says is what kdc does there.
+    """
+    text, trial = made(shipped), shipped.outcome.shipped
+    monkeypatch.setattr("kdc.export.machine.int8_overflows", lambda: True)
+    built = PHONE.build(1)
+    assert built.get_session_config_entry("session.x64quantprecision") == "1"
+    assert built.graph_optimization_level.name == "ORT_ENABLE_EXTENDED"
+    assert '`options.add_session_config_entry("session.x64quantprecision", "1")`' in text
+    assert "`ORT_ENABLE_EXTENDED`" in text
+    fp32 = replace(trial, method="none")
+    assert "x64quantprecision" not in card(shipped.prepared.student, fp32, "onnx/model.onnx", {})
