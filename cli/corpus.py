@@ -15,7 +15,8 @@ def corpus(
         typer.Argument(
             metavar="SOURCE...",
             help="Wikipedia dumps (.xml.bz2), plain text with blank lines between documents, "
-            "JSONL or Parquet files, packed by bzip2, xz or gzip or not, or folders of them.",
+            "JSONL or Parquet files, packed by bzip2, xz or gzip or not, or folders of them "
+            "with all inside.",
         ),
     ],
     teacher: Annotated[
