@@ -29,14 +29,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was measured, every sample kept. A device leaves empty what it cannot tell."""
+    """What was measured. A device leaves empty what it cannot tell."""
 
     load_ms: float | None
     """Wall time of the runtime to open the file, which the system still holds in memory."""
     first_ms: float | None
     """Wall time of the very first run."""
     wall_ms: list[float]
-    """Wall time of each run after the warm-up."""
+    """Wall time of each run after the warm-up; of very many, see `whole`."""
     cpu_ms: list[float]
     """CPU time of each of the same runs, over all threads of the process."""
     peak_rss_bytes: int | None
@@ -53,6 +53,8 @@ class Reading:
     """Where the memory goes, in bytes: any of `runtime`, `weights`, `prepacked`, `arena`."""
     where: dict[str, Any] = field(default_factory=dict)
     """What the device says of itself: its CPU, browser, temperature, battery."""
+    whole: dict[str, Any] = field(default_factory=dict)
+    """What all samples say where only some are kept (`kdc.export.thinning`); empty otherwise."""
 
 
 @dataclass(frozen=True)

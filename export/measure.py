@@ -8,26 +8,24 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256
 from kdc.compress.progress import Progress
 from kdc.export.cpu_profile import NATIVE, find_profile
 from kdc.export.devices import find_device
-from kdc.export.drift import Drift, find_drift
+from kdc.export.drift import Drift
 from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length, Texts, choose_texts, shared_texts
 from kdc.export.machine import describe_machine
 from kdc.export.statistics import Percentiles
 from kdc.export.subject import Subject, find_subject
+from kdc.export.thinning import drift_of, evenly, percentiles
 from kdc.export.versus import Contest, Versus, check_turns, compare
 
 FORMAT = "kdc.bench/1"
 _SECONDS = 4.0
 _LONGEST_MINUTES = 24 * 60
 _MOST_RUNS = 10_000_000
-_KEPT = 20_000  # samples of a run in the document; a run of minutes has millions
 
 
 @dataclass(frozen=True)
@@ -98,24 +96,24 @@ class Measurement:
     @property
     def latency_ms(self) -> Percentiles | None:
         """Wall time of one text alone."""
-        return _percentiles(self.reading.wall_ms)
+        return percentiles(self.reading, "wall_ms")
 
     @property
     def cpu_ms(self) -> Percentiles | None:
         """CPU time of one text alone, over all threads: steady where other work disturbs."""
-        return _percentiles(self.reading.cpu_ms)
+        return percentiles(self.reading, "cpu_ms")
 
     @property
     def instructions(self) -> Percentiles | None:
         """Instructions of one text alone."""
-        return _percentiles(self.reading.instructions)
+        return percentiles(self.reading, "instructions")
 
     @property
     def drift(self) -> Drift | None:
         """How a run of minutes changed."""
         if self.plan.minutes is None:
             return None
-        return find_drift(self.reading.wall_ms, self.reading.cpu_ms, self.plan.seed)
+        return drift_of(self.reading, self.plan.seed)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a bench document says of a run."""
@@ -141,9 +139,9 @@ class Measurement:
             "memory": reading.memory,
             "where": reading.where,
             "samples": {
-                "wall_ms": _thinned(reading.wall_ms),
-                "cpu_ms": _thinned(reading.cpu_ms),
-                "instructions": _thinned(reading.instructions),
+                "wall_ms": [round(value, 4) for value in evenly(reading.wall_ms)],
+                "cpu_ms": [round(value, 4) for value in evenly(reading.cpu_ms)],
+                "instructions": [round(value, 4) for value in evenly(reading.instructions)],
             },
             "drift": drift and drift.as_dict(),
         }
@@ -268,17 +266,6 @@ def _check_samples(reading: Reading, model: str, device: str) -> None:
     values = [*reading.wall_ms, *reading.cpu_ms, *reading.instructions]
     if not all(isfinite(value) and value >= 0 for value in values):
         raise KdcError(f"{device} gives times of {model} that are none: measure again")
-
-
-def _percentiles(samples: Sequence[float]) -> Percentiles | None:
-    return Percentiles.of(samples) if len(samples) else None
-
-
-def _thinned(samples: Sequence[float]) -> list[float]:
-    """Return samples, or as many as are kept, evenly spaced, where there are more."""
-    if len(samples) > _KEPT:
-        samples = np.asarray(samples)[np.linspace(0, len(samples) - 1, _KEPT).astype(int)].tolist()
-    return [round(value, 4) for value in samples]
 
 
 def _rounded(value: float | None) -> float | None:
