@@ -49,7 +49,7 @@ def distill(
         str,
         typer.Option(
             metavar="NAME",
-            help="One of `kdc list students`, LAYERSxHIDDEN, or a general student.",
+            help="One of `kdc list students`, LAYERSxHIDDEN, or a student's folder.",
         ),
     ] = "3x384",
     recipe: Annotated[

@@ -18,7 +18,7 @@ from kdc.compress.layer_maps import SEARCH
 from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.objectives import needs
-from kdc.compress.plan import Plan, make_plan, trains_head
+from kdc.compress.plan import Plan, make_plan, names_encoder, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
 from kdc.compress.rerun import made_by, stop_if_finished
@@ -70,7 +70,8 @@ def refuse_out(job: StudentJob) -> None:
     """Raise KdcError where a job's output holds something else, or what the job reads."""
     refuse_foreign(job.out, FORM)
     teachers = [("--teacher", name) for name in job.teachers]
-    refuse_own_input(job.out, [("--student", job.student), *teachers])
+    student = job.student if names_encoder(job.student) else None
+    refuse_own_input(job.out, [("--student", student), *teachers])
 
 
 def refuse_idle(jobs: Sequence[StudentJob]) -> None:

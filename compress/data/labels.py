@@ -98,8 +98,8 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
         return Coding("regression", (), whole=False, of_model=True)
     if rows.sets is not None and known.kind == "classification":
         raise KdcError(
-            f"{rows.table.source}: a row may have several labels, and the model gives a text one: "
-            "another task?"
+            f"{rows.table.source}: the model gives a text one label, and the data's rows may have "
+            "several: another task?"
         )
     sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
     found = {label for labels in sets for label in labels}

@@ -218,3 +218,15 @@ class TestEmbeddingRank:
         with pytest.raises(KdcError, match="--embedding-rank must be from 1 to 25"):
             distill(tiny_job(teacher, tmp_path / "student", embedding_rank=32), progress)
         assert progress.bars == []
+
+
+def test_a_folder_that_is_named_like_a_shape_is_no_student_to_go_on_from(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the same line once more refused its own --out, or went on from what it had made."""
+    monkeypatch.chdir(tmp_path)
+    first = distill(tiny_job(teacher, Path("1x32"), student="1x32"), Silent())
+    again = distill(tiny_job(teacher, Path("1x32"), student="1x32"), Silent())
+    assert again.as_dict() == first.as_dict()
+    with pytest.raises(KdcError, match="--student and --out are both 1x32"):
+        distill(tiny_job(teacher, Path("1x32"), student="./1x32"), Silent())

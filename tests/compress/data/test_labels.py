@@ -137,5 +137,5 @@ def test_labels_of_another_task_are_named(known: Known, label: str, words: str) 
 
 def test_sets_of_labels_are_not_for_a_model_of_one() -> None:
     rows = replace(_rows("a", "b"), labels=[], sets=[("a", "b"), ()])
-    with pytest.raises(KdcError, match="may have several labels, and the model gives a text one"):
+    with pytest.raises(KdcError, match="one label, and the data's rows may have several"):
         coding_for(Known("classification", ("a", "b")), rows)
