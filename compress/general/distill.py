@@ -185,8 +185,8 @@ def _start(job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teacher: Model) -
     )
     padding = int(plan.student.config.pad_token_id or 0)
     models = plan.student, teacher
-    wide = Sizes(plan.student.config).hidden == Sizes(teacher.config).hidden
-    if type(plan.student) is not type(teacher) or not wide:
+    as_wide = Sizes(plan.student.config).hidden == Sizes(teacher.config).hidden
+    if type(plan.student) is not type(teacher) or not as_wide:
         # where only one has a head, their parameters have no names in common; and what a head sees
         # of a rotated state is not the teacher's: it is learnt from the start
         models = plan.student.base_model, teacher.base_model
