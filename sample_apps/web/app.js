@@ -183,9 +183,11 @@ function refuse(error) {
 }
 
 function offer(sentence, act) {
+  const button = byId("update").querySelector("button");
+  if (act === null && button.onclick !== null) return; // what can be taken is not taken back
   byId("update").querySelector("span").textContent = sentence;
-  byId("update").querySelector("button").onclick = act;
-  byId("update").querySelector("button").hidden = act === null;
+  button.onclick = act;
+  button.hidden = act === null;
   byId("update").hidden = false;
 }
 

@@ -197,7 +197,7 @@ def test_a_newer_app_works_with_the_kept_model_until_its_own_is_there(
         shutil.copytree(tmp_path / "next", app, dirs_exist_ok=True)
         model = next((app / "assets" / "onnx").iterdir())
         model.rename(tmp_path / "model")  # the network breaks before all of it is there
-        offered(page)  # of a signed model, that it is refused; then the page
+        offered(page)  # of a signed model, that it is refused, before the page's or after it
         said = 'document.querySelector("#update span").textContent'
         page.do("wait", f'{said} === "A newer version is here."')
         report = take(page)
