@@ -1,5 +1,6 @@
 """`kdc eval`: the task's metric of a teacher, a student or an `.onnx`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,22 +36,25 @@ def evaluate(
     from kdc.compress.data.labels import Known
     from kdc.compress.judge import ALL, chosen_rows, folder_answers, in_data_order, known_of
     from kdc.compress.metrics import score
+    from kdc.compress.models import find_model
     from kdc.export.phone_model import find_phone, is_phone
 
     terminal = Terminal(quiet, json, [model, data, dev])
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
-    phone = find_phone(Path(model)) if is_phone(Path(model)) else None
-    known = Known(phone.task.kind, phone.task.labels) if phone else known_of(model, terminal)
-    table = load_table(terminal, data, dev, known, split != ALL, **columns)
-    rows = chosen_rows(table, split)
-    if phone:
+    if is_phone(Path(model)):
         from kdc.cli.phone_answers import phone_answers
 
         options.refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
-        labels, logits = phone_answers(Path(model), rows, terminal)
+        phone = find_phone(Path(model))
+        known: Known | None = Known(phone.task.kind, phone.task.labels)
+        answers = partial(phone_answers, phone)
     else:
-        labels, logits = folder_answers(model, rows, terminal, device)
+        source = find_model(model, terminal)
+        known, answers = known_of(source), partial(folder_answers, source, device=device)
+    table = load_table(terminal, data, dev, known, split != ALL, **columns)
+    rows = chosen_rows(table, split)
+    labels, logits = answers(rows=rows, progress=terminal)
     found = score(table.task.metric, *in_data_order(table.task, labels, logits, rows))
     show_scores(terminal, data, {split: {model: found}})
     terminal.result({"model": model, "data": data, "split": split, **found.as_dict()})

@@ -12,12 +12,12 @@ from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.judge import refuse_sets
 from kdc.compress.progress import Progress
-from kdc.export.phone_model import find_phone
+from kdc.export.phone_model import Phone
 from kdc.export.session import answer, open_session
 
 
 def phone_answers(
-    path: Path, rows: Split, progress: Progress
+    phone: Phone, rows: Split, progress: Progress
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
     """Run the file that ships over rows, each alone, with the tokenizer that ships.
 
@@ -25,12 +25,10 @@ def phone_answers(
         The class names (empty for regression) and (N, C) logits.
 
     Raises:
-        KdcError: the phone folder cannot be found, is corrupted, its model does not run, or it
-            gives a text one label where the rows may have several.
+        KdcError: its model does not run, or gives a text one label where the rows may have several.
     """
-    phone = find_phone(path)
     if phone.task.kind == "classification":
-        refuse_sets(str(path), rows)
+        refuse_sets(str(phone.folder), rows)
     examples = tokenised(phone.folder / "tokenizer.json", phone.max_length, rows, progress)
     return phone.task.labels, answer(open_session(phone.model), examples, progress)
 

@@ -12,12 +12,13 @@ from kdc.cli.phone_answers import tokenised
 from kdc.cli.relatives import find_student, find_teacher, is_student
 from kdc.cli.table import load_table
 from kdc.compress.class_heads import class_places, unnamed
-from kdc.compress.data.dataset import Dataset, Split
+from kdc.compress.data.dataset import Dataset
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.files import read_json
 from kdc.compress.judge import ALL, chosen_rows, folder_answers, truth
+from kdc.compress.models import find_model
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
 from kdc.export.cpu_profile import NATIVE
@@ -86,7 +87,7 @@ class _Judge:
         self.table = table
         self.terminal = terminal
         rows = chosen_rows(table, asked.split)
-        self.rows = rows if asked.rows is None else _some(rows, asked.rows)
+        self.rows = rows if asked.rows is None else rows.pick(spread(len(rows), asked.rows))
         self._answers: dict[str, tuple[tuple[str, ...], Array]] = {}
 
     def entry(self, subject: Subject) -> dict[str, Any] | None:
@@ -156,7 +157,9 @@ class _Judge:
 
     def _answered(self, name: str, task: Task) -> Array:
         if name not in self._answers:
-            self._answers[name] = folder_answers(name, self.rows, self.terminal, "auto")
+            self._answers[name] = folder_answers(
+                find_model(name, self.terminal), self.rows, self.terminal, "auto"
+            )
         labels, logits = self._answers[name]
         return _aligned(name, labels, logits, task)
 
@@ -183,12 +186,3 @@ def _tokenizer_folder(subject: Subject) -> Path | None:
 
 def _numbered(names: dict[str, Any]) -> bool:
     return all(key.isascii() and key.isdigit() for key in names)
-
-
-def _some(rows: Split, most: int) -> Split:
-    """Return rows that are evenly spread over a split."""
-    picks = spread(len(rows), most)
-    texts, pairs = (
-        [column[int(i)] for i in picks] for column in (rows.texts, rows.pairs or rows.texts)
-    )
-    return Split(texts, None if rows.pairs is None else pairs, rows.labels[picks])

@@ -29,12 +29,16 @@ def unnamed(names: Sequence[str]) -> bool:
     return all(re.fullmatch(r"label_\d+", name, re.IGNORECASE) for name in names)
 
 
-def reorder(model: Model, order: list[int]) -> None:
-    """Permute the outputs of the head: its last matrix with one row a class."""
+def last_layer(model: Model, outputs: int) -> nn.Linear:
+    """Return the layer that gives the logits: the last matrix with one row an output."""
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    head = [module for module in linear if module.out_features == len(order)][-1]
+    return [module for module in linear if module.out_features == outputs][-1]
+
+
+def reorder(model: Model, order: list[int]) -> None:
+    """Permute the outputs of the head."""
     with torch.no_grad():
-        for tensor in head.parameters():
+        for tensor in last_layer(model, len(order)).parameters():
             tensor.copy_(tensor[order])
 
 

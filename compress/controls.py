@@ -59,7 +59,5 @@ def _some(rows: Split, most: int) -> Split:
     """Return at most so many rows, drawn evenly: what a linear model learns is soon learned."""
     if len(rows) <= most:
         return rows
-    picks = np.sort(np.random.default_rng(0).choice(len(rows), max(2, most), replace=False))
-    texts = [rows.texts[row] for row in picks]
-    pairs = None if rows.pairs is None else [rows.pairs[row] for row in picks]
-    return Split(texts, pairs, rows.labels[picks])
+    picks = np.random.default_rng(0).choice(len(rows), max(2, most), replace=False)
+    return rows.pick(np.sort(picks))

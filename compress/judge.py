@@ -12,7 +12,7 @@ from kdc.compress.evaluate import predict
 from kdc.compress.families import max_length
 from kdc.compress.models import (
     PROBLEM_TYPES,
-    find_model,
+    Source,
     is_classifier,
     load_classifier,
     load_tokenizer,
@@ -107,13 +107,9 @@ def refuse_sets(name: str, rows: Split) -> None:
         )
 
 
-def known_of(name: str, progress: Progress) -> Known | None:
-    """Return what a model folder, or a Hub id, answers with; None where its classes have no names.
-
-    Raises:
-        KdcError: the model cannot be found.
-    """
-    config = read_config(find_model(name, progress).folder)
+def known_of(source: Source) -> Known | None:
+    """Return what a model folder answers with; None where its classes have no names."""
+    config = read_config(source.folder)
     labels = tuple(str(label) for _, label in sorted(config.id2label.items()))
     if len(labels) == 1:
         return Known("regression", ())
@@ -124,23 +120,24 @@ def known_of(name: str, progress: Progress) -> Known | None:
 
 
 def folder_answers(
-    name: str, rows: Split, progress: Progress, device: str
+    source: Source, rows: Split, progress: Progress, device: str
 ) -> tuple[tuple[str, ...], Logits]:
-    """Run a teacher's or student's folder, or a Hub id, over rows.
+    """Run a teacher's or student's folder over rows.
 
     Returns:
         The model's class names (empty for regression), and its (N, C) logits in fp32.
 
     Raises:
-        KdcError: the model cannot be found or loaded, has no head, or gives a text one label where
+        KdcError: the model cannot be loaded, has no head, or gives a text one label where
             the rows may have several.
     """
-    source = find_model(name, progress)
     if not is_classifier(read_config(source.folder)):
-        raise KdcError(f"{name} has no head for classification: fine-tune it with kdc teacher")
+        raise KdcError(
+            f"{source.name} has no head for classification: fine-tune it with kdc teacher"
+        )
     model = load_classifier(source)
     if model.config.problem_type == PROBLEM_TYPES["classification"]:
-        refuse_sets(name, rows)
+        refuse_sets(source.name, rows)
     length = min(source.max_length or DEFAULT_MAX_LENGTH, max_length(model))
     tokenizer = load_tokenizer(source)
     examples = encode(plain_tokenizer(tokenizer, length), rows, progress, "rows")

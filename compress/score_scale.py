@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.class_heads import last_layer
 from kdc.compress.examples import Array
 from kdc.compress.signals import Signals
 
@@ -46,7 +47,7 @@ class ScoreScale:
     @torch.no_grad()
     def begin(self, model: Model) -> None:
         """Let the last layer give inner scores, in place; a new one is taken to do so already."""
-        head = _head(model)
+        head = last_layer(model, 1)
         if head.bias.any():  # a new one's is 0
             head.weight.div_(self.spread)
             head.bias.sub_(self.mean).div_(self.spread)
@@ -58,7 +59,7 @@ class ScoreScale:
         def outer(module: Any, args: Any, out: Tensor) -> Tensor:  # noqa: ANN401
             return out.float() * self.spread + self.mean
 
-        hook = _head(model).register_forward_hook(outer)
+        hook = last_layer(model, 1).register_forward_hook(outer)
         try:
             yield
         finally:
@@ -67,11 +68,6 @@ class ScoreScale:
     @torch.no_grad()
     def end(self, model: Model) -> None:
         """Let the last layer itself give the table's units, in place."""
-        head = _head(model)
+        head = last_layer(model, 1)
         head.weight.mul_(self.spread)
         head.bias.mul_(self.spread).add_(self.mean)
-
-
-def _head(model: Model) -> nn.Linear:
-    """Return the layer that gives the one score."""
-    return [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 1][-1]

@@ -55,7 +55,7 @@ def assemble(
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)
     elif not aside:
-        dev = _pick(train, np.array([], dtype=np.int64))
+        dev = train.pick(np.array([], dtype=np.int64))
     else:
         train, dev = _set_aside(train, coding, parts.train.table.source)
         total = len(parts.train)
@@ -118,7 +118,7 @@ def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
             "a model, --split all"
         )
     rest = np.setdiff1d(np.arange(len(rows)), chosen)
-    return _pick(rows, rest), _pick(rows, chosen)
+    return rows.pick(rest), rows.pick(chosen)
 
 
 def _groups(labels: Labels, kind: Kind) -> Numbers:
@@ -133,8 +133,3 @@ def _groups(labels: Labels, kind: Kind) -> Numbers:
         return np.zeros(len(labels), dtype=np.int64)
     counts = np.where(labels > 0, labels.sum(axis=0), np.inf)
     return np.asarray(np.where(labels.any(axis=1), counts.argmin(axis=1), labels.shape[1]))
-
-
-def _pick(split: Split, rows: Numbers) -> Split:
-    pairs = None if split.pairs is None else [split.pairs[row] for row in rows]
-    return Split([split.texts[row] for row in rows], pairs, split.labels[rows])

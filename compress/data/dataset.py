@@ -26,6 +26,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def pick(self, rows: npt.NDArray[np.int64]) -> "Split":
+        """Return the rows at the (M,) places `rows`, in this order."""
+        texts = [self.texts[row] for row in rows]
+        pairs = None if self.pairs is None else [self.pairs[row] for row in rows]
+        return Split(texts, pairs, self.labels[rows])
+
     def digest(self) -> str:
         """Return a sha256 over every text and label, in order."""
         digest = hashlib.sha256()

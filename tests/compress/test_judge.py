@@ -9,6 +9,7 @@ from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.judge import chosen_rows, folder_answers, in_data_order, known_of, truth
 from kdc.compress.metrics import score
+from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
 from kdc.compress.task import Task
 from tests.tiny import POSITIONS, tiny_data, tiny_encoder, tiny_teacher
@@ -119,28 +120,30 @@ def teacher(tmp_path: Path) -> Path:
 def test_a_folder_is_scored_by_its_own_answers(teacher: Path) -> None:
     """Bug: a model that knows the rows by heart scores no better than chance."""
     data = tiny_data()
-    names, logits = folder_answers(str(teacher), data.train, Silent(), "cpu")
+    names, logits = folder_answers(find_model(str(teacher), Silent()), data.train, Silent(), "cpu")
     assert names == data.task.labels
     assert score("accuracy", logits, truth(data.task, names, data.train)).value > 0.95
 
 
 def test_a_folder_says_what_it_answers_with(teacher: Path, tmp_path: Path) -> None:
     """Bug: placeholders are taken for the names of classes, and no row has them."""
-    assert known_of(str(teacher), Silent()) == Known("classification", tiny_data().task.labels)
+    assert known_of(find_model(str(teacher), Silent())) == Known(
+        "classification", tiny_data().task.labels
+    )
     path = teacher / "config.json"
     config = json.loads(path.read_text())
     config["id2label"] = {str(number): f"LABEL_{number}" for number in range(4)}
     path.write_text(json.dumps(config))
-    assert known_of(str(teacher), Silent()) is None
+    assert known_of(find_model(str(teacher), Silent())) is None
     scores = tiny_teacher(tmp_path / "scores", tiny_data("regression"))
-    assert known_of(str(scores), Silent()) == Known("regression", ())
+    assert known_of(find_model(str(scores), Silent())) == Known("regression", ())
 
 
 def test_a_model_of_scores_has_no_classes(tmp_path: Path) -> None:
     """Bug: one output is taken for one class, which every row has."""
     data = tiny_data("regression")
     folder = tiny_teacher(tmp_path / "teacher", data)
-    names, logits = folder_answers(str(folder), data.train, Silent(), "cpu")
+    names, logits = folder_answers(find_model(str(folder), Silent()), data.train, Silent(), "cpu")
     assert names == ()
     assert score("pearson", logits, truth(data.task, names, data.train)).value > 0.9
 
@@ -149,7 +152,7 @@ def test_a_bare_encoder_is_told_to_be_fine_tuned(tmp_path: Path) -> None:
     """Bug: its missing head is reported as damaged weights."""
     folder = tiny_encoder(tmp_path / "encoder")
     with pytest.raises(KdcError, match="has no head for classification: fine-tune it"):
-        folder_answers(str(folder), tiny_data().dev, Silent(), "cpu")
+        folder_answers(find_model(str(folder), Silent()), tiny_data().dev, Silent(), "cpu")
 
 
 @pytest.mark.parametrize("found", ["x", None, [1], 10_000])
@@ -159,10 +162,10 @@ def test_a_foreign_manifest_cannot_choose_a_length_that_the_model_lacks(
     """Bug: ValueError, or an IndexError from the table of positions."""
     (teacher / "manifest.json").write_text(json.dumps({"max_length": found}))
     long = Split(["wake " * 100], None, np.array([0]))
-    _, logits = folder_answers(str(teacher), long, Silent(), "cpu")
+    _, logits = folder_answers(find_model(str(teacher), Silent()), long, Silent(), "cpu")
     assert logits.shape == (1, 4)
     short = Split([" ".join(["wake"] * (POSITIONS - 2))], None, np.array([0]))
-    _, same = folder_answers(str(teacher), short, Silent(), "cpu")
+    _, same = folder_answers(find_model(str(teacher), Silent()), short, Silent(), "cpu")
     np.testing.assert_allclose(logits, same, atol=1e-6)
 
 
@@ -174,7 +177,12 @@ def test_a_tokenizer_of_another_model_is_refused(teacher: Path) -> None:
     path.write_text(json.dumps(state))
     (teacher / "vocab.txt").unlink()
     with pytest.raises(KdcError, match="it belongs to another model"):
-        folder_answers(str(teacher), Split(["zebra"], None, np.array([0])), Silent(), "cpu")
+        folder_answers(
+            find_model(str(teacher), Silent()),
+            Split(["zebra"], None, np.array([0])),
+            Silent(),
+            "cpu",
+        )
 
 
 def test_the_truth_of_several_labels_moves_into_the_models_columns() -> None:
