@@ -17,7 +17,7 @@ from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
 from kdc.compress.locks import lock
 from kdc.compress.loop import train
-from kdc.compress.objectives import needs
+from kdc.compress.objectives import learns_unlabelled, needs
 from kdc.compress.plan import Plan, make_plan, names_encoder, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
@@ -27,7 +27,6 @@ from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, moved, precision
 from kdc.compress.scratch import Control, scratch_answers
 from kdc.compress.signals import Teacher
-from kdc.compress.stages import ALL, TASK
 from kdc.compress.start import start_from_teacher
 from kdc.compress.student_folder import write_student
 from kdc.compress.swap import clear_leftovers
@@ -55,10 +54,10 @@ def distill(job: StudentJob, progress: Progress) -> Report:
     """
     place = Workspace(job.out)
     refuse_out(job)
-    refuse_idle([job])
     with lock(place.lock, str(job.out)):
         encoders = find_encoders(job, progress)
         plan = make_plan(job, encoders[0])
+        refuse_idle([job])
         ground = make_ground(job, encoders, place, progress)
         if job.resume:
             identity = _identity(job, ground, plan)
@@ -77,11 +76,11 @@ def refuse_out(job: StudentJob) -> None:
 def refuse_idle(jobs: Sequence[StudentJob]) -> None:
     """Raise KdcError for rows of `--unlabelled` that none of the jobs trains on."""
     stages = [stage for job in jobs for stage in job.recipe.stages]
-    if jobs[0].unlabelled is not None and all(stage.rows == TASK for stage in stages):
+    if jobs[0].unlabelled is not None and not any(map(learns_unlabelled, stages)):
         names = ", ".join(dict.fromkeys(job.recipe.name for job in jobs))
         raise KdcError(
-            f'{names} trains on the rows of --data alone (rows = "task"): leave '
-            "--unlabelled out, or choose a recipe such as turc"
+            f'{names} trains on the rows of --data alone (rows = "task", or by hard labels only): '
+            "leave --unlabelled out, or choose a recipe such as turc"
         )
 
 
@@ -185,16 +184,17 @@ def _run(
     signals: dict[Any, Teacher] = {}
     for stage in stages:
         wants = needs(stage.losses)
-        if (wants, stage.rows) not in signals:
-            parts = [rows.train, *([more] if more and stage.rows == ALL else [])]
-            signals[wants, stage.rows] = ground.teachers.signals(wants, parts, place, progress)
+        further = learns_unlabelled(stage)
+        if (wants, further) not in signals:
+            parts = [rows.train, *([more] if more and further else [])]
+            signals[wants, further] = ground.teachers.signals(wants, parts, place, progress)
     fewer = fewer_words(rows, job.data, plan.student.config.to_dict(), job.vocab, progress)
     if fewer is not None:
         cut_embedding(plan.student, fewer.kept)
         rows = fewer.rows
         what = "further texts in the student's tokens"
         more = more and in_tokens(rows, more, progress, what)
-    trained = {TASK: rows.train, ALL: concatenate(rows.train, more) if more else rows.train}
+    trained = {False: rows.train, True: concatenate(rows.train, more) if more else rows.train}
     identity = _identity(job, ground, plan)
     identity |= {"start_layers": list(layers)} if layers else {}
     narrow = plan.origin is None and plan.shape.hidden < ground.width
@@ -202,8 +202,8 @@ def _run(
         Leg(
             name=stage.name,
             objectives=objectives,
-            teacher=signals[needs(stage.losses), stage.rows],
-            rows=trained[stage.rows],
+            teacher=signals[needs(stage.losses), learns_unlabelled(stage)],
+            rows=trained[learns_unlabelled(stage)],
             training=stage.train.for_width(narrow=narrow),
             keep_best=trains_head(objectives),
         )

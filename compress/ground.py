@@ -9,11 +9,11 @@ from kdc.compress.families import Sizes
 from kdc.compress.job import StudentJob
 from kdc.compress.models import Source, find_model
 from kdc.compress.more_rows import more_rows
+from kdc.compress.objectives import learns_unlabelled
 from kdc.compress.preflight import majority
 from kdc.compress.progress import Progress
 from kdc.compress.rows import Rows
 from kdc.compress.runtime import choose_device
-from kdc.compress.stages import TASK
 from kdc.compress.teachers import Logits, Teachers, check_teachers, ready_teachers
 from kdc.compress.workspace import Workspace
 
@@ -52,7 +52,7 @@ class Ground:
             KdcError: they cannot be made.
         """
         augmentation = job.recipe.augment
-        if all(stage.rows == TASK for stage in job.recipe.stages):
+        if not any(map(learns_unlabelled, job.recipe.stages)):
             return None
         if augmentation not in self.made:
             self.made[augmentation] = more_rows(

@@ -11,7 +11,7 @@ from kdc.compress.learner import Objectives
 from kdc.compress.losses import LOSSES
 from kdc.compress.losses.objective import Widths
 from kdc.compress.signals import gives, refusal
-from kdc.compress.stages import Stage
+from kdc.compress.stages import ALL, Stage
 from kdc.compress.task import Task
 
 
@@ -68,6 +68,12 @@ def build_objectives(stage: Stage, widths: Widths) -> Objectives:
         loss.fit(widths)
         objectives[name] = (float(options.get("weight", 1.0)), loss)
     return objectives
+
+
+def learns_unlabelled(stage: Stage) -> bool:
+    """Whether rows without labels are asked for, and teach a stage of known losses anything."""
+    used = [name for name, options in stage.losses.items() if options.get("weight", 1.0) > 0]
+    return stage.rows == ALL and any(LOSSES[name].unit != "labelled" for name in used)
 
 
 def needs(recipe_losses: Iterable[str]) -> frozenset[str]:

@@ -75,11 +75,11 @@ def run_sweep(jobs: Sequence[StudentJob], progress: Progress, explain: Explain) 
     out = jobs[0].sweep or jobs[0].out
     _refuse_other(out)
     with lock(Workspace(out).lock, str(out)):
-        refuse_idle(jobs)
         encoders = find_encoders(jobs[0], progress)
         for job in jobs:
             refuse_out(job)
             make_plan(job, encoders[0])
+        refuse_idle(jobs)
         results = Results(jobs[0].data_name, _old_seconds(out))
         write_json(out / RESULTS, results.as_dict())
         ground = make_ground(jobs[0], encoders, _place(jobs[0]), progress)

@@ -152,7 +152,7 @@ def ready_teachers(
     Raises:
         KdcError: one cannot be used, or its classes are not the data's (it is named).
     """
-    members = []
+    members: list[Member] = []
     for name, encoder, share in zip(job.teachers, encoders, job.shares, strict=True):
         with _naming(name, len(job.teachers)):
             source = ready_teacher(
@@ -166,7 +166,8 @@ def ready_teachers(
                 max_length=job.max_length,
             )
             model = load_classifier(source)
-            length = job.max_length or source.max_length
+            # what one number in recipe.toml repeats: a text is cut alike for all
+            length = members[0].rows.max_length if members else job.max_length or source.max_length
             rows = tokenise(source, job.data, max_length(model), length, progress)
             if align_labels(model, job.data.task):
                 who = _called(name, len(job.teachers))

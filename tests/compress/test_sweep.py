@@ -235,7 +235,10 @@ def test_a_sweep_does_not_replace_its_own_teacher(teacher: Path, tmp_path: Path)
 
 
 def test_unlabelled_rows_that_no_recipe_takes_are_refused(teacher: Path, tmp_path: Path) -> None:
-    """Bug: they are read, counted, written into recipe.toml, and never trained on."""
+    """Bug: they are read, counted, written into recipe.toml, and never trained on.
+
+    Or they take steps whose only loss, of hard labels, is 0.
+    """
     more = Split(["play some jazz"], None, np.zeros(1, dtype=np.int64))
     only = [tiny_recipe("scratch", learning_rate=2e-3)]
     job = tiny_job(teacher, tmp_path / "many", unlabelled=more, unlabelled_name="more.txt")
@@ -243,4 +246,7 @@ def test_unlabelled_rows_that_no_recipe_takes_are_refused(teacher: Path, tmp_pat
         run_sweep(sweep_jobs(job, only, 2), Silent(), str)
     with pytest.raises(KdcError, match="leave --unlabelled out"):
         distill(replace(job, recipe=only[0]), Silent())
+    everything = [replace(stage, rows="all") for stage in only[0].stages]
+    with pytest.raises(KdcError, match="leave --unlabelled out"):
+        distill(replace(job, recipe=replace(only[0], stages=tuple(everything))), Silent())
     assert not (tmp_path / "many" / "scratch-seed0").exists()

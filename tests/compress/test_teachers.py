@@ -1,4 +1,5 @@
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from kdc.compress import ready_teacher, teachers
 from kdc.compress.distill import distill
 from kdc.compress.errors import KdcError
+from kdc.compress.files import write_json
 from kdc.compress.ground import find_encoders
 from kdc.compress.job import StudentJob
 from kdc.compress.progress import Silent
@@ -19,6 +21,7 @@ from kdc.compress.signals import HEADS, HIDDEN, LOGITS
 from kdc.compress.teachers import Teachers, ready_teachers
 from kdc.compress.workspace import Workspace
 from tests.tiny import (
+    POSITIONS,
     Recorder,
     save_model,
     tiny_config,
@@ -122,6 +125,17 @@ def test_new_rows_are_asked_in_each_teachers_own_tokens(
     assert asked[2][1] is found.members[1].rows.train
     assert asked[3][1] is not dev
     assert asked[3][1].texts == dev.texts
+
+
+def test_all_teachers_cut_a_text_alike(folders: tuple[str, str], tmp_path: Path) -> None:
+    """Bug: recipe.toml holds the first one's length, with which a repeated run reads for all."""
+    short = tmp_path / "short"
+    shutil.copytree(folders[1], short)
+    write_json(short / "manifest.json", {"max_length": 8})
+    found = ready(two((folders[0], str(short)), tmp_path / "s"))
+    assert [member.rows.max_length for member in found.members] == [POSITIONS, POSITIONS]
+    found = ready(two((str(short), folders[0]), tmp_path / "s"))
+    assert [member.rows.max_length for member in found.members] == [8, 8]
 
 
 def test_the_report_holds_the_mean_and_each(folders: tuple[str, str], tmp_path: Path) -> None:
