@@ -8,6 +8,7 @@ from kdc.compress.data.dataset import Dataset, Labels, Split
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.data.labels import Coding, Known, coding_for, coding_of, encode
 from kdc.compress.data.notes import notes_on
+from kdc.compress.data.same_rows import row_keys
 from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.metrics import METRICS
@@ -111,7 +112,8 @@ def _split(rows: Labelled, coding: Coding, train: Labelled) -> Split:
 
 def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
     """Split rows into train and dev, stratified by class where there are classes."""
-    chosen = choose_dev(_groups(rows.labels, coding.kind))
+    texts = np.unique(row_keys(rows), return_inverse=True)[1]
+    chosen = choose_dev(_groups(rows.labels, coding.kind), texts)
     if len(chosen) < 2:
         raise KdcError(
             f"{source} has too few rows to set dev rows aside: give a file with --dev or, to judge "

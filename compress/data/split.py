@@ -1,5 +1,7 @@
 """Choosing the dev rows of a table that brings none."""
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,13 +13,15 @@ _SEED = 0
 Numbers = npt.NDArray[np.int64]
 
 
-def choose_dev(groups: Numbers) -> Numbers:
+def choose_dev(groups: Numbers, texts: Numbers) -> Numbers:
     """Choose a tenth of the rows, at least 2 and at most 2,000, from every group its share.
 
-    A group always keeps one row for training, so that fewer are chosen where rows are few.
+    A group always keeps one row for training, so that fewer are chosen where rows are few. All
+    rows of one text go the same way: a model is not tested on what it has learned by heart.
 
     Args:
         groups: (N,) class numbers, or zeros where there are no classes.
+        texts: (N,) numbers of the rows' texts, counted from 0.
 
     Returns:
         The positions of the chosen rows, ascending; the same rows always give the same.
@@ -27,9 +31,31 @@ def choose_dev(groups: Numbers) -> Numbers:
     shares = _shares(counts, min(MAX_DEV, max(2, round(len(groups) / 10))), rng)
     shuffled = rng.permutation(len(groups))
     by_group = shuffled[np.argsort(groups[shuffled], kind="stable")]
-    starts = np.cumsum(counts) - counts
-    rank = np.arange(len(groups)) - np.repeat(starts, counts)
-    return np.sort(by_group[rank < np.repeat(shares, counts)])
+    chosen = set[int]()
+    for rows, share in zip(np.split(by_group, np.cumsum(counts)[:-1]), shares, strict=True):
+        chosen |= _fill(Counter(texts[rows].tolist()), int(share), chosen)
+    return np.flatnonzero(np.isin(texts, list(chosen)))
+
+
+def _fill(copies: Counter[int], share: int, chosen: set[int]) -> set[int]:
+    """Choose texts whose rows are together no more than a share; if none fits, the rarest.
+
+    Args:
+        copies: a group's texts with their rows, in the order of their turns.
+        share: rows.
+        chosen: what is chosen already: a text may stand in two groups.
+    """
+    left = share - sum(copies[text] for text in chosen if text in copies)
+    found = set()
+    for text, count in copies.items():
+        if left <= 0:
+            break
+        if text not in chosen and count <= left:
+            found.add(text)
+            left -= count
+    if left == share > 0 and len(copies) > 1:
+        return {min(copies, key=lambda text: copies[text])}
+    return found
 
 
 def _shares(counts: Numbers, total: int, rng: np.random.Generator) -> Numbers:

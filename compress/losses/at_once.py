@@ -1,6 +1,7 @@
 """A loss whose gradient is taken at once, some rows at a time."""
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -31,7 +32,8 @@ class _AtOnce(torch.autograd.Function):
         precise = torch.promote_types(student.dtype, torch.float32)
         total = torch.zeros((), dtype=precise, device=student.device)
         parts = zip(*(torch.split(part, rows) for part in (student, *given)), strict=True)
-        for part, gradient in zip(parts, torch.split(kept, rows), strict=False):
+        gradients = torch.split(kept, rows) if wanted else repeat(kept)
+        for part, gradient in zip(parts, gradients, strict=False):
             ours = part[0].detach().requires_grad_(wanted)
             with torch.set_grad_enabled(wanted):
                 value = loss(ours, *part[1:])

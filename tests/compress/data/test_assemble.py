@@ -4,6 +4,7 @@ import pytest
 from kdc.compress.data.assemble import Parts, assemble, with_metric
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.data.labels import Known
+from kdc.compress.data.same_rows import row_keys
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
 from kdc.compress.task import Task
@@ -33,6 +34,16 @@ def test_pairs_stay_together_when_rows_are_set_aside() -> None:
     assert data.task.kind == "regression"
     assert (data.train.pairs, data.dev.pairs) == (data.train.texts, data.dev.texts)
     assert len(data.dev) == 4
+
+
+def test_rows_of_one_text_are_set_aside_together() -> None:
+    """Bug: a table that holds each text twice is judged by what it teaches."""
+    texts = [f"{say} {i}" for i in range(50) for say in ("Stop", "stop ")]
+    labels = ["x", "x", "y", "y"] * 25
+    table = Table("a.csv", ("text", "label"), [texts, labels], range(2, 102))
+    data = assemble(Parts("a", Labelled(table, texts, None, labels)), None)
+    assert len(data.dev) == 10
+    assert not set(row_keys(data.dev)) & set(row_keys(data.train))
 
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"], ["a", "b", "b"], ["0.5", "1"]])
