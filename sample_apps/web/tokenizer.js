@@ -80,13 +80,13 @@ export class Tokenizer {
       }
       let start = at;
       let end = at + found.codes.length;
-      const resume = end;
+      at = end; // and not after the spaces: the next token may begin with one
       while (found.lstrip && start > from && this.unicode.isSpace(codes[start - 1])) start -= 1;
+      if (found.lstrip && start < from && from < end) start = from; // taken by the one before
       while (found.rstrip && end < codes.length && this.unicode.isSpace(codes[end])) end += 1;
       if (from < start) rest(slice(chars, from, start));
       tokens.push([found.id, starts[start], ends[end - 1]]);
       from = end;
-      at = Math.max(resume, end);
     }
     if (from < codes.length) rest(slice(chars, from, codes.length));
   }

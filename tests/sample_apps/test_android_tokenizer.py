@@ -36,6 +36,13 @@ def with_added(tokenizer: Tokenizer) -> None:
     tokenizer.add_tokens([AddedToken("Ärger", normalized=True), AddedToken("wake up")])
 
 
+def with_spaces(tokenizer: Tokenizer) -> None:
+    """Tokens that begin with a space that the token before them takes along."""
+    tokenizer.add_tokens([AddedToken("<x>", rstrip=True, normalized=False)])
+    tokenizer.add_tokens([AddedToken(" up", normalized=False)])
+    tokenizer.add_tokens([AddedToken(" <y>", lstrip=True, normalized=False)])
+
+
 def with_bert_processing(tokenizer: Tokenizer) -> None:
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
 
@@ -75,12 +82,13 @@ def test_hostile_texts_get_the_ids_and_offsets_of_the_rust_tokenizer(
     compare(tokenizer, list(make_vectors(tokenizer, COUNT, seed=11)), tmp_path)
 
 
-@pytest.mark.parametrize("change", [with_added, cased])
+@pytest.mark.parametrize("change", [with_added, with_spaces, cased])
 def test_added_tokens_and_awkward_texts(change: Change, tmp_path: Path) -> None:
     """Texts that people paste: special tokens, spaces around them, words cut in two by them."""
     tokenizer = tiny_tokenizer()
     change(tokenizer)
     texts = [*awkward_texts(24), "a <x> b", "<x>y<x>", "  <x>  <x>  ", "ÄRGER ärger", "Wake  UP"]
+    texts += ["<x>  up <x> up", "<x>   <y>  <y> up", "wake  <y><x> <y>"]
     texts += ["[MASK]wake[MASK ][CLS]", "wake up", "[mask]", "x<x", "\ud800 \udc00", "\ud83d\ude00"]
     vectors = []
     for text in texts:

@@ -32,6 +32,15 @@ def _with_tokens() -> Tokenizer:
     return tokenizer
 
 
+def _with_spaces() -> Tokenizer:
+    """Tokens that begin with a space, beside one that takes the spaces after it along."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([AddedToken("wake", rstrip=True), AddedToken(" up", normalized=False)])
+    tokenizer.add_tokens([AddedToken(" at", lstrip=True), AddedToken("ten", rstrip=True)])
+    tokenizer.add_tokens([AddedToken("[X]", normalized=False, rstrip=True)])
+    return tokenizer
+
+
 def _reduced() -> Tokenizer:
     tokenizer = tiny_tokenizer()
     return reduce_tokenizer(tokenizer, np.array(sorted(WordPiece(tokenizer).basic())))
@@ -57,6 +66,7 @@ TOKENIZERS = {
     "nothing cleaned": lambda: _odd(clean_text=False, handle_chinese_chars=False),
     "reduced": _reduced,
     "added tokens": _with_tokens,
+    "added tokens with spaces": _with_spaces,
     "not cut": _long,
     "BertProcessing": _bert_processing,
 }
@@ -81,6 +91,7 @@ def test_ids_types_and_offsets_are_the_rust_tokenizers(name: str, tmp_path: Path
 
 
 _ADDED = ["a café É  \t b", "x CAFE\u0301 e\u0301[MASK]", "[MAS[MASK]", "a  \u3000ß b", "ßß  ß", ""]
+_ADDED += ["wake  up", "[X]  up [X] up", "wake   at ten  at", "ten  at at  ten at", "wake at "]
 
 
 def _vector(tokenizer: Tokenizer, text: str) -> dict[str, object]:

@@ -46,14 +46,14 @@ struct AddedTokens {
             }
             var start = at
             var end = at + found.codes.count
-            at = end
+            at = end  // and not after the spaces: the next token may begin with one
             while found.takesLeft, start > done, isSpace(text, start - 1) { start -= 1 }
+            if found.takesLeft, start < done, done < end { start = done }  // taken by the one before
             while found.takesRight, end < text.count, isSpace(text, end) { end += 1 }
             if done < start { parts.append(.rest(text.part(done..<start))) }
             parts.append(
                 .token(Token(id: found.id, start: text.starts[start], end: text.ends[end - 1])))
             done = end
-            at = max(at, end)
         }
         if done < text.count { parts.append(.rest(text.part(done..<text.count))) }
         return parts

@@ -52,6 +52,20 @@ final class TokenizerTests: XCTestCase {
         }
     }
 
+    /// The spaces that one token takes along may begin the next: Rust goes on after the word itself.
+    func testATokenMayBeginWithASpace() throws {
+        var added = AddedTokens(unicode: try Replayed.unicode())
+        for (content, more) in [(" up", #""lstrip": false"#), ("wake", #""rstrip": true"#)] {
+            let json = #"{"id": \#(content.utf8.count), \#(more)}"#
+            try added.add(AlignedText(content).codes, Fields(Array(json.utf8), file: "test"))
+        }
+        let found = added.split(AlignedText("wake  up")).map { part -> [Int] in
+            guard case .token(let token) = part else { return [] }
+            return [token.id, token.start, token.end]
+        }
+        XCTAssertEqual(found, [[4, 0, 6], [3, 5, 8]])
+    }
+
     func testDamagedFilesAreRefused() throws {
         let hostile = [
             "", "{", "[1]", "{\"a\":1}x", "{\"a\":}", "\u{FEFF}{}", "{\"a\":\"\\u12\"}",

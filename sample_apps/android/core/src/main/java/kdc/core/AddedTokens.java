@@ -72,8 +72,9 @@ final class AddedTokens {
             }
             int start = i;
             int end = i + found.codes.length;
-            i = end;
+            i = end; // and not after the spaces: the next token may begin with one
             while (found.left && start > done && isSpace(text, start - 1)) start--;
+            if (found.left && start < done && done < end) start = done; // taken by the one before
             while (found.right && end < text.size && isSpace(text, end)) end++;
             if (done < start) parts.rest(text.part(done, start));
             parts.token(found.id, text, start, end);
