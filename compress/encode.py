@@ -155,6 +155,7 @@ class Batches:
             types=send(types, self.device),
             labels=send(labels, self.device),
             index=send(index, self.device),
+            padded=not bool(mask.all()),  # looked at here, where no device is waited for
         )
 
 

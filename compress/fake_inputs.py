@@ -93,6 +93,8 @@ class RoundedInputs:
 
     def _begin(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:  # noqa: ANN401
         self._mask = kwargs.get("attention_mask")
+        if self._mask is None:  # of texts of one length; each has one scale all the same
+            self._mask = torch.ones_like(kwargs["input_ids"])
         self._calls.clear()
         self._seen.clear()
 

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.checkpoint import Tensors
+from kdc.compress.compact import CompactEmbedding
 from kdc.compress.ema import Average
 from kdc.compress.encode import Batch
 from kdc.compress.examples import Examples
 from kdc.compress.fake_quantize import FakeQuantization
 from kdc.compress.losses.objective import Objective
+from kdc.compress.low_rank import LowRankEmbedding
 from kdc.compress.parallel import ALONE, Crew
 from kdc.compress.runtime import autocast
 from kdc.compress.score_scale import ScoreScale
@@ -51,6 +53,8 @@ class Learner:
         self._average = Average(self.model.parameters(), training.ema) if training.ema else None
         self._method = training.quantize
         self._rounding: FakeQuantization | None = None
+        self.norm = torch.zeros((), device=device)
+        """Of all gradients of the last step, before they were clipped; it stays on the device."""
         self._wants = frozenset[str]().union(*(loss.needs for loss in self.objectives.values()))
         self.optimizer = torch.optim.AdamW(
             self._groups(training.weight_decay),
@@ -60,12 +64,11 @@ class Learner:
 
     def _groups(self, decay: float) -> list[dict[str, Any]]:
         """Decay matrices only: neither vectors (biases, norms) nor tables of embeddings."""
-        tables = {
-            id(parameter)
-            for name, parameter in self._all.named_parameters()
-            if parameter.dim() < 2 or "embedding" in name
-        }
         every = list(self._all.parameters())
+        tables = {id(parameter) for parameter in every if parameter.dim() < 2}
+        for module in self._all.modules():
+            if isinstance(module, nn.Embedding | CompactEmbedding | LowRankEmbedding):
+                tables |= {id(parameter) for parameter in module.parameters()}
         return [
             {"params": [p for p in every if id(p) not in tables], "weight_decay": decay},
             {"params": [p for p in every if id(p) in tables], "weight_decay": 0.0},
@@ -90,7 +93,7 @@ class Learner:
         if self.crew.size > 1:
             every = self._all.parameters()
             self.crew.add([*(p.grad for p in every if p.grad is not None), losses])
-        nn.utils.clip_grad_norm_(self._all.parameters(), self._clip)
+        self.norm = nn.utils.clip_grad_norm_(self._all.parameters(), self._clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self._average:

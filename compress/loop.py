@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kdc.compress.checkpoint import Checkpoints, State, Tensors
 from kdc.compress.compact import expand
@@ -24,7 +25,7 @@ from kdc.compress.runtime import give_memory_back
 
 _SAVE_SECONDS = 60.0
 _LOOK_STEPS = 50  # steps between looks at the loss: a look waits for the device
-_RUNNING = "running"
+_RUNNING, _THREADS = "running", "threads"
 
 
 def train(run: Run, progress: Progress, what: str, *, resume: bool) -> History:
@@ -101,6 +102,7 @@ def _train_leg(
     tensors, best = kept
     if tensors:
         losses.running = tensors.pop(_RUNNING).to(run.device)
+        _tell_threads(tensors.pop(_THREADS, _threads()), run.device, progress, title)
         _restore(learner, tensors, own_seed(seed, team.rank, state.step), progress, title)
     feed = open_feed(leg.rows, leg.training, seed, run.padding, run.device)
     every = math.ceil(leg.total / leg.training.evaluations)
@@ -116,7 +118,8 @@ def _train_leg(
                 learner.begin_rounding(run.calibration, run.padding, pair=run.task.pair)
                 state.forget_best()
             slices = feed.take(state.step, team)
-            losses.add(learner.step(slices, leg.teacher, leg.rate(state.step)), state.step)
+            found = learner.step(slices, leg.teacher, leg.rate(state.step))
+            losses.add(found, learner.norm, state.step)
             state.step += 1
             advance(leg.units(state.step) - leg.units(state.step - 1))
 
@@ -136,7 +139,7 @@ def _train_leg(
 
             # -- save ---------------------------------------------------------------------------
             if save:
-                tensors = {**learner.tensors(), _RUNNING: losses.running}
+                tensors = {**learner.tensors(), _RUNNING: losses.running, _THREADS: _threads()}
                 if team.rank == 0:
                     checkpoints.save(state, tensors, best if improved else None)
                 del tensors
@@ -169,6 +172,19 @@ def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, 
         progress.say(
             f"{title}: the state was kept by {before} and is resumed by {now} processes: dropout "
             "is drawn anew from here, so the weights will not be the same bit for bit"
+        )
+
+
+def _threads() -> Tensor:
+    return torch.tensor(torch.get_num_threads())
+
+
+def _tell_threads(before: Tensor, device: torch.device, progress: Progress, title: str) -> None:
+    """Say where a CPU adds up in another order than it did before the state was kept."""
+    if device.type == "cpu" and before != _threads():
+        progress.say(
+            f"{title}: the state was kept with {before} threads and is resumed with {_threads()}: "
+            "sums are rounded otherwise, so the weights will not be the same bit for bit"
         )
 
 

@@ -76,8 +76,13 @@ def hold(model: Model, used: Tensor, rank: int | None, tokens: Tensor) -> None:
     model.set_input_embeddings(LowRankEmbedding(full, used, rank, counts))
 
 
-def check_rank(model: Model, rank: int) -> None:
+def check_rank(model: Model, rank: int, rows: int | None = None) -> None:
     """Refuse a rank that saves nothing, and an embedding that is no plain table.
+
+    Args:
+        model: any encoder.
+        rank: R of a factorised embedding.
+        rows: to which its table will be cut, at most; None where it stays whole.
 
     Raises:
         KdcError: the rank is below 1, or its factors would be no smaller than the embedding, or
@@ -89,7 +94,7 @@ def check_rank(model: Model, rank: int) -> None:
             f"the family {model.config.model_type} looks tokens up in a {type(full).__name__}, "
             "which cannot be factorised: leave --embedding-rank out"
         )
-    rows, width = full.num_embeddings, full.embedding_dim
+    rows, width = min(rows or full.num_embeddings, full.num_embeddings), full.embedding_dim
     most = (rows * width - 1) // (rows + width)
     if not 1 <= rank <= most:
         raise KdcError(

@@ -8,17 +8,14 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoModelForMaskedLM
-from transformers import PreTrainedModel as Model
 
 from kdc.compress.augment import Candidates
 from kdc.compress.encode import plain_tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.families import max_length
-from kdc.compress.general.load import has_masked_lm
+from kdc.compress.general.load import has_masked_lm, load_masked_lm
 from kdc.compress.models import Source, load_tokenizer, read_config
 from kdc.compress.neighbours import whole_words
-from kdc.compress.weights import open_weights
 from kdc.compress.words import like, mistyped, replaceable
 
 _BATCH = 64  # masked texts asked about at once
@@ -70,7 +67,7 @@ class MaskedWords:
         tokenizer = load_tokenizer(source)
         if tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
             raise KdcError(f"the tokenizer of {source.name} has no mask or no padding token")
-        self._model = _load(source).to(device)
+        self._model = load_masked_lm(source).requires_grad_(False).to(device)
         self._count, self._device = count, device
         self._mask, self._padding = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
         self._unknown = tokenizer.unk_token_id
@@ -164,15 +161,3 @@ class MaskedWords:
     def _padded(self, rows: list[list[int]], longest: int, filler: int) -> Tensor:
         filled = [[*row, *[filler] * (longest - len(row))] for row in rows]
         return torch.tensor(filled, device=self._device)
-
-
-def _load(source: Source) -> Model:
-    model, info = open_weights(AutoModelForMaskedLM, source, read_config(source.folder))
-    keys = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
-    lost = sorted(str(key) for key in keys if "pooler" not in str(key))
-    if lost:
-        raise KdcError(
-            f"{source.folder} has no trained masked-LM head: {len(lost)} tensors are missing or "
-            f"of another shape, the first is {lost[0]}"
-        )
-    return model.eval().requires_grad_(False)

@@ -80,7 +80,8 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
     else:
         student = build_student(config, shape, recipe.dropout)
     if job.embedding_rank is not None:
-        check_rank(student, job.embedding_rank)
+        wanted = parse_vocab(job.vocab)
+        check_rank(student, job.embedding_rank, wanted if isinstance(wanted, int) else None)
     widths = widths_between(task, student.config, config)
     objectives = tuple(build_objectives(stage, widths) for stage in recipe.stages)
     if recipe.start.weights == "random" and not any(map(trains_head, objectives)):

@@ -16,33 +16,38 @@ class Losses:
         self.running = torch.zeros(len(objectives), device=device)
         """(K,) sums; all of this stays on the device, so that no step waits for it."""
         self._names = list(objectives)
-        self._broken = torch.full((len(objectives),), _NEVER, device=device)
+        self._broken = torch.full((len(objectives) + 1,), _NEVER, device=device)
 
-    def add(self, losses: Tensor, step: int) -> None:
-        """Count the (K,) losses of a step."""
+    def add(self, losses: Tensor, norm: Tensor, step: int) -> None:
+        """Count the (K,) losses of a step; with its gradient's norm the weights break too."""
         self.running += losses
-        self._broken = torch.where(losses.isfinite(), self._broken, self._broken.clamp(max=step))
+        fine = torch.cat([losses, norm[None]]).isfinite()
+        self._broken = torch.where(fine, self._broken, self._broken.clamp(max=step))
 
     def refuse_broken(self, title: str, *, kept: bool) -> None:
         """Refuse losses that are not finite: name the first and its step, counted from 1.
 
-        At the step after it every loss is broken, since the weights are.
+        At the step after it every loss is broken, since the weights are. A gradient may be the
+        first: 0 is a loss whose square root has none.
 
         Args:
             title: what is trained.
             kept: whether a state from before is kept.
 
         Raises:
-            KdcError: a loss was not finite.
+            KdcError: a loss or a gradient was not finite.
         """
         steps = self._broken.tolist()
         first = min(steps)
         if first < _NEVER:
-            which = steps.index(first)
+            which = steps.index(first)  # of a loss, where its gradient broke with it
             last = "; the last good state is kept" if kept else ""
+            what, weight = "the losses' gradient was not finite", "a loss's weight"
+            if which < len(self._names):
+                what = f"the loss {self._names[which]} became {self.running[which].item()}"
+                weight = "the loss's weight"
             raise KdcError(
-                f"{title}: the loss {self._names[which]} became {self.running[which].item()} at "
-                f"step {first + 1:,}: lower the learning rate or the loss's weight{last}"
+                f"{title}: {what} at step {first + 1:,}: lower the learning rate or {weight}{last}"
             )
 
     def take(self, steps: int) -> dict[str, float]:

@@ -35,6 +35,8 @@ class Control:
     """The data in the student's tokens."""
     steps: int
     """How many steps the student was trained for."""
+    batch: int
+    """Rows in each of them."""
 
 
 def scratch_answers(
@@ -47,7 +49,7 @@ def scratch_answers(
     Raises:
         KdcError: the run was stopped (its state is kept), or a loss was not finite.
     """
-    rows, recipe = control.rows, _recipe(control.steps)
+    rows, recipe = control.rows, _recipe(control)
     config = deepcopy(control.config)
     set_dropout(config, recipe.dropout)
     control = replace(control, config=config)
@@ -65,12 +67,13 @@ def scratch_answers(
     return kept_answers(place.kept, name, "the control from scratch", count, ask, progress)
 
 
-def _recipe(steps: int) -> Recipe:
-    """Return the recipe `scratch` for exactly that many steps."""
+def _recipe(control: Control) -> Recipe:
+    """Return the recipe `scratch` for exactly that many steps, of as many rows."""
     recipe = load_recipe(SCRATCH)
     stage = recipe.stages[0]
-    short = replace(stage.train, epochs=0.01, min_steps=steps)
-    return replace(recipe, stages=(replace(stage, train=short),))
+    steps, batch = control.steps, control.batch
+    train = replace(stage.train, epochs=0.01, min_steps=steps, batch=batch)
+    return replace(recipe, stages=(replace(stage, train=train),))
 
 
 def _identity(job: StudentJob, control: Control) -> dict[str, Any]:

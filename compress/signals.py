@@ -16,6 +16,7 @@ from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
 from kdc.compress.first_token import first_token_alone
+from kdc.compress.layer_parts import PARTS, part_of
 
 LOGITS = "logits"
 HIDDEN = "hidden states"
@@ -23,18 +24,7 @@ HEADS = "queries, keys and values"
 SCORES = "attention scores"
 MASKED = "masked words"
 
-# what a family calls the matrices that make queries, keys and values, as modules of a layer
-_BERTS = ("query", "key", "value")
-_PROJECTIONS = {
-    "bert": _BERTS,
-    "roberta": _BERTS,
-    "xlm-roberta": _BERTS,
-    "camembert": _BERTS,
-    "electra": _BERTS,
-    "albert": _BERTS,
-    "distilbert": ("q_lin", "k_lin", "v_lin"),
-    "mpnet": ("q", "k", "v"),
-}
+_HEADS = ("query", "key", "value")
 _BIASED = ("mpnet",)  # scores that also hold a term of relative positions
 Heads = tuple[Tensor, ...]
 
@@ -96,7 +86,7 @@ def gives(config: Config, *, masked_lm: bool = False) -> frozenset[str]:
         masked_lm: whether it has a head for masked words, and none for classification.
     """
     known = {HIDDEN, MASKED if masked_lm else LOGITS}
-    if config.model_type not in _PROJECTIONS:
+    if config.model_type not in PARTS:
         return frozenset(known)
     absolute = getattr(config, "position_embedding_type", None) in (None, "absolute")
     plain = absolute and config.model_type not in _BIASED
@@ -123,7 +113,7 @@ def refusal(family: str, lacking: frozenset[str]) -> str:
         )
     if LOGITS in lacking:
         return "a model with a masked-LM head has no classes to be asked for"
-    known = [name for name in _PROJECTIONS if SCORES not in lacking or name not in _BIASED]
+    known = [name for name in PARTS if SCORES not in lacking or name not in _BIASED]
     return f"{min(lacking)} cannot be had of the family {family}, only of {', '.join(known)}"
 
 
@@ -173,12 +163,11 @@ def _heads(model: Model, wants: frozenset[str]) -> Iterator[dict[int, list[Tenso
     ALBERT's one layer runs L times and so gives L tensors, as the layers of the others do.
     """
     caught: dict[int, list[Tensor]] = defaultdict(list)
-    which = range(3) if HEADS in wants else range(2) if SCORES in wants else range(0)
+    which = _HEADS if HEADS in wants else _HEADS[:2] if SCORES in wants else ()
     if not which:
         yield caught
         return
     check_wants(model.config, wants & {HEADS, SCORES})
-    names = _PROJECTIONS[model.config.model_type]
     count = Sizes(model.config).heads
 
     def keep(index: int) -> Any:  # noqa: ANN401 - a hook
@@ -187,12 +176,11 @@ def _heads(model: Model, wants: frozenset[str]) -> Iterator[dict[int, list[Tenso
 
         return hook
 
-    hooks = [
-        module.register_forward_hook(keep(index))
-        for name, module in model.base_model.named_modules()
-        for index in which
-        if name.rpartition(".")[2] == names[index]
-    ]
+    hooks = []
+    for name, module in model.base_model.named_modules():
+        part = part_of(model.config.model_type, name)
+        if part and part[0] in which:
+            hooks.append(module.register_forward_hook(keep(which.index(part[0]))))
     try:
         yield caught
     finally:

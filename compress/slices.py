@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.encode import Batch, Batches, Index
 from kdc.compress.examples import Array, Examples
-from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.parallel import Crew
 
 

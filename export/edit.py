@@ -11,12 +11,11 @@ import numpy as np
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.rounding import LEAST_ROWS
+from kdc.export.graph.builder import MICROSOFT
 from kdc.export.onnx_file import save_model
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
-
-MICROSOFT = "com.microsoft"
 
 
 @dataclass(frozen=True)

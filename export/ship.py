@@ -110,7 +110,7 @@ def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Pro
                 prepared.graph,
                 facts(prepared.student, prepared.rows, prepared.dev.lengths),
                 Gate(prepared.student, prepared.dev, job.max_drop, prepared.length_drop),
-                Situation(prepared.calibration, job.target, job.length),
+                Situation(prepared.calibration, job.length),
                 progress,
             )
             model = _place(job, prepared, outcome, folder)

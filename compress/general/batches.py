@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 
 from kdc.compress.corpus.shards import Shard
+from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.encode import Batch, Masked, States, send
 from kdc.compress.general.masking import Masks, ragged
 from kdc.compress.labels.shard import ShardLabels
-from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.parallel import Crew
 from kdc.compress.signals import Sparse
 from kdc.compress.slices import share

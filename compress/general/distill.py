@@ -7,6 +7,7 @@ import numpy as np
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
+from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
@@ -22,7 +23,6 @@ from kdc.compress.general.teach import Teaching, find_teaching, signals_of
 from kdc.compress.learner import Objectives
 from kdc.compress.locks import lock
 from kdc.compress.loop import train
-from kdc.compress.losses.hard_labels import NO_CLASS
 from kdc.compress.plan import names_encoder
 from kdc.compress.progress import Progress
 from kdc.compress.rerun import stop_if_finished

@@ -44,7 +44,7 @@ class Sequences:
     reads: Reads = NOTHING
     """What a batch takes from them."""
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """Real tokens in an epoch."""
         return sum(self.sizes)
@@ -54,7 +54,7 @@ class Sequences:
         """Tokens of the longest sequence, or more."""
         return self.corpus.max_length
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Batches in an epoch: no batch is of two shards."""
         return sum(self.steps_of(size) for size in self.sizes)

@@ -5,12 +5,10 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import refuse_one_class
 from kdc.compress.signals import Signals
-
-NO_CLASS = -100
-"""The class of a row without a label; a score is NaN there."""
 
 
 class HardLabels(Objective):

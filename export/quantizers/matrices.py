@@ -7,8 +7,8 @@ import numpy as np
 from kdc.compress.examples import Array
 from kdc.compress.outliers import Outliers
 from kdc.compress.rounding import to_int8
-from kdc.export.edit import MICROSOFT, Editor, Linear
-from kdc.export.graph.builder import node
+from kdc.export.edit import Editor, Linear
+from kdc.export.graph.builder import MICROSOFT, node
 
 if TYPE_CHECKING:
     from onnx import NodeProto

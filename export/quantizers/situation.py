@@ -13,7 +13,5 @@ class Situation:
 
     calibration: "Examples"
     """Rows of the training text, for the methods that look at activations."""
-    target: str
-    """A name from `kdc.export.targets.TARGETS`; no method makes a difference by it."""
     length: int | None = None
-    """Tokens of every text, padding included; None for any length."""
+    """Tokens of every text, padding included, once the file is written; None for any length."""

@@ -217,6 +217,9 @@ class TestEmbeddingRank:
         progress = Recorder()
         with pytest.raises(KdcError, match="--embedding-rank must be from 1 to 25"):
             distill(tiny_job(teacher, tmp_path / "student", embedding_rank=32), progress)
+        with pytest.raises(KdcError, match=r"--embedding-rank must be from 1 to \d+ .* of 70 x 32"):
+            job = tiny_job(teacher, tmp_path / "student", embedding_rank=25, vocab="70")
+            distill(job, progress)
         assert progress.bars == []
 
 

@@ -216,6 +216,8 @@ def test_a_batch_is_its_rows_padded_to_the_longest() -> None:
         assert batch.mask[place].tolist() == [1] * n + [0] * (longest - n)
     assert batch.labels.tolist() == examples.labels[index].tolist()
     assert batch.index.tolist() == index.tolist()
+    made = [Batches(examples, 99, torch.device("cpu")).make(rows) for rows in (index, index[:1])]
+    assert [batch.padded for batch in made] == [len(set(examples.lengths[index])) > 1, False]
 
 
 @pytest.mark.parametrize(

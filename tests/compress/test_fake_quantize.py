@@ -106,6 +106,18 @@ def test_what_is_rounded_does_not_depend_on_its_company() -> None:
         torch.testing.assert_close(alone[0], together[row], rtol=1e-4, atol=1e-4)
 
 
+def test_texts_of_one_length_are_rounded_as_with_a_mask() -> None:
+    """Bug: without a mask every token has a scale of its own, and the file that ships has not."""
+    model = family_model("bert")
+    FakeQuantization(model, "int8-dynamic", pair=False)
+    ids = some_ids(2, 7)
+    with torch.no_grad():
+        plain, masked = (
+            model(input_ids=ids, **mask) for mask in ({}, {"attention_mask": torch.ones_like(ids)})
+        )
+    torch.testing.assert_close(plain.logits, masked.logits)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_can_be_trained_so(family: str) -> None:
     """Bug: a family's modules are of kinds that nobody thought of, and training stops at 80 %."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from kdc.compress.encode import Batch, Batches
 from kdc.compress.learner import Learner
+from kdc.compress.losses.embeddings import Embeddings
 from kdc.compress.losses.hidden_states import HiddenStates
 from kdc.compress.losses.objective import Widths
 from kdc.compress.run import Run
@@ -48,6 +49,18 @@ def test_decay_touches_matrices_only(tmp_path: Path) -> None:
     expected = {n for n in before if n.split(".")[-2] in linear and n.endswith("weight")}
     assert decayed == expected
     assert len(decayed) == 2 * 6 + 2
+
+
+def test_a_matrix_is_decayed_whatever_its_name(tmp_path: Path) -> None:
+    """Bug: the projection of the objective `embeddings` is taken for a table of embeddings."""
+    run = tiny_run(tmp_path)
+    loss = Embeddings()
+    loss.projection = nn.Linear(32, 48, bias=False)
+    learner = Learner(run.model, {"embeddings": (1.0, loss)}, run.legs[0].training, run.device)
+    decayed, held = (group["params"] for group in learner.optimizer.param_groups)
+    assert any(parameter is loss.projection.weight for parameter in decayed)
+    table = run.model.get_input_embeddings().weight
+    assert any(parameter is table for parameter in held)
 
 
 def test_a_step_follows_the_clipped_gradient_of_the_weighted_sum(

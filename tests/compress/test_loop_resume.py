@@ -100,6 +100,18 @@ class TestRepeating:
         assert kept_step(tmp_path) == step - 1
         assert same(finish(tmp_path, resume=True), uninterrupted)
 
+    @pytest.mark.usefixtures("saves_every_step")
+    def test_other_threads_than_before_are_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Bug: the weights differ from those of a run without a stop, and nobody was told."""
+        with pytest.raises(Stopped), monkeypatch.context() as other:
+            other.setattr(torch, "get_num_threads", lambda: 7)
+            train(tiny_run(tmp_path), Recorder(WHAT, 4), WHAT, resume=False)
+        progress = Recorder()
+        finish(tmp_path, resume=True, progress=progress)
+        assert any("kept with 7 threads and is resumed with" in said for said in progress.said)
+
     def test_a_run_that_had_ended_is_not_trained_again(
         self, tmp_path: Path, uninterrupted: Outcome
     ) -> None:

@@ -14,11 +14,12 @@ from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.learner import Learner
 from kdc.compress.loop import train
+from kdc.compress.losses.hard_labels import HardLabels
 from kdc.compress.progress import Progress, Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.run import Run
 from kdc.compress.running import Losses
-from kdc.compress.signals import KeptTeacher
+from kdc.compress.signals import KeptTeacher, Signals
 from kdc.compress.stages import Stage, Training
 from tests.faults import die_at_fsync, exit_code_of
 from tests.tiny import Recorder, Stopped, tiny_run
@@ -161,9 +162,24 @@ def test_the_first_loss_that_broke_is_named_with_its_step(tmp_path: Path) -> Non
     """Bug: looked at 50 steps later, every loss is NaN and the step is that of the look."""
     losses = losses_of(tiny_run(tmp_path))
     for step, values in enumerate([(1.0, 2.0), (1.0, float("inf")), (float("nan"), float("nan"))]):
-        losses.add(torch.tensor(values), step)
+        losses.add(torch.tensor(values), torch.tensor(max(values)), step)
     with pytest.raises(KdcError, match=r"the loss hard_labels became nan at step 2:.*weight$"):
         losses.refuse_broken("x", kept=False)
+
+
+def test_weights_that_a_gradient_broke_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: every loss is still a number, and the state kept as the last good one is all NaN."""
+
+    def root_of_nothing(self: object, student: Signals, *_: object) -> Tensor:
+        return (student.logits * 0).sum().sqrt()
+
+    monkeypatch.setattr(HardLabels, "forward", root_of_nothing)
+    run = tiny_run(tmp_path)
+    with pytest.raises(KdcError, match=r"the losses' gradient was not finite at step 1: lower"):
+        train(run, Silent(), WHAT, resume=False)
+    assert not (tmp_path / "state.json").exists()
 
 
 def test_a_step_does_not_wait_for_the_device(
@@ -199,6 +215,6 @@ def test_a_step_does_not_wait_for_the_device(
 
     for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "nonzero"):
         monkeypatch.setattr(Tensor, name, refuse(name))
-    losses.add(learner.step(batch, leg.teacher, 1e-3), 0)
+    losses.add(learner.step(batch, leg.teacher, 1e-3), learner.norm, 0)
     with pytest.raises(AssertionError, match="tolist waits"):
         losses.refuse_broken("x", kept=False)

@@ -1,14 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from kdc.compress import scratch
 from kdc.compress.distill import distill
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.files import sha256
+from kdc.compress.loop import train
 from kdc.compress.progress import Silent
+from kdc.compress.run import Run
 from kdc.compress.scratch import Control, scratch_answers
 from kdc.compress.workspace import Workspace
 from tests.tiny import (
@@ -81,6 +85,23 @@ def test_stopped_while_it_trains_the_student_is_not_lost(teacher: Path, tmp_path
     assert not list((tmp_path / "b" / ".kdc" / "runs").glob("s*[!k]"))
 
 
+def test_its_steps_are_as_large(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: a student of 128 rows a step is compared with a control that saw a quarter as many."""
+    job = tiny_job(teacher, tmp_path / "s", controls=True)
+    stages = [replace(stage, train=replace(stage.train, batch=64)) for stage in job.recipe.stages]
+    runs: list[Run] = []
+
+    def trained(run: Run, *args: Any, **named: Any) -> Any:  # noqa: ANN401
+        runs.append(run)
+        return train(run, *args, **named)
+
+    monkeypatch.setattr(scratch, "train", trained)
+    distill(replace(job, recipe=replace(job.recipe, stages=tuple(stages))), Silent())
+    assert [run.legs[0].training.batch for run in runs] == [64]
+
+
 def test_it_learns_from_labels_alone(tmp_path: Path) -> None:
     """Bug: a control of random answers makes every student look good."""
     from kdc.compress.models import set_task
@@ -92,7 +113,7 @@ def test_it_learns_from_labels_alone(tmp_path: Path) -> None:
     splits: list[Examples] = [tiny_rows(data.train), tiny_rows(data.dev)]
     rows = Rows(None, tiny_tokenizer(), *splits, None, 0, 32)
     job = tiny_job(Path("-"), tmp_path / "s")
-    found = scratch_answers(job, Control(config, rows, 150), Workspace(job.out), Silent())
+    found = scratch_answers(job, Control(config, rows, 150, 32), Workspace(job.out), Silent())
     assert set(found) == {"dev"}
     assert (found["dev"].argmax(1) == data.dev.labels).mean() > 0.5
     before = predict(tiny_model().eval(), rows.dev, 0)

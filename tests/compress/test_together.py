@@ -53,9 +53,9 @@ def train_each(folder: str, out: str) -> None:
         in_fp32(team)
     losses, add = [], loop.Losses.add
 
-    def spy(self: Any, values: Tensor, step: int) -> None:  # noqa: ANN401
+    def spy(self: Any, values: Tensor, norm: Tensor, step: int) -> None:  # noqa: ANN401
         losses.append(float(values))
-        add(self, values, step)
+        add(self, values, norm, step)
 
     loop.Losses.add = spy  # type: ignore[method-assign]
     for name in SEPARABLE:

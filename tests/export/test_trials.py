@@ -54,7 +54,7 @@ def attempt(
     student = read_student(student_folder)
     copy = tmp_path / "fp32.onnx"
     copy.write_bytes(fp32.read_bytes())
-    situation = Situation(student.calibration(), "arm64")
+    situation = Situation(student.calibration())
 
     def run(table: dict[str, Quantizer], max_drop: float) -> Outcome:
         monkeypatch.setattr("kdc.export.trials.QUANTIZERS", table)
@@ -199,7 +199,7 @@ def test_the_families_that_break_under_int8_pass_or_are_refused(
     student = read_student(make_student(tmp_path / "student", family))
     fp32 = tmp_path / "fp32.onnx"
     fp32.write_bytes((family_folder(family) / "model.onnx").read_bytes())
-    gate, situation = Gate(student, student.dev(), 1.0), Situation(student.calibration(), "arm64")
+    gate, situation = Gate(student, student.dev(), 1.0), Situation(student.calibration())
     names = ["int4", "int8-embeddings4", "int8-dynamic"]
     gold = gate.dev.labels
     before = np.mean(np.asarray(gate.dev.logits).argmax(axis=1) == gold)

@@ -20,7 +20,7 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def situation() -> Situation:
     """Rows that a tiny model could have been trained on."""
-    return Situation(tiny_examples(tiny_model("Bert", 3), make_task(), 40, seed=3), "x86")
+    return Situation(tiny_examples(tiny_model("Bert", 3), make_task(), 40, seed=3))
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def _run(path: Path, rows: Examples) -> np.ndarray:
 
 def _near(source: Path, family: str, rows: Examples) -> None:
     out = source.with_name("static.onnx")
-    quantize_static_int8(source, out, Situation(rows, "x86"))
+    quantize_static_int8(source, out, Situation(rows))
     exact, rounded = _run(source, rows), _run(out, rows)
     error = np.abs(exact - rounded).mean() / exact.std()
     assert 0 < error < LIMITS[family]
@@ -62,7 +62,7 @@ def test_the_lean_graph_in_standard_operators_does_so_too(
 @pytest.fixture(scope="module")
 def static(fp32: Path, rows: Examples) -> Path:
     path = fp32.with_name("static.onnx")
-    quantize_static_int8(fp32, path, Situation(rows, "x86"))
+    quantize_static_int8(fp32, path, Situation(rows))
     return path
 
 
@@ -113,7 +113,7 @@ def test_scales_come_from_the_calibration_rows(
         rows.texts[:1],
         None,
     )
-    quantize_static_int8(fp32, tmp_path / "few.onnx", Situation(few, "x86"))
+    quantize_static_int8(fp32, tmp_path / "few.onnx", Situation(few))
     exact = _run(fp32, rows)
     error = {
         path: np.abs(_run(path, rows) - exact).mean() for path in (static, tmp_path / "few.onnx")
@@ -126,12 +126,12 @@ def test_without_rows_there_is_nothing_to_scale_by(
 ) -> None:
     none = replace(rows, lengths=rows.lengths[:0], tokens=rows.tokens[:0])
     with pytest.raises(KdcError, match=r"int8-static needs texts .* calibration\.npz holds none"):
-        quantize_static_int8(fp32, tmp_path / "out.onnx", Situation(none, "x86"))
+        quantize_static_int8(fp32, tmp_path / "out.onnx", Situation(none))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_rows_give_the_same_bytes(
     fp32: Path, static: Path, rows: Examples, tmp_path: Path
 ) -> None:
-    quantize_static_int8(fp32, tmp_path / "again.onnx", Situation(rows, "x86"))
+    quantize_static_int8(fp32, tmp_path / "again.onnx", Situation(rows))
     assert (tmp_path / "again.onnx").read_bytes() == static.read_bytes()

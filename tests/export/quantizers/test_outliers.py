@@ -86,5 +86,5 @@ def test_one_channel_does_not_cost_all_others_their_bits(
 
 
 def test_without_rows_nothing_is_found(far_out: Path, situation: Situation) -> None:
-    nothing = Situation(pick(situation.calibration, np.array([], dtype=np.int64)), "x86")
+    nothing = Situation(pick(situation.calibration, np.array([], dtype=np.int64)))
     assert _found(far_out, nothing) == {}

@@ -46,7 +46,7 @@ def shipped(folder: Path, method: str, rows: Examples) -> Logits:
     exporter = export_lean if fits_lean(folder) else export_torch
     exporter(folder, folder.parent / "fp32.onnx", False)
     path = folder.parent / f"{method}.onnx"
-    QUANTIZERS[method].quantize(folder.parent / "fp32.onnx", path, Situation(rows, "x86"))
+    QUANTIZERS[method].quantize(folder.parent / "fp32.onnx", path, Situation(rows))
     session = open_session(path)
     return np.stack([session.run(*rows.row(row)) for row in range(len(rows))])
 
