@@ -13,11 +13,11 @@ from kdc.compress.files import write_json
 from kdc.compress.metrics import predictions
 from kdc.compress.task import Task
 from kdc.export.awkward import awkward_texts
-from kdc.export.parity import spread
+from kdc.export.parity import spread, unit
 from kdc.export.session import Session
 
 TOLERANCE = 0.02
-"""Difference of a logit that another runtime's arithmetic may make."""
+"""Difference of a logit that another runtime's arithmetic may make; of scores so many units."""
 _USUAL = 16  # texts of the task itself
 _Row = tuple[str, str | None]
 
@@ -54,7 +54,7 @@ def write_golden(
         golden["token_type_ids"] = [row.type_ids for row in encoded]
     golden["logits"] = [[round(float(x), 6) for x in answer] for answer in answers]
     golden["labels"] = [_label(answer, task) for answer in answers]
-    write_json(path, {**golden, "tolerance": TOLERANCE})
+    write_json(path, {**golden, "tolerance": TOLERANCE * unit(np.stack(answers), task.kind)})
 
 
 def _spread_over_labels(examples: Examples) -> list[_Row]:

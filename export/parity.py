@@ -15,7 +15,9 @@ from kdc.export.session import Session
 
 EXACT = 1e-3
 """Largest difference of a logit that counts as the same model; a label can then differ only where
-two logits lie within twice that, or one of several labels' within that of 0."""
+two logits lie within twice that, or one of several labels' within that of 0. Of scores it is so
+many of their `unit`."""
+_FINE = 1000  # times its spread a score may be off 0: fp32 has seven digits in all
 _ROWS = 512  # spread over dev: a graph that is right on them is right
 _BATCH = 8
 _RESAMPLES = 1000
@@ -119,7 +121,7 @@ def check_export(
         progress: shows how far it is.
 
     Raises:
-        GateFailed: a logit differs by more than `EXACT`, or padding changes an answer.
+        GateFailed: a logit differs by more than `EXACT` units, or padding changes an answer.
     """
     rows = spread(len(dev), _ROWS)
     answers = []
@@ -129,15 +131,26 @@ def check_export(
             advance(1)
     alone, wanted = np.stack(answers), np.asarray(dev.logits)[rows]
     parity = compare("the exported model", alone, wanted, kind)
-    if parity.largest > EXACT:
-        raise _differs("the student's own", parity)
+    most = EXACT * unit(wanted, kind)
+    if parity.largest > most:
+        raise _differs("the student's own", parity, most)
     longest_first = np.argsort(-dev.lengths[rows], kind="stable")
     picked = longest_first[spread(len(rows), _BATCH)]
     batch = _padded(dev, rows[picked], padding)
     padded = compare("the exported model", session.run_batch(*batch), alone[picked], kind)
-    if padded.largest > EXACT:
-        raise _differs("its own without padding", padded)
+    if padded.largest > most:
+        raise _differs("its own without padding", padded, most)
     return parity
+
+
+def unit(logits: Array, kind: Kind) -> float:
+    """Return what differences of (N, C) logits are measured in: 1, or the spread of large scores.
+
+    Scores are in the table's units, prices say, and rounded in proportion to them.
+    """
+    if kind != "regression":
+        return 1.0
+    return max(1.0, float(logits.std()), float(np.abs(logits).max()) / _FINE)
 
 
 def spread(n: int, most: int) -> Array:
@@ -156,10 +169,10 @@ def _padded(dev: Examples, rows: Array, padding: int) -> tuple[Array, Array, Arr
     return tokens.astype(np.int64), mask.astype(np.int64), types.astype(np.int64)
 
 
-def _differs(other: str, parity: Parity) -> GateFailed:
+def _differs(other: str, parity: Parity, most: float) -> GateFailed:
     agreement = "" if parity.agreement is None else f", labels agree on {parity.agreement:.2%}"
     return GateFailed(
         f"the exported model's logits differ from {other} by up to {parity.largest:.2g} on "
-        f"{parity.rows} dev rows (at most {EXACT} is the same model{agreement}): nothing was "
+        f"{parity.rows} dev rows (at most {most:.3g} is the same model{agreement}): nothing was "
         "written; try another --exporter"
     )

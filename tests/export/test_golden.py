@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from kdc.compress.artifact import read_student
@@ -14,6 +15,7 @@ from kdc.export.awkward import awkward_texts
 from kdc.export.golden import write_golden
 from kdc.export.session import Session, open_session
 from kdc.export.ship import Shipped
+from tests import student
 from tests.shipping import export
 from tests.student import LABELS, MAX_LENGTH, make_student, make_task, tiny_tokenizer
 
@@ -88,6 +90,29 @@ def test_a_regression_is_labelled_with_its_number(tmp_path: Path) -> None:
     assert len(golden["texts"]) == 12 + 4 + len(awkward_texts(MAX_LENGTH))
 
 
+def test_scores_are_compared_in_units_of_their_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: prices of a hundred thousand differ by more than 0.001 for being float32 alone."""
+    make = student.tiny_model
+
+    def dear(*args: Any, **named: Any) -> Any:  # noqa: ANN401
+        model = make(*args, **named)
+        with torch.no_grad():
+            model.classifier.weight.mul_(30_000)
+            model.classifier.bias.add_(50_000)
+        return model
+
+    monkeypatch.setattr(student, "tiny_model", dear)
+    folder = make_student(tmp_path / "student", task=make_task("regression"), rows=40)
+    export(folder, tmp_path / "phone", method="int8-dynamic", max_drop=90)
+    golden = golden_of(tmp_path / "phone")
+    scores = np.array(golden["logits"])
+    assert scores.std() > 1000
+    assert golden["tolerance"] == pytest.approx(0.02 * scores.std(), rel=0.01)
+    assert np.abs(replay(tmp_path / "phone")["logits"] - scores).max() <= golden["tolerance"]
+
+
 def test_nan_on_an_awkward_text_is_refused(
     student_folder: Path, fp32: Path, tmp_path: Path
 ) -> None:
@@ -97,10 +122,10 @@ def test_nan_on_an_awkward_text_is_refused(
         def run(self, tokens: Any, types: Any) -> Any:  # noqa: ANN401
             return super().run(tokens, types) * (np.nan if len(tokens) == 2 else 1)
 
-    student, good = read_student(student_folder), open_session(fp32)
+    read, good = read_student(student_folder), open_session(fp32)
     broken = Broken(good.path, good.inputs, good.metadata, good._session)
     with pytest.raises(GateFailed, match="NaN"):
-        write_golden(tmp_path / "g.json", broken, tiny_tokenizer(), student, student.dev())
+        write_golden(tmp_path / "g.json", broken, tiny_tokenizer(), read, read.dev())
     assert not (tmp_path / "g.json").exists()
 
 

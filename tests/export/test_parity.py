@@ -9,7 +9,7 @@ import pytest
 from kdc.compress.artifact import read_student
 from kdc.compress.errors import GateFailed
 from kdc.compress.progress import Silent
-from kdc.export.parity import check_export, compare, metric_drop, spread
+from kdc.export.parity import check_export, compare, metric_drop, spread, unit
 from kdc.export.session import Session, open_session
 
 Logits = npt.NDArray[np.float32]
@@ -88,6 +88,15 @@ def test_regression_drops_by_correlation() -> None:
     drop = metric_drop("pearson", noisy, gold[:, None], gold)
     assert drop.points == pytest.approx(wanted)
     assert drop.p == 1 / 1001
+
+
+def test_a_unit_is_1_or_what_large_scores_are_rounded_by() -> None:
+    """Bug: what is exact for stars from 1 to 5 is asked of prices and of years."""
+    stars, prices = np.array([[1.0], [5.0]]), np.array([[1e5], [3e5]])
+    assert unit(prices, "classification") == unit(stars / 100, "regression") == 1
+    assert unit(stars, "regression") == pytest.approx(2)
+    assert unit(prices, "regression") == pytest.approx(1e5)
+    assert unit(np.array([[1e6], [1e6 + 1]]), "regression") == pytest.approx(1000, rel=1e-3)
 
 
 def test_spread_takes_the_ends_and_nothing_twice() -> None:
