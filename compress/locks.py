@@ -12,15 +12,23 @@ from kdc.compress.files import disk_errors
 
 
 @contextmanager
-def lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+def lock(
+    path: Path, what: str, *, wait: bool = False, instead: str = "another --out"
+) -> Iterator[None]:
     """Hold an exclusive lock for as long as the block runs; a killed process lets go of it.
 
     The file is gone afterwards, but for that of a killed process, which is in nobody's way.
 
+    Args:
+        path: the lock's file.
+        what: what it keeps, for who is refused.
+        wait: until another run lets go of it.
+        instead: what who is refused may choose instead.
+
     Raises:
         KdcError: another run holds it, and this one does not `wait`.
     """
-    handle = _locked(path, what, wait=wait)
+    handle = _locked(path, what, instead, wait=wait)
     try:
         yield
     finally:
@@ -44,21 +52,21 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def hold(place: Path) -> Iterator[None]:
+def hold(place: Path, instead: str = "another --out") -> Iterator[None]:
     """Lock the place of a file or folder that is about to be written, and leave no trace beside it.
 
-    Only processes of this machine and user are kept out.
+    Only processes of this machine and user are kept out, and told to choose what `instead` says.
 
     Raises:
         KdcError: another run holds it.
     """
     digest = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:16]
     held = Path(tempfile.gettempdir()) / f"kdc-{os.getuid()}-{digest}.lock"
-    with lock(held, str(place)):
+    with lock(held, str(place), instead=instead):
         yield
 
 
-def _locked(path: Path, what: str, *, wait: bool) -> int:
+def _locked(path: Path, what: str, instead: str, *, wait: bool) -> int:
     """Return the open and locked file of that name, which the last holder may have removed."""
     import fcntl
 
@@ -74,13 +82,13 @@ def _locked(path: Path, what: str, *, wait: bool) -> int:
         except BlockingIOError as error:
             os.close(handle)
             raise KdcError(
-                f"{what} is in use by another run: wait for it or choose another --out"
+                f"{what} is in use by another run: wait for it or choose {instead}"
             ) from error
         except OSError as error:
             os.close(handle)
             raise KdcError(
                 f"{what} cannot be locked, which its file system refuses ({error.strerror}): "
-                "choose another --out"
+                f"choose {instead}"
             ) from error
         except BaseException:
             os.close(handle)

@@ -33,7 +33,7 @@ from kdc.export.job import ExportJob
 from kdc.export.layouts import SINGLE, SUFFIX, check_layout, find_layout
 from kdc.export.ledger import Row, ledger
 from kdc.export.model_file import ORT, read_model_file
-from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED
+from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED, find_phone
 from kdc.export.prepare import Prepared, prepare
 from kdc.export.quantizers import NONE, QUANTIZERS, methods
 from kdc.export.quantizers.situation import Situation
@@ -95,7 +95,8 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
     check_target(job.target)
     _refuse_foreign_copies(job)
     student, twin = read_student(job.student), _twins(job)[0]
-    with hold(twin):  # which every export to the same folder writes, whatever its --out
+    # which every export beside it writes, whatever its --out is called
+    with hold(twin, "an --out in another folder"):
         clear_leftovers(job.out)
         return _ship(job, student, chosen, progress)
 
@@ -116,11 +117,17 @@ def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Pro
             model = _place(job, prepared, outcome, folder)
             outcome = _weigh(job, outcome, model, progress)
         before = {file for twin in _twins(job) for file in _files(twin)}
+        losers = _losers(job, model)
         copy = _copy(model, job.out.parent, copies)
         _write_phone(job, folder, model, prepared, outcome)
         rows = tuple(ledger(folder))
     for other in before - set(_files(copy)):  # of an export in another layout
         other.unlink(missing_ok=True)
+    for twin, loser in losers:
+        progress.say(
+            f"{twin} replaced, which was the copy of {loser}: phone folders side by side share it, "
+            f"so name {loser} itself, or give an --out in another folder"
+        )
     return Shipped(job.out, copy, prepared, outcome, rows)
 
 
@@ -175,6 +182,17 @@ def _removing(path: Path) -> Callable[..., None]:
 def _twins(job: ExportJob) -> list[Path]:
     """Return the paths that the model's copy may have."""
     return [job.out.parent / f"{COPY}{suffix}" for suffix in (".onnx", ORT)]
+
+
+def _losers(job: ExportJob, model: Path) -> list[tuple[Path, Path]]:
+    """Return the copies that the new one takes the place of, with the other folders they are of."""
+    found = []
+    for twin in _twins(job):
+        with suppress(KdcError, OSError):  # a folder that is gone or damaged has nothing to lose
+            folder = find_phone(twin).folder
+            if folder.resolve() != job.out.resolve() and sha256(twin) != sha256(model):
+                found.append((twin, job.out.parent / folder.name))
+    return found
 
 
 def _refuse_foreign_copies(job: ExportJob) -> None:

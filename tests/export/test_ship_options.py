@@ -15,6 +15,7 @@ from kdc.compress.artifact import read_student
 from kdc.compress.errors import GateFailed, KdcError
 from kdc.compress.files import read_json
 from kdc.compress.locks import hold
+from kdc.compress.progress import Silent
 from kdc.export.model_file import read_model_file
 from kdc.export.phone_model import find_phone, read_phone
 from kdc.export.quantizers import QUANTIZERS
@@ -270,11 +271,28 @@ def test_two_exports_that_write_one_copy_do_not_run_at_once(
     """Bug: the graph of one stands beside the weights of the other."""
     killed = tmp_path / ".phone.abc_4567.tmp"
     killed.mkdir()
-    with hold(tmp_path / "student.onnx"), pytest.raises(KdcError, match="in use by another run"):
-        export(student_folder, tmp_path / "phone")
+    advice = "student.onnx is in use by another run: .* choose an --out in another folder"
+    with hold(tmp_path / "student.onnx"), pytest.raises(KdcError, match=advice):
+        export(student_folder, tmp_path / "phone")  # another --out beside it writes the same copy
     assert list(tmp_path.iterdir()) == [killed]
     export(student_folder, tmp_path / "phone")
     assert not killed.exists()
+
+
+@pytest.mark.parametrize("layout", ["single", "ort"])
+def test_a_copy_that_was_another_folders_is_not_replaced_without_a_word(
+    student_folder: Path, tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: `kdc bench --model student.onnx` measures the second of two exports as the first."""
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    export(student_folder, tmp_path / "a")
+    export(student_folder, tmp_path / "a", vocab="100", max_drop=100.0)
+    assert not [line for line in said if "replaced" in line]
+    export(student_folder, tmp_path / "b", layout=layout)
+    (told,) = [line for line in said if "replaced" in line]
+    copy, loser = tmp_path / "student.onnx", tmp_path / "a"
+    assert told.startswith(f"{copy} replaced, which was the copy of {loser}: ")
 
 
 @pytest.mark.parametrize("name", ["student.onnx", "student.ort"])
