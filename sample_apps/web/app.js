@@ -42,7 +42,9 @@ worker.onmessage = ({ data: { id, value, error, note } }) => {
   else if (!note) resolve(value);
 };
 worker.onerror = (event) => {
-  broken = new Error(event.message || "its worker could not be started");
+  // one that did not arrive says nothing, nor does one that is too new for the browser
+  const unread = "a script could not be loaded: is there a network, and is this browser new?";
+  broken = Object.assign(new Error(event.message || unread), { refused: !event.message });
   for (const { reject } of waiting.values()) reject(broken);
 };
 

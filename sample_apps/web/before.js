@@ -3,6 +3,12 @@
 // Says what keeps the page's modules from running at all; a plain script, which always runs.
 
 {
+  const refuse = (why) => {
+    document.documentElement.dataset.selftest = "refused";
+    document.getElementById("status").textContent = `Refused: ${why}`;
+    document.getElementById("status").dataset.state = "bad";
+    document.getElementById("progress").hidden = true;
+  };
   let obstacle = null;
   if (location.protocol === "file:") {
     obstacle =
@@ -13,10 +19,8 @@
   } else if (typeof WebAssembly !== "object") {
     obstacle = "this browser runs no WebAssembly: try a newer one";
   }
-  if (obstacle) {
-    document.documentElement.dataset.selftest = "refused";
-    document.getElementById("status").textContent = `Refused: ${obstacle}`;
-    document.getElementById("status").dataset.state = "bad";
-    document.getElementById("progress").hidden = true;
-  }
+  const unread = "a script could not be loaded: is there a network, and is this browser new?";
+  const lost = ({ target }) => target.localName === "script" && refuse(unread);
+  if (obstacle) refuse(obstacle);
+  else addEventListener("error", lost, true); // such events do not bubble
 }

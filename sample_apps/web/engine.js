@@ -3,11 +3,12 @@
 import { Refusal, parse, parseGolden, require } from "./checks.js";
 import { answer, judge, judgeText, probabilities, width } from "./meaning.js";
 import { openModel, run } from "./model.js";
+import { fetchFile } from "./store.js";
 import { Tokenizer } from "./tokenizer.js";
 import { Unicode } from "./unicode.js";
 
 async function readTokenizer(bytes) {
-  const unicode = await (await fetch("./unicode.txt")).text();
+  const unicode = new TextDecoder().decode(await fetchFile("unicode.txt"));
   const fields = parse("tokenizer.json", bytes);
   try {
     return new Tokenizer(fields, new Unicode(unicode));

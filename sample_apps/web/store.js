@@ -15,18 +15,24 @@ const SIGNATURE = "manifest.json.sig";
 const address = (name) =>
   new URL(ASSETS + name.split("/").map(encodeURIComponent).join("/"), HERE).href;
 
-// Reads one of the app's files over the network. What a browser remembers of the manifest would
-// hide a newer one for ever on hosts that tell files apart by their time alone.
-export async function fromNetwork(name, cache = "no-store") {
+export const lost = (path) => new Refusal(`${path} could not be loaded: is there a network?`);
+
+// Reads a file that the page came with; the network may break before all of it is here.
+export async function fetchFile(path, options, place = path) {
   let answer;
   try {
-    answer = await fetch(address(name), { cache });
+    answer = await fetch(place, options);
+    if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
   } catch {
-    throw new Refusal(`${ASSETS}${name} could not be loaded: is there a network?`);
+    throw lost(path);
   }
-  if (!answer.ok) throw new Refusal(`${ASSETS}${name} is missing (HTTP ${answer.status})`);
-  return new Uint8Array(await answer.arrayBuffer());
+  throw new Refusal(`${path} is missing (HTTP ${answer.status})`);
 }
+
+// Reads one of the app's files over the network. What a browser remembers of the manifest would
+// hide a newer one for ever on hosts that tell files apart by their time alone.
+export const fromNetwork = (name, cache = "no-store") =>
+  fetchFile(ASSETS + name, { cache }, address(name));
 
 const fromCache = (cache) => async (name) => {
   const found = await cache.match(address(name));

@@ -4,9 +4,12 @@
 import { Refusal, parseApp } from "./checks.js";
 import { answerText, open, prove, replay } from "./engine.js";
 import { scoreRange } from "./meaning.js";
-import { fromNetwork, lookForNewer, openModel } from "./store.js";
+import { fromNetwork, lookForNewer, lost, openModel } from "./store.js";
 
-const RUNTIME = "./vendor/ort.wasm.bundle.min.mjs";
+const RUNTIME = "vendor/ort.wasm.bundle.min.mjs";
+const WASM = "vendor/ort-wasm-simd-threaded.wasm"; // which the runtime itself loads
+// how browsers and the runtime say that a file did not arrive, as opposed to: that it does not run
+const LOST = /imported module|module script|NetworkError|fetching of the wasm/;
 
 let app = null; // app.json
 let runtime = null;
@@ -14,11 +17,15 @@ let here = null; // the open model
 
 async function startRuntime(threads) {
   const start = performance.now();
-  const started = await import(RUNTIME);
+  const started = await import(`./${RUNTIME}`).catch((error) => {
+    throw LOST.test(error.message) ? lost(RUNTIME) : error;
+  });
   started.env.logLevel = "fatal";
   started.env.wasm.numThreads = threads;
   // the first session starts the runtime too, and that is not the model's: this one is refused
-  await started.InferenceSession.create(new Uint8Array(1)).catch(() => {});
+  await started.InferenceSession.create(new Uint8Array(1)).catch((error) => {
+    if (LOST.test(error.message)) throw lost(WASM);
+  });
   return { started, ms: performance.now() - start };
 }
 

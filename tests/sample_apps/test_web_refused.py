@@ -151,4 +151,5 @@ def test_a_script_that_is_missing_is_told(app: Path, page: Page) -> None:
     (app / "unicode.js").unlink()
     (app / "sw.js").unlink()
     with hosted(app) as host:
-        assert refusal(page, host.url).startswith("this browser cannot run the model: ")
+        told = "a script could not be loaded: is there a network, and is this browser new?"
+        assert refusal(page, host.url) == told
