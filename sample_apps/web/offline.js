@@ -1,6 +1,7 @@
 // Installs the service worker, and reloads the page once where that gives it several threads.
 
-const TRIED = "kdc tried to be isolated";
+// several apps may share an origin
+const TRIED = `kdc ${new URL("./", location.href).pathname} tried to be isolated`;
 
 export const isApple =
   /iPhone|iPad|iPod/.test(navigator.userAgent) ||

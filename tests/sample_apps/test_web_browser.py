@@ -1,6 +1,7 @@
 """The web app in a real browser, around a real model: threads, offline, for everybody."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,17 @@ def test_a_host_without_headers_gets_its_threads_from_the_service_worker(
         report = page.self_test()
     assert (report["outcome"], report["threads"]) == ("passed", threads)
     assert report["isolated"] is True
+
+
+def test_every_app_of_an_origin_gets_its_threads(ready: Path, tmp_path: Path, page: Page) -> None:
+    """Bug: the second one found that its page had been loaded again, and that was the first's."""
+    for name in ("one", "other"):
+        shutil.copytree(ready, tmp_path / name)
+    with hosted(tmp_path) as host:
+        for name in ("one", "other"):
+            page.do("open", f"{host.url}{name}/?threads=2")
+            page.do("wait", "crossOriginIsolated")
+            assert page.self_test()["threads"] == 2
 
 
 def test_a_page_that_is_not_isolated_works_on_one_thread(app: Path, page: Page) -> None:
