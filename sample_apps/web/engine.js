@@ -46,7 +46,7 @@ export async function answerText(opened, { text, pair }) {
     ms,
     logits,
     tokens: encoded.ids.length,
-    full: encoded.ids.length >= manifest.max_length,
+    cut: encoded.cut,
     answer: answer(logits, manifest.task),
     probabilities: probabilities(logits, manifest.task.kind),
   };

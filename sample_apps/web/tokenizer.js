@@ -29,13 +29,16 @@ export class Tokenizer {
     this.templates = templates(fields.post_processor);
   }
 
-  // Returns { ids, types, offsets }; an offset is [start, end] in code points of its text.
+  // Returns { ids, types, offsets, cut }; an offset is [start, end] in code points of its text, and
+  // `cut` is whether tokens were dropped, for which there was no room.
   encode(text, pair = null) {
     const template = pair === null ? this.templates.single : this.templates.pair;
     const texts = pair === null ? [text] : [text, pair];
     const specials = template.reduce((count, piece) => count + (piece.ids?.length ?? 0), 0);
-    const parts = shorten(texts.map((one) => this.#tokens(one)), this.maxLength - specials);
-    const out = { ids: [], types: [], offsets: [] };
+    const whole = texts.map((one) => this.#tokens(one));
+    const parts = shorten(whole, this.maxLength - specials);
+    const cut = parts.some((part, at) => part.length < whole[at].length);
+    const out = { ids: [], types: [], offsets: [], cut };
     for (const { ids, sequence, type } of template) {
       const tokens = ids ? ids.map((id) => [id, 0, 0]) : parts[sequence];
       for (const [id, start, end] of tokens) {

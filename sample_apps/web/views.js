@@ -66,7 +66,7 @@ function bars(found, task, range) {
 export function showAnswer(found, { manifest, range, threads }) {
   byId("answer").textContent = headline(found, manifest.task);
   byId("bars").replaceChildren(...bars(found, manifest.task, range));
-  const cut = found.full ? `, cut at ${manifest.max_length}` : "";
+  const cut = found.cut ? `, cut at ${found.tokens}` : "";
   const several = threads === 1 ? "1 thread" : `${threads} threads`;
   const tokens = `${found.tokens} tokens${cut}`;
   byId("measure").textContent = `${milliseconds(found.ms)}, ${tokens}, ${several}`;

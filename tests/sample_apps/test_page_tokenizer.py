@@ -1,5 +1,6 @@
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer
 from kdc.compress.wordpiece import WordPiece, reduce_tokenizer
 from kdc.export.parity_vectors.replay import replay
 from kdc.export.parity_vectors.vectors import make_vectors
-from tests.student import tiny_tokenizer
+from tests.student import MAX_LENGTH, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
 RUNNER = ROOT / "benchmarks" / "tokenizer_node.mjs"
@@ -98,6 +99,20 @@ def _vector(tokenizer: Tokenizer, text: str) -> dict[str, object]:
     encoded = tokenizer.encode(text)
     offsets = [list(offset) for offset in encoded.offsets]
     return {"text": text, "ids": encoded.ids, "types": encoded.type_ids, "offsets": offsets}
+
+
+def test_cut_is_what_lost_a_token(tmp_path: Path) -> None:
+    """Bug: a text of exactly as many tokens as fit was told as one that was cut."""
+    path = tmp_path / "tokenizer.json"
+    tiny_tokenizer().save(str(path))
+    whole = _long()
+    pairs = [(first, second) for first in range(25) for second in (None, 0, 9, 10, 30)]
+    texts = [("wake " * one, None if two is None else "up " * two) for one, two in pairs]
+    asked = "".join(json.dumps({"text": text, "pair": pair}) + "\n" for text, pair in texts)
+    done = subprocess.run(_command(path), input=asked, capture_output=True, text=True, timeout=60)
+    found = [json.loads(line)["cut"] for line in done.stdout.splitlines()]
+    assert found == [len(whole.encode(*each).ids) > MAX_LENGTH for each in texts]
+    assert 20 < sum(found) < len(texts) - 20
 
 
 @pytest.mark.parametrize(

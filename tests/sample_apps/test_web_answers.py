@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_a_text_is_answered_while_the_page_measures(ready: Path, page: Page) -> 
         page.self_test()
         page.do("wait", "globalThis.measuring !== undefined")
         assert page.do("evaluate", "globalThis.measuring") is True
+
+
+@pytest.mark.parametrize(("words", "told"), [(62, "64 tokens,"), (63, "64 tokens, cut at 64,")])
+def test_a_text_that_just_fits_is_not_said_to_be_cut(
+    words: int, told: str, ready: Path, page: Page
+) -> None:
+    """Bug: a whole text of as many tokens as the model takes was said to have lost its end."""
+    with hosted(ready) as host:
+        page.do("open", host.url)
+        page.self_test()
+        page.answer("rain " * words)
+        said = page.do("text", "#measure")
+    assert re.fullmatch(rf"[\d.]+ ms, {told} \d threads?", said), said
 
 
 HOSTILE = ('<img src=x onerror="globalThis.hit=1">', "__proto__", "\u202ereversed")
