@@ -18,6 +18,7 @@ const checking = location.hash === "#check" || query.has("check");
 let state = null; // what the worker said of the model
 let shown = null; // the result on the screen: { asked, found }
 let asks = 0;
+let standing = ["busy", ""]; // what the status says, but for a text that could not be answered
 const device = { times: null, memory: null, offline: null }; // what is measured bit by bit
 
 // --- the worker ---------------------------------------------------------------------------------
@@ -70,6 +71,11 @@ function moveTab(event) {
   show(tabs[at]);
 }
 
+function stand(mood, text) {
+  standing = [mood, text];
+  say("status", mood, text);
+}
+
 // --- answering ----------------------------------------------------------------------------------
 
 async function answer() {
@@ -83,9 +89,18 @@ async function answer() {
     shown = { asked, found };
     showAnswer(found, state);
     byId("share").disabled = false;
+    say("status", ...standing);
   } catch (error) {
-    refuse(error);
+    if (mine !== asks) return;
+    noAnswer();
+    const what = `This text was not answered (${error.message})`;
+    say("status", "bad", `${what}: try another, or reload the page`);
   }
+}
+
+function noAnswer() {
+  byId("result").hidden = true;
+  byId("share").disabled = true;
 }
 
 let pause = 0;
@@ -97,8 +112,8 @@ function answerSoon() {
     return;
   }
   asks += 1; // an answer that is on its way is to nothing now
-  byId("result").hidden = true;
-  byId("share").disabled = true;
+  noAnswer();
+  say("status", ...standing);
 }
 
 function choose(index) {
@@ -150,13 +165,25 @@ async function selfTest() {
   const verdict = judge(results);
   say("verdict", verdict.passed ? "good" : "bad", verdict.sentence);
   const words = verdict.passed ? "Ready: self-test passed" : "Self-test failed: do not trust it here";
-  say("status", verdict.passed ? "good" : "bad", words);
+  stand(verdict.passed ? "good" : "bad", words);
   const times = await latency();
   tell({ times, memory: null });
   byId("again").disabled = false;
   report(verdict.passed ? "passed" : "failed", verdict.sentence, { ...verdict, results, times });
   // a browser may take a minute to tell, and nobody waits for it
   memoryHere().then((memory) => tell({ memory }));
+}
+
+async function testAgain() {
+  try {
+    await selfTest();
+  } catch (error) {
+    const sentence = `The self-test stopped (${error.message}): run it again, or reload the page`;
+    say("verdict", "bad", sentence);
+    stand("bad", sentence);
+    byId("again").disabled = false;
+    report("failed", sentence);
+  }
 }
 
 // For whoever opened the page to see it pass.
@@ -207,7 +234,7 @@ function listen() {
   byId("share").addEventListener("click", () =>
     share(asJson(state, shown.asked, shown.found), state.app.name),
   );
-  byId("again").addEventListener("click", () => selfTest().catch(refuse));
+  byId("again").addEventListener("click", testAgain);
   for (const tab of tabs) tab.addEventListener("click", () => show(tab));
   byId("tabs").addEventListener("keydown", moveTab);
 }
@@ -221,7 +248,7 @@ function open() {
   showExamples(places, (at) => (pairs ? `${texts[at]} · ${pairs[at]}` : texts[at]), choose);
   showModel(state);
   tell({});
-  say("status", "good", "Ready");
+  stand("good", "Ready");
   for (const id of ["main", "tabs"]) byId(id).hidden = false;
   byId("progress").hidden = true;
 }

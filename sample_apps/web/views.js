@@ -19,7 +19,7 @@ const milliseconds = (ms) => `${ms.toFixed(ms < 100 ? 1 : 0)} ms`;
 
 export function say(id, state, text) {
   byId(id).dataset.state = state;
-  byId(id).textContent = text;
+  if (byId(id).textContent !== text) byId(id).textContent = text; // else it would be read out again
 }
 
 function list(id, facts) {

@@ -99,6 +99,60 @@ def test_a_text_that_just_fits_is_not_said_to_be_cut(
     assert re.fullmatch(rf"[\d.]+ ms, {told} \d threads?", said), said
 
 
+def test_a_text_that_fails_leaves_the_page_as_it_is(app: Path, page: Page) -> None:
+    """Bug: one text that could not be answered hid the whole page until it was loaded again."""
+    worker = app / "worker.js"
+    text = worker.read_text()
+    fails = """const ask = (asked) => {
+      if (asked.text === "boom") throw new RangeError("out of memory");
+      return answerText(here, asked);
+    };"""
+    worker.write_text(text.replace("const ask = (asked) => answerText(here, asked);", fails))
+    assert worker.read_text() != text
+    (app / "sw.js").unlink()
+    status = 'document.getElementById("status").textContent'
+    with hosted(app) as host:
+        page.do("open", host.url)
+        page.self_test()
+        before = page.do("text", "#status")
+        page.answer("will it rain")
+        page.do("fill", "#text", "boom")
+        page.do("wait", f'{status}.startsWith("This text was not answered")')
+        told = "This text was not answered (out of memory): try another, or reload the page"
+        assert page.do("text", "#status") == told
+        hidden = """["main", "refused", "result"].map((id) => document.getElementById(id).hidden)"""
+        assert page.do("evaluate", hidden) == [False, True, True]
+        page.answer("will it rain")
+        assert page.do("text", "#status") == before
+        assert page.do("evaluate", hidden) == [False, True, False]
+
+
+def test_a_self_test_that_stops_can_be_run_again(app: Path, page: Page) -> None:
+    """Bug: the button's self-test hid the page, with whatever text somebody was writing."""
+    worker = app / "worker.js"
+    text = worker.read_text()
+    fails = """let asked = 0;
+    const golden = ({ index }) => {
+      asked += 1;
+      if (asked === 8) throw new RangeError("out of memory");
+      return replay(here, index);
+    };"""
+    worker.write_text(text.replace("const golden = ({ index }) => replay(here, index);", fails))
+    assert worker.read_text() != text
+    (app / "sw.js").unlink()
+    again = 'document.getElementById("again")'
+    with hosted(app) as host:
+        page.do("open", host.url)
+        assert page.self_test()["outcome"] == "passed"  # of 6 texts
+        page.do("evaluate", f"{again}.click()")
+        page.do("wait", f"!{again}.disabled")
+        told = "The self-test stopped (out of memory): run it again, or reload the page"
+        assert page.do("text", "#verdict") == page.do("text", "#status") == told
+        page.do("evaluate", f"{again}.click()")
+        page.do("wait", f"!{again}.disabled")
+        assert page.do("text", "#status") == "Ready: self-test passed"
+
+
 HOSTILE = ('<img src=x onerror="globalThis.hit=1">', "__proto__", "\u202ereversed")
 
 
