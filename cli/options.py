@@ -68,7 +68,12 @@ MultiLabel = Annotated[
 ]
 Metric = Annotated[
     str | None,
-    typer.Option("--metric", metavar="NAME", help="Metric to score by, where not the usual one."),
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="Metric to score by, where not the usual one. One for scores, such as pearson, takes "
+        "whole numbers for scores and not for classes.",
+    ),
 ]
 
 Epochs = Annotated[

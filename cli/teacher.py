@@ -69,6 +69,7 @@ def teacher(
     rows = load_table(terminal, data, dev, **columns)
 
     from kdc.compress.finetune import TeacherJob, finetune
+    from kdc.compress.preflight import fine_tuning_advice, knows_nothing, majority, no_better
 
     job = TeacherJob(model, rows, data, chosen, out, seed, device, max_length, resume)
     with finished_before(terminal, "dev", "test"):
@@ -82,5 +83,9 @@ def teacher(
         if value is not None
         for word in (f"--{name.replace('_', '-')}", str(value))
     ]
-    terminal.say(f"{out}: next: kdc distill --teacher {quote(str(out))} {join(words)}")
+    after = f"next: kdc distill --teacher {quote(str(out))} {join(words)}"
+    floor = majority(rows.task, rows.train.labels, rows.dev.labels)
+    if knows_nothing(rows.task, scores["dev"], floor, rows.dev.labels):
+        after = f"on dev it is {no_better(floor)}: {fine_tuning_advice(rows.task)}"
+    terminal.say(f"{out}: {after}")
     terminal.result({split: score.as_dict() for split, score in scores.items()})

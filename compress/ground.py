@@ -97,6 +97,6 @@ def make_ground(
     rows = teachers.first.rows
     answers = teachers.answers(progress)
     floor = majority(job.data.task, rows.train.labels, rows.dev.labels)
-    check_teachers(job, answers, floor, progress)
+    check_teachers(job, teachers, answers, floor, progress)
     table = teachers.first.model.get_input_embeddings().weight.detach().float().cpu().numpy()
     return Ground(encoders[0], teachers, answers, controls(job.data, rows.plain, table, progress))

@@ -43,11 +43,15 @@ def fit_linear(features: "torch.Tensor", labels: Labels, task: Task, penalty: fl
     import torch
     import torch.nn.functional as F
 
-    truth, kind = torch.from_numpy(np.ascontiguousarray(labels)), task.kind
+    kind, mean, spread = task.kind, 0.0, 1.0
+    if kind == "regression":  # in units of their own; at 10^6 the search would end where it starts
+        mean, spread = float(labels.mean(dtype=np.float64)), float(labels.std(dtype=np.float64))
+        labels = ((labels.astype(np.float64) - mean) / (spread or 1.0)).astype(np.float32)
+    truth = torch.from_numpy(np.ascontiguousarray(labels))
     sparse = features.layout == torch.sparse_csr
     columns = features.t().to_sparse_csr() if sparse else features.t().contiguous()
     weight = torch.zeros((features.shape[1], task.outputs))
-    bias = truth.mean().reshape(1) if kind == "regression" else torch.zeros(task.outputs)
+    bias = torch.zeros(task.outputs)
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=_ROUNDS, history_size=6, line_search_fn="strong_wolfe"
     )
@@ -71,4 +75,4 @@ def fit_linear(features: "torch.Tensor", labels: Labels, task: Task, penalty: fl
         return fit + decay * weight.square().sum()
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return Linear(weight, bias)
+    return Linear(weight * spread, bias * spread + mean)

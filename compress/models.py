@@ -53,6 +53,11 @@ class Source:
         length = read_json(manifest).get("max_length") if manifest.is_file() else None
         return length if isinstance(length, int) else None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether kdc has trained it."""
+        return self.max_length is not None
+
 
 def find_model(name: str, progress: Progress) -> Source:
     """Find an encoder by the name a user gives: `minilm`, a local folder or a Hub id.

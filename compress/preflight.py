@@ -101,7 +101,9 @@ def _usual_set(task: Task, train: Labels) -> npt.NDArray[np.bool_]:
     return np.isin(np.arange(len(counts)), order[: scores.argmax() + 1])
 
 
-def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> Score:
+def check_teacher(
+    task: Task, logits: Logits, labels: Labels, floor: Score, *, fine_tuned: bool = False
+) -> Score:
     """Score a teacher on dev and refuse one that knows nothing; dev of one class cannot tell.
 
     Args:
@@ -109,13 +111,13 @@ def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> S
         logits: (N, C) the teacher's answers on dev.
         labels: (N,), or (N, C) of several labels, the truth.
         floor: the score of the most frequent class.
+        fine_tuned: whether kdc has fine-tuned it already, and what is missing is another thing.
 
     Raises:
         KdcError: no better than the most frequent class, or its classes stand in another order
             (which is named).
     """
     found = score(task.metric, logits, labels)
-    least = _NO_CORRELATION if task.kind == "regression" else floor.value
     said = f"the teacher scores {found.metric} {100 * found.value:.1f} % on dev"
     order = _other_order(task, logits, labels)
     if order:
@@ -123,12 +125,33 @@ def check_teacher(task: Task, logits: Logits, labels: Labels, floor: Score) -> S
             f"{said}, but its classes seem to be in the order {order}: write it into id2label of "
             "the teacher's config.json"
         )
-    if found.value <= least and (task.kind != "classification" or len(np.unique(labels)) > 1):
-        raise KdcError(
-            f"{said}, no better than always giving the most frequent answer "
-            f"({100 * least:.1f} %): fine-tune it on this task first, with kdc teacher"
-        )
+    if knows_nothing(task, found, floor, labels):
+        advice = "fine-tune it on this task first, with kdc teacher"
+        advice = fine_tuning_advice(task) if fine_tuned else advice
+        raise KdcError(f"{said}, {no_better(floor)}: {advice}")
     return found
+
+
+def knows_nothing(task: Task, found: Score, floor: Score, labels: Labels) -> bool:
+    """Whether a score on rows of these labels is no better than the most frequent answer's."""
+    if task.kind == "regression":
+        return found.value <= _NO_CORRELATION
+    several = task.kind != "classification" or len(np.unique(labels)) > 1  # one cannot tell
+    return several and found.value <= floor.value
+
+
+def no_better(floor: Score) -> str:
+    """Say what a teacher's score is that knows nothing."""
+    return f"no better than always giving the most frequent answer ({100 * floor.value:.1f} %)"
+
+
+def fine_tuning_advice(task: Task) -> str:
+    """Say what may help a teacher that was fine-tuned in vain."""
+    rare = " or, where classes are rare, score by --metric macro_f1"
+    return (
+        "fine-tune it on more rows, for longer (kdc teacher --epochs) or from another --model"
+        f"{rare if task.metric == 'accuracy' else ''}"
+    )
 
 
 def _other_order(task: Task, logits: Logits, labels: Labels) -> str:

@@ -13,6 +13,7 @@ from kdc.compress.models import Source, load_tokenizer, read_config
 from kdc.compress.progress import Progress
 
 DEFAULT_MAX_LENGTH = 128
+_UNREAD = 0.05  # of the training tokens; names and typing errors are far fewer
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ def tokenise(
         share = cut / len(train)
         progress.say(
             f"{share:.0%} of the training texts fill {max_length} tokens; longer ones are cut"
+        )
+    unknown = tokenizer.unk_token_id
+    if unknown is not None and (share := float((train.tokens == unknown).mean())) > _UNREAD:
+        progress.say(
+            f"{share:.0%} of the training tokens are {tokenizer.unk_token}: {source.name} does not "
+            "read such texts"
         )
     return Rows(
         tokenizer=tokenizer,

@@ -178,12 +178,17 @@ def ready_teachers(
 
 
 def check_teachers(
-    job: StudentJob, found: dict[str, dict[str, Logits]], floor: Score, progress: Progress
+    job: StudentJob,
+    teachers: Teachers,
+    found: dict[str, dict[str, Logits]],
+    floor: Score,
+    progress: Progress,
 ) -> None:
     """Score every teacher and their mean on dev, and refuse one that knows nothing.
 
     Args:
         job: the options.
+        teachers: all of them.
         found: what `Teachers.answers` returned.
         floor: the score of the most frequent answer.
         progress: is told the scores.
@@ -191,9 +196,11 @@ def check_teachers(
     Raises:
         KdcError: one is no better than the most frequent answer (it is named).
     """
+    ours = all(member.source.is_ours for member in teachers.members)
     for who, splits in found.items():
         with _naming(who.removeprefix("teacher").strip(), len(found)):
-            checked = check_teacher(job.data.task, splits["dev"], job.data.dev.labels, floor)
+            task, labels = job.data.task, job.data.dev.labels
+            checked = check_teacher(task, splits["dev"], labels, floor, fine_tuned=ours)
         several = " (the mean of all)" if who == "teacher" and len(found) > 1 else ""
         progress.say(f"{who} on dev{several}: {checked}")
 

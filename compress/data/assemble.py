@@ -50,7 +50,11 @@ def assemble(
     Raises:
         KdcError: labels or rows that make no task, or a metric that does not score it.
     """
-    coding = coding_of(parts.train) if known is None else coding_for(known, parts.train)
+    chosen = metric or parts.metric
+    if known is None:
+        coding = coding_of(parts.train, METRICS[chosen].kind if chosen in METRICS else None)
+    else:
+        coding = coding_for(known, parts.train)
     notes = list(parts.notes)
     train = _split(parts.train, coding, parts.train)
     if parts.dev is not None:
@@ -64,10 +68,9 @@ def assemble(
     test = None if parts.test is None else _split(parts.test, coding, parts.train)
     splits = {"train": train, **({"dev": dev} if len(dev) else {})}
     splits |= {} if test is None else {"test": test}
-    notes += notes_on(coding.classes, splits)
+    notes += notes_on(coding.classes, splits, teach=known is None)
     pair = train.pairs is not None
     task = Task(parts.name, coding.kind, coding.classes, pair, _DEFAULTS[coding.kind])
-    chosen = metric or parts.metric
     task = with_metric(task, chosen) if chosen else task
     return Dataset(task, train, dev, test, tuple(notes))
 

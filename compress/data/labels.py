@@ -17,6 +17,7 @@ _NUMBER = re.compile(
 )
 _WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d{0,17}))(\.0*)?", re.ASCII)  # 007 is a name, and not 7
 _SCORES = "the training labels are"
+_FLAT = 1e-5  # of the largest score, their spread: then float32 has 80 values on either side
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Coding:
     """What the labels of the training rows mean."""
 
     kind: Kind
-    """Multi-label when rows have sets of labels; regression when every label is a number and one
-    of them not an integer."""
+    """Multi-label when rows have sets of labels; else what the metric is for, and without one
+    regression where every label is a number and one of them not an integer."""
     classes: tuple[str, ...]
     """In the order of their numbers when all are integers, else alphabetical; no scores."""
     whole: bool
@@ -51,12 +52,17 @@ class Known:
     """Its classes; empty for regression."""
 
 
-def coding_of(train: Labelled) -> Coding:
+def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
     """Find out what the labels are.
 
+    Args:
+        train: the rows that are to teach.
+        wanted: what the metric is for, where one was chosen: numbers may be either.
+
     Raises:
-        KdcError: a score that is NaN or infinite, one class only, one score only, or numbers with
-            a decimal comma; of sets, that no row has two labels or that a label never occurs.
+        KdcError: a score that is NaN or infinite, one class only, one score only, scores that
+            float32 can hardly tell apart, or numbers with a decimal comma; of sets, that no row
+            has two labels or that a label never occurs.
     """
     if train.sets is not None:
         return _coding_of_sets(train, train.sets)
@@ -70,15 +76,10 @@ def coding_of(train: Labelled) -> Coding:
             "write them with a point"
         )
     classes, whole = _classes(found)
-    if not whole and _numbers(found):
-        scores = _scores(train)
-        if not np.all(scores == np.floor(scores)):
-            if scores.min() == scores.max():
-                raise KdcError(
-                    f"{train.table.source}: every score is {train.labels[0]}, "
-                    "so that there is nothing to learn"
-                )
-            return Coding("regression", (), whole=False)
+    scored = wanted == "regression" or (wanted is None and not whole)
+    if scored and _numbers(found) and (wanted or _has_fractions(train)):
+        _refuse_flat(train)
+        return Coding("regression", (), whole=False)
     if len(classes) == 1:
         raise KdcError(
             f"{train.table.source} holds one class only ('{classes[0]}'): two are needed"
@@ -173,6 +174,26 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
 
 def _numbers(labels: Iterable[str]) -> bool:
     return all(_NUMBER.fullmatch(label) for label in labels)
+
+
+def _has_fractions(rows: Labelled) -> bool:
+    _scores(rows)  # refuses what is not finite
+    return not all(float(label).is_integer() for label in set(rows.labels))
+
+
+def _refuse_flat(rows: Labelled) -> None:
+    """Refuse scores of one value, or of so nearly one that training's digits do not hold more."""
+    scores, source = np.array([float(label) for label in rows.labels]), rows.table.source
+    _scores(rows)
+    if scores.min() == scores.max():
+        raise KdcError(
+            f"{source}: every score is {rows.labels[0]}, so that there is nothing to learn"
+        )
+    if scores.std() < _FLAT * np.abs(scores).max():
+        raise KdcError(
+            f"{source}: the scores are all so near to {rows.labels[0]} that 32 bits hardly tell "
+            "them apart: subtract what they have in common"
+        )
 
 
 def _scores(rows: Labelled, why: str = _SCORES) -> Labels:

@@ -11,18 +11,22 @@ _MANY = 50  # classes; a column of texts taken for one of labels has more in any
 _NAMED = 6  # classes; a line of more is not read
 
 
-def notes_on(classes: tuple[str, ...], splits: Mapping[str, Split]) -> list[str]:
+def notes_on(
+    classes: tuple[str, ...], splits: Mapping[str, Split], *, teach: bool = True
+) -> list[str]:
     """Describe the classes, empty texts, and texts of `train` that stand in another split too.
 
     Args:
         classes: the names of the classes; none for scores.
         splits: the rows by the name of their split; `train` is one of them.
+        teach: whether the rows are to teach; else a model is judged by them.
     """
     train = splits["train"]
-    notes = _counts(classes, train) + _classes(classes, len(train))
-    notes += [note for name, split in splits.items() for note in _empty(name, split)]
-    if train.labels.ndim == 2:
-        notes.append(_sets(train))
+    notes = [note for name, split in splits.items() for note in _empty(name, split)]
+    if teach:
+        notes = _counts(classes, train) + _classes(classes, len(train)) + notes
+        notes += _unmeasured(classes, splits.get("dev"))
+        notes += [_sets(train)] if train.labels.ndim == 2 else []
     others = {name: split for name, split in splits.items() if split is not train}
     return notes + [note for name, split in others.items() for note in _shared(train, name, split)]
 
@@ -43,11 +47,28 @@ def _classes(classes: tuple[str, ...], rows: int) -> list[str]:
     notes = []
     if len(classes) > max(_MANY, rows / 2):
         notes.append(f"{len(classes):,} classes in {rows:,} rows: is that the column of labels?")
+    elif len(classes) > _NAMED and all(name.lstrip("-").isdigit() for name in classes):
+        notes.append(
+            f"{len(classes):,} whole numbers are taken for classes: --metric pearson_spearman "
+            "takes them for scores"
+        )
     for one, other in pairwise(sorted(classes, key=str.casefold)):
         if one.casefold() == other.casefold():
             notes.append(f"'{one}' and '{other}' differ only in case, but are two classes")
             break
     return notes
+
+
+def _unmeasured(classes: tuple[str, ...], dev: Split | None) -> list[str]:
+    """Name the classes that no figure says anything of."""
+    if not classes or dev is None or dev.labels.ndim == 2:
+        return []
+    counts = np.bincount(dev.labels.astype(np.int64), minlength=len(classes))
+    lacking = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if not lacking:
+        return []
+    named = ", ".join(lacking[:_NAMED]) + (", ..." if len(lacking) > _NAMED else "")
+    return [f"dev holds no row of {named}: give a --dev file that does"]
 
 
 def _sets(train: Split) -> str:

@@ -34,6 +34,17 @@ def test_ridge_regression_in_closed_form() -> None:
     assert float(model.bias) == pytest.approx(solution[4], abs=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e7])
+def test_scores_are_fitted_whatever_their_unit(scale: float) -> None:
+    """Bug: from a million on the fit is a constant, and every student seems to beat it."""
+    rng = np.random.default_rng(1)
+    x = torch.from_numpy(rng.normal(size=(50, 4))).float()
+    y = (x @ torch.tensor([1.0, -2.0, 0.5, 0.0])).numpy() + 3
+    said = fit_linear(x, (scale * y).astype(np.float32), SCORES, 0.1)(x)[:, 0]
+    np.testing.assert_allclose(said / scale, fit_linear(x, y, SCORES, 0.1)(x)[:, 0], atol=1e-3)
+    assert np.corrcoef(said, y)[0, 1] > 0.999
+
+
 def test_several_labels_are_as_many_models_of_their_own() -> None:
     """Bug: the labels share a softmax, or the penalty is divided by their number."""
     rng = np.random.default_rng(0)

@@ -166,6 +166,14 @@ def test_a_teacher_that_always_says_the_same_is_refused_without_a_hint(constant:
         check_teacher(TASK, answers(said), labels, majority(TASK, labels, labels))
 
 
+def test_a_teacher_that_was_fine_tuned_in_vain_is_not_sent_to_be_fine_tuned() -> None:
+    """Bug: kdc fine-tunes for an hour, and then says that it should be fine-tuned with kdc."""
+    labels = gold(400, (0.8, 0.1, 0.1))
+    floor = majority(TASK, labels, labels)
+    with pytest.raises(KdcError, match=r"on more rows, for longer .*--metric macro_f1"):
+        check_teacher(TASK, answers(np.zeros(400, int)), labels, floor, fine_tuned=True)
+
+
 @pytest.mark.parametrize("classes", [2, 6, 20])
 def test_an_untrained_teacher_gets_no_hint_of_another_order(classes: int) -> None:
     """Bug: the best of 720 orders looks good by chance."""

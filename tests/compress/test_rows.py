@@ -82,3 +82,11 @@ def test_cutting_many_texts_is_said_and_cutting_few_is_not(source: Source) -> No
     said = Recorder()
     tokenise(source, tiny_data(), POSITIONS, None, said)
     assert said.said == []
+
+
+def test_texts_that_the_tokenizer_cannot_read_are_told(source: Source) -> None:
+    """Bug: a teacher of English is fine-tuned on Russian for an hour, and then knows nothing."""
+    data, said = tiny_data(), Recorder()
+    foreign = replace(data.train, texts=["\u043f\u0440\u0438\u0432\u0435\u0442"] * len(data.train))
+    tokenise(source, replace(data, train=foreign), POSITIONS, None, said)
+    assert said.said == ["33% of the training tokens are [UNK]: x does not read such texts"]

@@ -7,6 +7,7 @@ from kdc.compress.data.labelled import Labelled
 from kdc.compress.data.labels import Known, coding_for, coding_of, encode
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
+from kdc.compress.task import Kind
 
 
 def _rows(*labels: str, source: str = "train.csv") -> Labelled:
@@ -54,6 +55,24 @@ def test_one_fraction_makes_scores() -> None:
     assert scores.tolist() == pytest.approx([5.0, 0.0, 3.8, 0.1])
 
 
+@pytest.mark.parametrize(
+    ("labels", "wanted", "kind"),
+    [
+        (("1", "5", "3"), "regression", "regression"),
+        (("1", "5", "3"), None, "classification"),
+        (("1.5", "5", "3"), "classification", "classification"),
+        (("good", "bad"), "regression", "classification"),
+        (("1700000.5", "1700100.5"), None, "regression"),
+        (("0.1000000001", "0.9"), None, "regression"),
+    ],
+)
+def test_a_metric_says_what_numbers_are(
+    labels: tuple[str, ...], wanted: Kind | None, kind: str
+) -> None:
+    """Bug: stars from 1 to 5 are classes for good, and nothing can make scores of them."""
+    assert coding_of(_rows(*labels), wanted).kind == kind
+
+
 def test_integers_in_dev_are_scores_when_train_has_fractions() -> None:
     """A dev file that happens to hold whole scores alone is no classification."""
     dev = encode(_rows("5", "4"), coding_of(_rows("0.5", "2")))
@@ -70,6 +89,7 @@ def test_integers_in_dev_are_scores_when_train_has_fractions() -> None:
         (("0.5", "1e39"), "line 3: the score 1e39 is not finite"),
         (("1", "9" * 5000), "line 3: the score 9+ is not finite"),
         (("0.5", "0.50"), "every score is 0.5"),
+        (("100000000.5", "100000000.25"), "hardly tell them apart: subtract what they have"),
         (("1", "0,5"), r"a decimal comma \('0,5'\): write them with a point"),
     ],
 )

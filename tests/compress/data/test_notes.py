@@ -51,3 +51,24 @@ def test_odd_classes_are_named() -> None:
     assert notes_on(texts, {"train": train})[1:] == [
         "51 classes in 20 rows: is that the column of labels?"
     ]
+
+
+def test_a_class_that_dev_lacks_is_named() -> None:
+    """Bug: all of dev is one class, and everything scores 100 %."""
+    train = _split(("a", 0), ("b", 1), ("c", 2))
+    notes = notes_on(("common", "rare", "once"), {"train": train, "dev": _split(("d", 0))})
+    assert "dev holds no row of rare, once: give a --dev file that does" in notes
+
+
+def test_whole_numbers_are_said_to_be_classes() -> None:
+    """Bug: ages are learned as sixty classes, and nothing says how to have them as scores."""
+    ages = tuple(str(age) for age in range(20, 40))
+    rows = {"train": _split(*((f"x {age}", age - 20) for age in range(20, 40)))}
+    assert any(
+        "20 whole numbers are taken for classes: --metric" in x for x in notes_on(ages, rows)
+    )
+
+
+def test_rows_that_judge_are_not_said_to_train() -> None:
+    """Bug: `kdc eval` tells how many train rows each class has, and nothing is trained."""
+    assert notes_on(("a", "b"), {"train": _split(("x", 0), ("y", 1))}, teach=False) == []
