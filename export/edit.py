@@ -13,6 +13,7 @@ from kdc.compress.examples import Array
 from kdc.compress.rounding import LEAST_ROWS
 from kdc.export.graph.builder import MICROSOFT
 from kdc.export.onnx_file import save_model
+from kdc.export.read_whole import FOUND, show_tables
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -36,14 +37,14 @@ class Linear:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a constant table: a Gather by ids, or a Slice from the first row."""
+    """Rows of a constant table: a Gather by ids, a Slice from the first row, or all of them."""
 
     outputs: tuple[str, ...]
     name: str
     operator: str
-    """`Gather` or `Slice`."""
+    """`Gather`, `Slice` or `Identity`."""
     index: tuple[str, ...]
-    """The operator's other inputs: the ids, or the bounds of the slice."""
+    """The operator's other inputs: the ids, or the bounds of the slice; of an Identity none."""
     rows: Array
     """(V, H) float32."""
     output: str
@@ -78,7 +79,7 @@ class Editor:
         """Read a model."""
         import onnx
 
-        return cls(onnx.load(path))
+        return cls(show_tables(onnx.load(path)))
 
     def constant(self, name: str) -> Array | None:
         """Return a constant's value, also behind Identity or Transpose; None where it is none."""
@@ -126,9 +127,9 @@ class Editor:
                 yield Linear(outputs, name, node.input[0], weight, bias, node.output[0])
 
     def tables(self, least: int = LEAST_ROWS) -> Iterator[Table]:
-        """Yield every table of at least `least` rows that is read by Gather or Slice on axis 0."""
+        """Yield every table of at least `least` rows that is read by row on axis 0, or whole."""
         for node in self._nodes:
-            if node.op_type not in ("Gather", "Slice"):
+            if node.op_type not in ("Gather", "Slice", "Identity"):
                 continue
             rows = self._matrix(node.input[0])
             if rows is None or len(rows) < least or not self._on_rows(node):
@@ -251,6 +252,8 @@ class Editor:
         return value.reshape(-1) if value.shape[-1:] == (size,) else None
 
     def _on_rows(self, node: "NodeProto") -> bool:
+        if node.op_type == "Identity":
+            return all(user.op_type not in FOUND for user in self._consumers[node.output[0]])
         if node.op_type == "Gather":
             return all(entry.i == 0 for entry in node.attribute if entry.name == "axis")
         if len(node.input) < 4:

@@ -10,8 +10,9 @@ export function modelFiles(names) {
 }
 
 // The manifest's `session` as ONNX Runtime Web takes it; what it does not name keeps its default.
-export function sessionOptions(session = {}) {
-  const { optimization = "all", arena = true, memory_pattern = true, prepacking = true } = session;
+export function sessionOptions(session) {
+  const named = session ?? {};
+  const { optimization = "all", arena = true, memory_pattern = true, prepacking = true } = named;
   if (!Object.hasOwn(LEVELS, optimization)) {
     throw new Error(`manifest.json asks for an unknown optimization, ${optimization}`);
   }
