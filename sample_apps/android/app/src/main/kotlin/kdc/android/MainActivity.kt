@@ -45,7 +45,7 @@ class MainActivity : Activity() {
         show(R.id.tabs, true)
         show(R.id.ask, true)
         show(R.id.second, app.classifier.pair)
-        text(R.id.facts).text = Sentences.card(app)
+        text(R.id.facts).text = app.card
         test() // before the first answer is believed
     }
 

@@ -14,6 +14,8 @@ class OpenedApp private constructor(
     val folder: PhoneFolder,
     val classifier: Classifier,
     val golden: Golden,
+    /** What the model is, to be shown. */
+    val card: String,
     /** Milliseconds from the first check to the opened model. */
     val openMs: Long,
     private val model: RuntimeModel,
@@ -29,6 +31,8 @@ class OpenedApp private constructor(
         fun open(context: Context): OpenedApp {
             val start = SystemClock.elapsedRealtime()
             val folder = PhoneFolder.open { name -> context.assets.open(name) }
+            // what is wrong in the manifest is thrown here, where it is caught, and not on the screen
+            val card = Sentences.card(folder)
             val model = RuntimeModel.open(folder, ModelFiles(context), THREADS)
             val classifier = Classifier(folder, tables(), model)
             val golden = Golden.parse(folder.text("golden.json"))
@@ -36,6 +40,7 @@ class OpenedApp private constructor(
                 folder,
                 classifier,
                 golden,
+                card,
                 SystemClock.elapsedRealtime() - start,
                 model,
             )

@@ -90,15 +90,19 @@ class RuntimeModel private constructor(private val session: OrtSession) : Model,
             options.setIntraOpNumThreads(threads)
             if (!manifest.has("session")) return options
             val wanted = manifest.`object`("session")
-            val level = LEVELS[wanted.text("optimization")] ?: throw wanted.wrong("optimization")
+            val named = if (wanted.has("optimization")) wanted.text("optimization") else "all"
+            val level = LEVELS[named] ?: throw wanted.wrong("optimization")
             options.setOptimizationLevel(level)
             if (Build.SUPPORTED_ABIS.first().startsWith("x86")) exact(options, level)
-            options.setCPUArenaAllocator(wanted.flag("arena"))
-            options.setMemoryPatternOptimization(wanted.flag("memory_pattern"))
-            if (!wanted.flag("prepacking")) {
+            options.setCPUArenaAllocator(holds(wanted, "arena"))
+            options.setMemoryPatternOptimization(holds(wanted, "memory_pattern"))
+            if (!holds(wanted, "prepacking")) {
                 options.addConfigEntry("session.disable_prepacking", "1")
             }
             return options
         }
+
+        /** Options that are not named keep their default, and each of them holds by default. */
+        private fun holds(options: Fields, name: String) = !options.has(name) || options.flag(name)
     }
 }

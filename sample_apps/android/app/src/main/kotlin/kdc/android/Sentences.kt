@@ -6,6 +6,7 @@ import java.util.Locale
 import kdc.core.Answer
 import kdc.core.Fields
 import kdc.core.Golden
+import kdc.core.PhoneFolder
 import org.json.JSONObject
 
 private const val SHOWN = 60 // characters of a golden text
@@ -61,12 +62,12 @@ object Sentences {
             .put("pss_bytes", Debug.getPss() * 1024)
             .toString(2)
 
-    fun card(opened: OpenedApp): String {
-        val manifest = opened.folder.manifest
+    fun card(folder: PhoneFolder): String {
+        val manifest = folder.manifest
         val task = manifest.`object`("task")
         val lines = mutableListOf(
             "Task: ${task.text("name")}, ${task.text("kind")}",
-            "Labels: ${opened.classifier.labels.joinToString(", ").ifEmpty { "a score" }}",
+            "Labels: ${task.texts("labels").joinToString(", ").ifEmpty { "a score" }}",
             "Texts are cut at ${manifest.count("max_length")} tokens",
             "Weights: ${if (manifest.has("quantization")) manifest.text("quantization") else "fp32"}",
         )
@@ -75,7 +76,7 @@ object Sentences {
             if (metrics.has(name)) lines += "${name.replaceFirstChar { it.uppercase() }}: " +
                 score(metrics.`object`(name))
         }
-        lines += "Model: sha256 ${opened.folder.digest(opened.folder.model)}"
+        lines += "Model: sha256 ${folder.digest(folder.model)}"
         return lines.joinToString("\n\n")
     }
 
