@@ -9,11 +9,12 @@ from typing import Any
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json
 from kdc.compress.task import Task
+from kdc.export.bundle.manifest_fitness import check_config, check_manifest
 from kdc.export.bundle.tokenizer_fitness import check_tokenizer
 from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone
 
-_NEEDED = ("config.json", "golden.json", "tokenizer.json")
+_NEEDED = ("README.md", "config.json", "golden.json", "tokenizer.json")
 _NAME = re.compile(r"\w[\w .-]*(/\w[\w .-]*)*", re.ASCII)  # as checks.js of the page has it
 _AGAIN = "export it again"
 _SHOWN = 40  # characters of a foreign name
@@ -24,18 +25,22 @@ def check_fitness(phone: Phone) -> None:
 
     Raises:
         KdcError: a file is not named by the manifest or has a name that no app takes, the
-            tokenizer is of another kind, the golden texts or the task are damaged, or the model
-            does not open, takes inputs that no app gives, or answers another task.
+            tokenizer is of another kind, the manifest, the golden texts or the task are damaged,
+            or the model does not open, takes inputs that no app gives or texts of another length,
+            or answers another task.
     """
     names = phone.manifest["files"]
     if missing := [name for name in _NEEDED if name not in names]:
-        raise KdcError(f"{phone.folder} has no {missing[0]}, which every app reads: {_AGAIN}")
+        raise KdcError(f"{phone.folder} has no {missing[0]}, which apps read: {_AGAIN}")
     if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
         raise KdcError(f"{phone.folder} holds {odd[:_SHOWN]!a}, and no app takes such a name")
+    check_manifest(phone)
     _check_task(phone)
-    check_tokenizer(phone.folder / "tokenizer.json")
-    ids = _check_golden(phone.folder / "golden.json", phone.task)
-    _check_model(phone, ids)
+    check_config(phone.folder / "config.json")
+    cut = check_tokenizer(phone.folder / "tokenizer.json")
+    rows = _check_golden(phone.folder / "golden.json", phone.task)
+    _check_length(phone, cut, max(map(len, rows)))
+    _check_model(phone, rows[0])
 
 
 def _check_task(phone: Phone) -> None:
@@ -53,8 +58,8 @@ def _check_task(phone: Phone) -> None:
         )
 
 
-def _check_golden(path: Path, task: Task) -> list[int]:
-    """Check the shape of `golden.json`; return the ids of its first text."""
+def _check_golden(path: Path, task: Task) -> list[list[int]]:
+    """Check the shape of `golden.json`; return the ids of its texts."""
     fields = read_json(path)
     texts: Any = fields.get("texts")
     tolerance: Any = fields.get("tolerance")
@@ -74,7 +79,7 @@ def _check_golden(path: Path, task: Task) -> list[int]:
         raise KdcError(f"{path} is damaged, and every app replays it: {_AGAIN}")
     for row in columns["logits"]:
         _check_width(path, len(row), task)
-    ids: list[int] = columns["input_ids"][0]
+    ids: list[list[int]] = columns["input_ids"]
     return ids
 
 
@@ -98,6 +103,19 @@ def _check_width(where: Path, width: int, task: Task) -> None:
         raise KdcError(f"{where} gives {width} numbers for a text, wanted {wanted}: {_AGAIN}")
 
 
+def _check_length(phone: Phone, cut: int | None, longest: int) -> None:
+    """Check that texts fit a model of one length: cut by the tokenizer, and the golden ones."""
+    fixed = phone.manifest.get("fixed_length")
+    if fixed is None:
+        return
+    for name, length in (("tokenizer.json cuts them to", cut), ("golden.json has", longest)):
+        if length is None or length > fixed:
+            raise KdcError(
+                f"{phone.folder} is for texts of at most {fixed} tokens, and its {name} "
+                f"{length or 'any number'}: {_AGAIN}"
+            )
+
+
 def _check_model(phone: Phone, ids: list[int]) -> None:
     from kdc.export.probe import probe  # numpy, which no --help should import
 
@@ -105,3 +123,8 @@ def _check_model(phone: Phone, ids: list[int]) -> None:
     options = SessionOptions.from_dict(session if session is not None else {}, str(phone.model))
     found = probe(phone.model, options, [ids])
     _check_width(phone.model, len(found.logits[0]), phone.task)
+    if found.fixed_length != (fixed := phone.manifest.get("fixed_length")):
+        raise KdcError(
+            f"{phone.model} reads texts of {found.fixed_length or 'any number of'} tokens, and its "
+            f"manifest says {fixed or 'any number'}: {_AGAIN}"
+        )

@@ -19,8 +19,8 @@ _CUT = {"direction": "Right", "strategy": "LongestFirst"}
 _SHOWN = 40  # characters of a foreign name
 
 
-def check_tokenizer(path: Path) -> None:
-    """Check a `tokenizer.json`.
+def check_tokenizer(path: Path) -> int | None:
+    """Check a `tokenizer.json`; return how many tokens it cuts texts to, None where it does not.
 
     Raises:
         KdcError: it is damaged, or asks for what no app's tokenizer does.
@@ -37,8 +37,9 @@ def check_tokenizer(path: Path) -> None:
     specials = _read_in_rust(path)
     _check_vocabulary(path, fields["model"])
     _check_added(path, fields.get("added_tokens"))
-    if fields.get("truncation") is not None:
-        _check_truncation(path, _object(fields["truncation"]), specials)
+    if fields.get("truncation") is None:
+        return None
+    return _check_truncation(path, _object(fields["truncation"]), specials)
 
 
 def _read_in_rust(path: Path) -> int:
@@ -70,15 +71,17 @@ def _check_added(path: Path, tokens: object) -> None:
         )
 
 
-def _check_truncation(path: Path, fields: Mapping[str, Any], specials: int) -> None:
+def _check_truncation(path: Path, fields: Mapping[str, Any], specials: int) -> int:
     for name, known in _CUT.items():
         if fields.get(name, known) != known:
             raise KdcError(
                 f"{path} cuts texts otherwise than BERT does ({name} {fields[name]!a}), and the "
                 f"apps know {known} alone: set its truncation to that"
             )
-    if not isinstance(fields.get("max_length"), int) or fields["max_length"] < specials:
+    length = fields.get("max_length")
+    if not isinstance(length, int) or length < specials:
         raise KdcError(f"{path} cuts texts to fewer tokens than stand around them: export it again")
+    return length
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -14,7 +14,8 @@ from kdc.export.bundle import BundleJob, bundle
 from kdc.export.bundle.fitness import check_fitness
 from kdc.export.phone_model import read_phone
 from tests.phones import LABELS, make_phone
-from tests.student import remake
+from tests.shipping import export
+from tests.student import MAX_LENGTH, make_student, remake
 
 Change = Callable[[Path], object]
 
@@ -66,6 +67,23 @@ def golden(edit: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
     return change
 
 
+def manifest(**fields: object) -> Change:
+    """Change fields of the manifest; `task` is changed and not replaced, None takes one out."""
+
+    def change(phone: Path) -> None:
+        whole = json.loads((phone / "manifest.json").read_text())
+        fields["task"] = whole["task"] | fields.get("task", {})  # type: ignore[operator]
+        new = {name: value for name, value in (whole | fields).items() if value is not None}
+        write_json(phone / "manifest.json", new)
+
+    return change
+
+
+def shipped(**fields: object) -> Change:
+    score = {"metric": "accuracy", "value": 0.9, "n": 100, "interval": [0.8, 0.95]}
+    return manifest(metrics={"shipped": score | fields})
+
+
 def write(name: str, text: str) -> Change:
     return lambda phone: (phone / name).write_text(text)
 
@@ -102,6 +120,27 @@ _DAMAGED = r"golden\.json is damaged, and every app replays it"
         ),
         (write("notes~.txt", ""), r"holds 'notes~\.txt', and no app takes such a name"),
         (write("größe.txt", ""), "and no app takes such a name"),
+        (lambda phone: (phone / "README.md").unlink(), r"has no README\.md, which apps read"),
+        (manifest(task={"name": 5}), "the task's name must be a text for the apps, not 5"),
+        (manifest(task={"labels": [0, 1, 2]}), r"labels must be a list of texts .* not \[0, 1, 2"),
+        (manifest(task={"labels": "abc"}), "labels must be a list of texts"),
+        (manifest(task={"pair": 0}), "the task's pair must be true or false for the apps, not 0"),
+        (manifest(max_length=2), "max_length must be a whole number above 2 for the apps, not 2"),
+        (manifest(max_length=True), "max_length must be a whole number above 2 .* not True"),
+        (manifest(fixed_length="64"), "fixed_length must be a whole number or null"),
+        (manifest(quantization={}), "quantization must be a text or null"),
+        (manifest(metrics=None), "metrics must be an object for the apps, not None"),
+        (manifest(metrics=[]), "metrics must be an object"),
+        (manifest(metrics={"student": 0.9}), r"metrics\.student must be a score with metric"),
+        (shipped(n=1.5), r"metrics\.shipped must be a score"),
+        (shipped(value="0.9"), r"metrics\.shipped must be a score"),
+        (shipped(interval=[0.8]), r"metrics\.shipped must be a score"),
+        (manifest(session={"threads": 2}), "session options that make no sense"),
+        (write("config.json", "[]"), r"config\.json holds no JSON object"),
+        (write("config.json", "{"), r"config\.json is not valid JSON"),
+        (write("config.json", '{"pad_token_id": -1}'), "pad_token_id must be an id or null"),
+        (write("config.json", '{"pad_token_id": 0.5}'), "pad_token_id must be an id or null"),
+        (manifest(fixed_length=63), "of at most 63 tokens, and its tokenizer.json cuts them to 64"),
     ],
 )
 def test_what_an_app_would_refuse_is_refused_in_a_sentence(
@@ -122,6 +161,43 @@ def test_what_rust_takes_for_granted_may_be_missing(phone: Path) -> None:
     without("truncation")(phone)
     remake(phone)
     check_fitness(read_phone(phone))
+
+
+def test_what_the_apps_do_without_may_be_missing(phone: Path) -> None:
+    """A check that asks for more than the apps do keeps models out that all of them run."""
+    manifest(quantization=None, metrics={"shipped": None})(phone)
+    write("config.json", "{}")(phone)
+    remake(phone)
+    whole = json.loads((phone / "manifest.json").read_text())
+    nothing = {"session": None, "fixed_length": None, "quantization": None}
+    write_json(phone / "manifest.json", whole | nothing)
+    check_fitness(read_phone(phone))
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        (9, "of at most 9 tokens, and its golden.json has 64"),
+        (64, r"\.onnx reads texts of any number of tokens, and its manifest says 64"),
+    ],
+)
+def test_a_model_of_one_length_gets_no_other(cut: int, told: str, phone: Path) -> None:
+    """Bug: texts of more tokens than the model's shape holds ended in an error on the phone."""
+    tokenizer("truncation", max_length=cut)(phone)
+    manifest(fixed_length=cut)(phone)
+    remake(phone)
+    with pytest.raises(KdcError, match=told):
+        check_fitness(read_phone(phone))
+
+
+def test_a_real_model_of_one_length_is_taken(tmp_path: Path) -> None:
+    student = make_student(tmp_path / "student")
+    done = export(student, tmp_path / "phone", length=MAX_LENGTH, max_drop=100.0)
+    check_fitness(read_phone(done.folder))
+    manifest(fixed_length=None)(done.folder)
+    remake(done.folder)
+    with pytest.raises(KdcError, match=rf"of {MAX_LENGTH} tokens, and its manifest says any num"):
+        check_fitness(read_phone(done.folder))
 
 
 def test_labels_that_the_model_has_no_logits_for_are_refused(phone: Path) -> None:
