@@ -8,6 +8,8 @@ from kdc.export.ledger import GROUPS, Row
 from kdc.export.ship import Shipped
 from kdc.export.trials import Outcome, Trial
 
+_VERDICT = 60  # characters of a verdict, beside which the other columns take as many
+
 
 def show(terminal: Terminal, shipped: Shipped) -> None:
     """Write an export's result and print its tables.
@@ -16,10 +18,7 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
     """
     terminal.result(shipped.as_dict())
     outcome, prepared = shipped.outcome, shipped.prepared
-    columns = ("method", "MB", "MB zipped", "same labels", "points lost", "p", "verdict")
-    refused = [(row.method, *["-"] * 5, row.reason) for row in outcome.refused]
-    trials = [_trial(trial) for trial in outcome.trials]
-    terminal.table(f"phone folder {shipped.folder}", columns, refused + trials)
+    _show_methods(terminal, f"phone folder {shipped.folder}", outcome)
     terminal.table("where its bytes are", ("part", "MB", "MB zipped", ""), _bytes(shipped.ledger))
     if prepared.vocabulary is not None:
         cut = prepared.vocabulary
@@ -37,6 +36,19 @@ def show(terminal: Terminal, shipped: Shipped) -> None:
             f'a recipe with quantize = "{trial.method}" under [train]'
         )
     terminal.say(f"{shipped.copy}: {outcome.shipped.score}")
+
+
+def _show_methods(terminal: Terminal, title: str, outcome: Outcome) -> None:
+    """Print what was tried; a sentence that would make the table unreadably wide stands below."""
+    columns = ("method", "MB", "MB zipped", "same labels", "points lost", "p", "verdict")
+    long = [row for row in outcome.refused if len(row.reason) > _VERDICT]
+    refused = [
+        (row.method, *["-"] * 5, "cannot store it" if row in long else row.reason)
+        for row in outcome.refused
+    ]
+    terminal.table(title, columns, refused + [_trial(trial) for trial in outcome.trials])
+    for row in long:
+        terminal.say(row.reason if row.method in row.reason else f"{row.method}: {row.reason}")
 
 
 def _learnable(outcome: Outcome) -> list[Trial]:

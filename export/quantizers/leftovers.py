@@ -26,7 +26,9 @@ def refuse_leftovers(method: str, graph: "GraphProto") -> None:
     """Raise KdcError when a matrix stayed in fp32: 4 bytes a weight would ship unnoticed."""
     left = fp32_matrices(graph)
     if left:
+        matrices = "1 matrix" if len(left) == 1 else f"{len(left)} matrices"
+        such_as = "" if len(left) == 1 else "such as "
         raise KdcError(
-            f"{method} left {len(left)} matrices of this model in fp32, such as {left[0]}: "
-            "export it with --method none"
+            f"{method} left {matrices} of this model in fp32, {such_as}{left[0]}: "
+            "export it with --method fp16"
         )

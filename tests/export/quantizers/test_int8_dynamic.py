@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from kdc.compress.errors import KdcError
 from kdc.compress.rounding import to_int4
 from kdc.export.edit import Editor
 from kdc.export.quantizers import int8_dynamic
 from kdc.export.quantizers.int8_dynamic import quantize_int8, quantize_int8_embeddings4
-from kdc.export.quantizers.leftovers import fp32_matrices
+from kdc.export.quantizers.leftovers import fp32_matrices, refuse_leftovers
 from kdc.export.quantizers.situation import Situation
 from tests.student import FAMILIES
 
@@ -113,5 +113,12 @@ def test_a_matrix_that_stays_in_fp32_is_refused(
     fp32: Path, tmp_path: Path, situation: Situation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Editor, "tables", lambda self: iter(()))
-    with pytest.raises(KdcError, match=r"int8-dynamic left 2 matrices.*embeddings.*--method none"):
+    with pytest.raises(KdcError, match=r"int8-dynamic left 2 matrices.*embeddings.*--method fp16"):
         int8_dynamic.quantize_int8(fp32, tmp_path / "out.onnx", situation)
+
+
+def test_one_matrix_is_counted_as_one() -> None:
+    tensor = numpy_helper.from_array(np.ones((16, 4), dtype=np.float32), "odd")
+    graph = helper.make_graph([], "g", [], [], [tensor])
+    with pytest.raises(KdcError, match=r"^int4 left 1 matrix of this model in fp32, odd: "):
+        refuse_leftovers("int4", graph)
