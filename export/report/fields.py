@@ -11,6 +11,8 @@ _LARGEST = 1e15  # bytes, ms, instructions: nothing that is measured comes near
 _LONGEST = 20_000  # characters of a text
 _DEEPEST = 4  # levels of a machine's description
 _MOST = 200  # of its entries
+_JOINERS = "\u200c\u200d"  # between letters, in Persian and in Indic scripts, and inside emoji
+_KEPT = "\t\r\n" + _JOINERS
 
 
 class Fields:
@@ -120,7 +122,7 @@ def clean(text: str) -> str:
     """Return a text without what hides, reorders or breaks others: control characters and halves.
 
     Tabs and line ends become spaces; marks that turn the direction of writing go, since they could
-    make a row of a table read as another.
+    make a row of a table read as another, and those that join letters stay.
     """
     kept = "".join(" " if c in "\t\r\n" else c for c in text[:_LONGEST] if _is_plain(c))
     return kept.encode("utf-8", "replace").decode("utf-8")
@@ -153,4 +155,4 @@ def _number(value: object, low: float, high: float, where: str) -> float:
 
 
 def _is_plain(character: str) -> bool:
-    return character.isprintable() or character in "\t\r\n" or "\ud800" <= character <= "\udfff"
+    return character.isprintable() or character in _KEPT or "\ud800" <= character <= "\udfff"

@@ -10,14 +10,22 @@ def test_a_name_is_given_or_the_tasks() -> None:
     assert app_name("天气 & <b>", "x") == "天气 & <b>"
 
 
-@pytest.mark.parametrize("task", ["", " \n", "a\x00b\u202e", "x" * 999])
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "👩\u200d🍳 kitchen", "क्\u200dष"])  # noqa: RUF001
+def test_a_name_may_join_its_letters(name: str) -> None:
+    """Bug: Persian words and emoji of several signs were refused as what cannot be shown."""
+    assert app_name(name, "x") == app_name(None, name) == name
+
+
+@pytest.mark.parametrize("task", ["", " \n", "a\x00b\u202e", "x" * 999, "\u200d \u200c"])
 def test_a_tasks_name_never_stops_a_bundle(task: str) -> None:
     """It comes from a file's name, which its user cannot change any more."""
     name = app_name(None, task)
     assert name and name.isprintable() and len(name) <= LONGEST
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\tb", "\u200b", "\ud800", "x" * 61])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\u200d \u200c", "a\tb", "\u200b", "a\u202eb", "\ud800", "x" * 61]
+)
 def test_what_cannot_be_shown_is_refused(name: str) -> None:
     with pytest.raises(KdcError, match=r"^--name "):
         app_name(name, "task")

@@ -165,6 +165,13 @@ def test_texts_lose_what_hides_or_reorders_them() -> None:
     assert list(report.models) == ["ab[31m?<i> "]
 
 
+def test_texts_keep_what_joins_their_letters() -> None:
+    """Bug: a Persian name lost the mark inside its words, and an emoji fell into two."""
+    name = "می\u200cخواهم 👩\u200d🍳"  # noqa: RUF001
+    report = read_document(document(models={}, runs=[run(name, 1.0)], versus=[], quality=[]), "it")
+    assert list(report.models) == [name]
+
+
 def test_a_machine_may_say_what_it_likes_but_not_for_ever() -> None:
     deep: Any = {}
     for _ in range(50):
