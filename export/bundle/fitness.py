@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import read_json
+from kdc.compress.files import MANIFEST, read_json
 from kdc.compress.task import Task
 from kdc.export.bundle.manifest_fitness import check_config, check_manifest
+from kdc.export.bundle.strict_json import check_json
 from kdc.export.bundle.tokenizer_fitness import check_tokenizer
 from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone
 
-_NEEDED = ("README.md", "config.json", "golden.json", "tokenizer.json")
+_JSON = ("config.json", "golden.json", "tokenizer.json")
+_NEEDED = ("README.md", *_JSON)
 _NAME = re.compile(r"\w[\w .-]*(/\w[\w .-]*)*", re.ASCII)  # as checks.js of the page has it
 _AGAIN = "export it again"
 _SHOWN = 40  # characters of a foreign name
@@ -24,16 +26,18 @@ def check_fitness(phone: Phone) -> None:
     """Check that the apps know the model's inputs, its tokenizer and what else they read.
 
     Raises:
-        KdcError: a file is not named by the manifest or has a name that no app takes, the
-            tokenizer is of another kind, the manifest, the golden texts or the task are damaged,
-            or the model does not open, takes inputs that no app gives or texts of another length,
-            or answers another task.
+        KdcError: a file is not named by the manifest, has a name that no app takes or is JSON
+            that only some of them read; the tokenizer is of another kind; the manifest, the golden
+            texts or the task are damaged; or the model does not open, takes inputs that no app
+            gives or texts of another length, or answers another task.
     """
     names = phone.manifest["files"]
     if missing := [name for name in _NEEDED if name not in names]:
         raise KdcError(f"{phone.folder} has no {missing[0]}, which apps read: {_AGAIN}")
     if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
         raise KdcError(f"{phone.folder} holds {odd[:_SHOWN]!a}, and no app takes such a name")
+    for name in (MANIFEST, *_JSON):
+        check_json(phone.folder / name)
     check_manifest(phone)
     _check_task(phone)
     check_config(phone.folder / "config.json")

@@ -117,7 +117,7 @@ def _our_name(phone: Path) -> None:
         (_foreign_input, r"model_quantized\.onnx is no text classifier: it takes .*pixel_values"),
         (_no_input, r"model_quantized\.onnx .*logits"),
         (_other_tokenizer, r'tokenizer\.json has the model "BPE", and the apps read BERT'),
-        (_no_golden, r"has no golden\.json, which every app reads"),
+        (_no_golden, r"has no golden\.json, which apps read"),
         (_our_name, r"holds a file named app\.json, which is the app's"),
     ],
 )

@@ -113,7 +113,8 @@ _DAMAGED = r"golden\.json is damaged, and every app replays it"
         (golden(lambda g: {"pairs": g["texts"]}), _DAMAGED),
         (golden(lambda g: {"tolerance": 0}), _DAMAGED),
         (golden(lambda g: {"input_ids": [[1.5], *g["input_ids"][1:]]}), _DAMAGED),
-        (golden(lambda g: {"logits": [[float("nan")] * 3, *g["logits"][1:]]}), _DAMAGED),
+        (golden(lambda g: {"logits": [[float("nan")] * 3, *g["logits"][1:]]}), "json holds NaN"),
+        (golden(lambda g: {"logits": [["0.5"] * 3, *g["logits"][1:]]}), _DAMAGED),
         (
             golden(lambda g: {"logits": [[0.0, 1.0], *g["logits"][1:]]}),
             r"golden\.json gives 2 numbers for a text, wanted 3 \(the labels\)",
@@ -138,6 +139,8 @@ _DAMAGED = r"golden\.json is damaged, and every app replays it"
         (manifest(session={"threads": 2}), "session options that make no sense"),
         (write("config.json", "[]"), r"config\.json holds no JSON object"),
         (write("config.json", "{"), r"config\.json is not valid JSON"),
+        (write("config.json", '{"a": [{"b": 1, "b": 1}]}'), r"has 'b' twice in one object, which"),
+        (write("config.json", '{"a": NaN}'), r"config\.json holds NaN, which is no number of JSON"),
         (write("config.json", '{"pad_token_id": -1}'), "pad_token_id must be an id or null"),
         (write("config.json", '{"pad_token_id": 0.5}'), "pad_token_id must be an id or null"),
         (manifest(fixed_length=63), "of at most 63 tokens, and its tokenizer.json cuts them to 64"),
