@@ -11,7 +11,7 @@ from kdc.compress.errors import KdcError
 from kdc.export.model_file import ORT, deflated_bytes, read_model_file
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, TensorProto
+    from onnx import GraphProto, NodeProto, TensorProto
 
 VOCABULARY, POSITIONS, ATTENTION, FFN = "vocabulary", "positions", "attention", "ffn"
 HEAD, NORMS, OTHER, GRAPH = "head", "norms", "other", "graph"
@@ -31,8 +31,8 @@ GROUPS = {
 # the first that is found in a weight's name; names of our own graphs and of transformers' models
 _NAMES = (
     (NORMS, r"norm(?!al)"),
-    (VOCABULARY, r"^words\b|word_embeddings|embed_tokens"),
-    (POSITIONS, r"^(positions|types)\b|(position|token_type)_embeddings"),
+    (VOCABULARY, r"^words\b|(word|tok)_embeddings|embed_tokens"),
+    (POSITIONS, r"^(positions|types)\b|(position|token_type|rel)_embeddings"),
     (HEAD, r"^head\b|pooler|classifier|pre_classifier"),
     (ATTENTION, r"attention|attn|\b[qkv]_lin\b|\bout_lin\b"),
     (FFN, r"\bffn\b|\blin[12]\b|intermediate|layer(s|_groups)?\.\d+\.(output|ffn)"),
@@ -40,8 +40,9 @@ _NAMES = (
 # what quantizers append to a weight's name
 _SUFFIX = re.compile(r"(_quantized|_scale|_zero_point|\.(int8|int4|fp16|scale|times|\d+))+$")
 _NEAR = 8  # nodes from a weight without a telling name to its bias, quantized as it may be
-_Users = dict[str, list[tuple[list[str], list[str]]]]
-"""The nodes that read a value: all that each reads, and what it makes."""
+_SAME = {"Add", "Cast", "QuantizeLinear", "DequantizeLinear"}  # what may follow a product
+_Users = dict[str, "list[NodeProto]"]
+"""The nodes that read a value."""
 
 
 @dataclass(frozen=True)
@@ -94,25 +95,33 @@ def model_parts(path: Path) -> dict[str, bytes]:
         KdcError: the model cannot be read.
     """
     files = read_model_file(path).files
-    if path.suffix == ORT:  # a format that tells nobody but ONNX Runtime what is where
-        return {OTHER: path.read_bytes()}
+    if path.suffix == ORT:
+        from kdc.export.ort_file import read_ort
+
+        graph, rest = read_ort(path)
+        return {**_weights(graph), GRAPH: rest}
     import onnx
 
     model = onnx.load(path)
-    groups = group_tensors(model.graph)
-    parts: dict[str, bytearray] = {}
+    parts = _weights(model.graph)
     for tensor in model.graph.initializer:
-        parts.setdefault(groups[tensor.name], bytearray()).extend(tensor.raw_data)
         tensor.ClearField("raw_data")
-    rest = sum(file.stat().st_size for file in files) - sum(map(len, parts.values()))
+    left = sum(file.stat().st_size for file in files) - sum(map(len, parts.values()))
     bare = model.SerializeToString(deterministic=True)
     # what is left of the file: the graph, the tensors' own headers and the gaps between them
-    parts[GRAPH] = bytearray(bare[:rest].ljust(rest, b"\0"))
+    return {**parts, GRAPH: bare[:left].ljust(left, b"\0")}
+
+
+def _weights(graph: "GraphProto") -> dict[str, bytes]:
+    groups = group_tensors(graph)
+    parts: dict[str, bytearray] = {}
+    for tensor in graph.initializer:
+        parts.setdefault(groups[tensor.name], bytearray()).extend(tensor.raw_data)
     return {name: bytes(data) for name, data in parts.items()}
 
 
 def group_tensors(graph: "GraphProto") -> dict[str, str]:
-    """Return the group of each initializer: by its name, its bias's name, or its shape.
+    """Return the group of each initializer: by its name, its bias's name, or its shape and use.
 
     Exporters that fold a transpose call a weight `val_87`; its bias keeps its name, unless the
     same numbers are also the bias of another layer.
@@ -125,7 +134,7 @@ def group_tensors(graph: "GraphProto") -> dict[str, str]:
     }
     users = _users(graph)
     stems = {
-        stem: names[tensor.name] or _by_bias(tensor.name, names, users) or _by_shape(tensor)
+        stem: names[tensor.name] or _by_bias(tensor.name, names, users) or _by_use(tensor, users)
         for stem, tensor in matrices.items()
     }
     return {name: group or stems.get(_SUFFIX.sub("", name), OTHER) for name, group in names.items()}
@@ -135,7 +144,7 @@ def _users(graph: "GraphProto") -> _Users:
     users: _Users = {}
     for node in graph.node:
         for name in node.input:
-            users.setdefault(name, []).append((list(node.input), list(node.output)))
+            users.setdefault(name, []).append(node)
     return users
 
 
@@ -147,20 +156,38 @@ def _by_bias(name: str, names: Mapping[str, str | None], users: _Users) -> str |
     """Follow a weight through the nodes that use it to the first that also has a known one."""
     front = [name]
     for _ in range(_NEAR):
-        found = [user for value in front for user in users.get(value, [])]
-        for inputs, _ in found:
-            for other in inputs:
+        found = [node for value in front for node in users.get(value, [])]
+        for node in found:
+            for other in node.input:
                 group = names.get(other)
                 if group is not None:
                     return group if len(users[other]) == 1 and group != NORMS else None
-        front = [output for _, outputs in found for output in outputs]
+        front = [output for node in found for output in node.output]
     return None
 
 
-def _by_shape(tensor: "TensorProto") -> str:
-    """Only an encoder's layers lose their names; square ones are attention's in most families."""
+def _by_use(tensor: "TensorProto", users: _Users) -> str:
+    """Only an encoder's layers lose their names; square ones are attention's in most families.
+
+    So is one whose product is cut into heads: ModernBERT's for queries, keys and values together
+    may have the very shape of the one behind it in the ffn.
+    """
     rows, columns = (size for size in tensor.dims if size > 1)
-    return ATTENTION if rows == columns else FFN
+    return ATTENTION if rows == columns or _into_heads(tensor.name, users) else FFN
+
+
+def _into_heads(name: str, users: _Users) -> bool:
+    """Whether the first that is done with a weight's product is a Reshape."""
+    front, multiplied = [name], False
+    for _ in range(_NEAR):
+        found = [node for value in front for node in users.get(value, [])]
+        if multiplied:
+            if any(node.op_type not in _SAME for node in found):
+                return any(node.op_type == "Reshape" for node in found)
+        else:
+            multiplied = any("MatMul" in node.op_type or node.op_type == "Gemm" for node in found)
+        front = [output for node in found for output in node.output]
+    return False
 
 
 def _is_tokenizer(path: Path) -> bool:

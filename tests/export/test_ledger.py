@@ -5,15 +5,25 @@ from pathlib import Path
 
 import onnx
 import pytest
+from transformers import AutoModelForSequenceClassification
 
 from kdc.compress.errors import KdcError
 from kdc.export.exporters.lean import export_lean
 from kdc.export.exporters.torch_exporter import export_torch
 from kdc.export.layouts import LAYOUTS
 from kdc.export.ledger import GROUPS, group_tensors, ledger, model_parts
+from kdc.export.quantizers import QUANTIZERS
+from kdc.export.quantizers.situation import Situation
 from kdc.export.ship import Shipped
+from tests.families import family_config
 from tests.shipping import export
-from tests.student import FAMILIES, make_student
+from tests.student import FAMILIES, make_student, make_task, tiny_examples, tiny_model
+from tests.tiny import own_rng
+
+
+@pytest.fixture(scope="module")
+def situation() -> Situation:
+    return Situation(tiny_examples(tiny_model("Bert", 3), make_task(), 20, seed=3))
 
 
 @pytest.mark.usefixtures("all_outside")
@@ -29,6 +39,9 @@ def test_the_groups_add_up_to_the_files(shipped: Shipped, tmp_path: Path, layout
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(row.bytes for row in rows) == sum(path.stat().st_size for path in files)
     by_group = {row.group: row.bytes for row in rows}
+    before = {row.group: row.bytes for row in ledger(shipped.folder)}
+    for group in ("vocabulary", "ffn", "head"):  # of an .ort all was told as other
+        assert by_group[group] == before[group]
     texts = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
     assert by_group["tokenizer"] == sum((folder / name).stat().st_size for name in texts)
     assert [name for name in GROUPS if name in by_group] == list(by_group)
@@ -55,6 +68,25 @@ def test_weights_are_counted_where_they_belong(
     assert 0 <= 4 * _FFN - sizes["ffn"] <= biases
     assert 4 * 32 * 32 <= sizes["head"] <= 4 * (32 * 32 + 32 + 32 * 3 + 3) + 64
     assert sum(sizes.values()) == path.stat().st_size
+
+
+@pytest.mark.parametrize("method", ["none", "int8-dynamic", "int4"])
+def test_the_parts_of_a_modernbert(method: str, tmp_path: Path, situation: Situation) -> None:
+    """Bug: its words, which others call otherwise, and its queries, keys and values, whose matrix
+    has the shape of its FFN's and no name, are all told as its FFN."""
+    config = family_config("modernbert")
+    config.intermediate_size = 48  # as in ModernBERT-base: gate and up make 3 times the width
+    with own_rng():
+        AutoModelForSequenceClassification.from_config(config).eval().save_pretrained(tmp_path)
+    fp32, path = tmp_path / "model.onnx", tmp_path / "quantized.onnx"
+    export_torch(tmp_path, fp32, False)
+    QUANTIZERS[method].quantize(fp32, path, situation)
+    sizes = {name: len(data) for name, data in model_parts(path).items()}
+    bits = {"none": 32, "int8-dynamic": 8, "int4": 4}[method]
+    wanted = {"vocabulary": 128 * 32, "attention": 4 * 4 * 32 * 32, "ffn": 4 * 3 * 32 * 48}
+    for group, weights in wanted.items():
+        stored = 8 if (group, bits) == ("vocabulary", 4) else bits  # words too few for 4 bits
+        assert weights * stored / 8 <= sizes[group] < 1.5 * weights * stored / 8, group
 
 
 @pytest.mark.parametrize("family", FAMILIES)
