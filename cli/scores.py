@@ -50,7 +50,9 @@ def show_report(terminal: Terminal, title: str, report: "Report") -> None:
 def findings(report: "Report") -> list[str]:
     """Return what the figures mean, a sentence each."""
     floor = report.dev.get("majority")
-    if floor is not None and report.dev["student"].value <= floor.value:
+    if floor is not None and floor.value >= 1:
+        lines = ["dev has one answer only, which tells no two models apart: give it other rows"]
+    elif floor is not None and report.dev["student"].value <= floor.value:
         lines = ["the student is no better than the most frequent answer: train it for longer"]
     else:
         lines = [
@@ -89,9 +91,11 @@ def _advice(report: "Report", control: str) -> str:
 def _calibrated(report: "Report") -> str:
     student, teacher = report.calibration["student"], report.calibration["teacher"]
     said = f"confidence on dev is off by {100 * student.ece:.1f} % (the teacher's by "
-    said += f"{100 * teacher.ece:.1f} %); logits divided by {student.temperature:.2f}: "
-    if student.scaled_nll >= student.nll:
-        return f"{said}no better"
+    said += f"{100 * teacher.ece:.1f} %); "
+    if student.scaled_nll >= student.nll or student.scaled_ece >= student.ece:
+        return f"{said}dividing the logits does no better"
+    end = " (where the search ends)" if student.at_the_end else ""
+    said += f"logits divided by {student.temperature:.2f}{end}: "
     return f"{said}{100 * student.scaled_ece:.1f} %"
 
 

@@ -34,6 +34,11 @@ class Calibration:
     scaled_nll: float
     """The likelihood after the same scaling."""
 
+    @property
+    def at_the_end(self) -> bool:
+        """Whether the temperature is an end of the range: beyond it the likelihood still rises."""
+        return bool(np.isclose(self.temperature, _RANGE, rtol=1e-3).any())
+
     def as_dict(self) -> dict[str, float]:
         """Return plain values for JSON."""
         return {name: round(value, 6) for name, value in asdict(self).items()}

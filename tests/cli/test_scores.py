@@ -88,6 +88,32 @@ def test_what_was_left_out_and_how_sure_the_models_are() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("student", "told"),
+    [
+        (Calibration(0.01, 0.2, 0.31, 0.078, 0.15), "dividing the logits does no better"),
+        (Calibration(0.06, 0.2, 1.6, 0.015, 0.21), "dividing the logits does no better"),
+        (
+            Calibration(0.3, 0.2, 0.05, 0.01, 0.1),
+            "logits divided by 0.05 (where the search ends): 1.0 %",
+        ),
+    ],
+)
+def test_a_division_that_helps_little_is_not_told_as_a_mend(
+    student: Calibration, told: str
+) -> None:
+    """Bug: "off by 1.0 %; logits divided by 0.31: 7.8 %" reads as an improvement."""
+    (line,) = findings(report(calibration={"teacher": student, "student": student}))
+    assert line.partition("); ")[2] == told
+
+
+def test_a_dev_of_one_class_is_not_blamed_on_the_student() -> None:
+    """Bug: a student of 100 % accuracy is told to train for longer."""
+    right = Score("accuracy", 1.0, 100, 0.96, 1.0)
+    (line,) = findings(report(dev=dict.fromkeys((*MODELS, "majority"), right)))
+    assert line.startswith("dev has one answer only")
+
+
 def test_flips_are_a_short_table_that_a_terminal_does_not_obey(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
