@@ -117,7 +117,8 @@ class Terminal:
     def _written(self, what: str, pace: "Pace") -> Iterator[Advance]:
         def advance(units: int) -> None:
             pace.advance(units)
-            if time.monotonic() - self._spoke >= _EVERY:
+            # the last line comes at the end, with the time it took
+            if pace.done < pace.total and time.monotonic() - self._spoke >= _EVERY:
                 self._spoke = time.monotonic()
                 self.say(f"{what}: {pace}")
 

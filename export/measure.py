@@ -20,7 +20,7 @@ from kdc.export.machine import describe_machine
 from kdc.export.statistics import Percentiles
 from kdc.export.subject import Subject, find_subject
 from kdc.export.thinning import drift_of, evenly, percentiles
-from kdc.export.versus import Contest, Versus, check_turns, compare
+from kdc.export.versus import Contest, Versus, check_turns, compare, processes
 
 FORMAT = "kdc.bench/1"
 _SECONDS = 4.0
@@ -218,12 +218,12 @@ def bench(
     if versus:
         brief = replace(plan, minutes=None)
         names, others = tuple(map(str, models)), tuple(map(str, versus))
-        with progress.bar("compare in turns", len(turns)) as advance:
+        most = processes(device)[1]
+        with progress.bar("compare in turns", most * len(turns)) as advance:
             for text in turns:
                 jobs = {name: _job(subject, text, brief) for name, subject in subjects.items()}
                 contest = Contest(device, plan.device, address, text.length, jobs, names, others)
-                pairs += compare(contest)
-                advance(1)
+                pairs += compare(contest, advance)
     for subject in subjects.values():
         if _is_another(subject):
             progress.say(

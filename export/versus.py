@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kdc.compress.errors import KdcError
+from kdc.compress.progress import Advance
 from kdc.export.devices.device import Device
 from kdc.export.jobs import Job, Reading
 from kdc.export.lengths import Length
@@ -105,8 +106,19 @@ def check_turns(device: Device, name: str) -> None:
         raise KdcError(f"--vs: {name} cannot run models in turns: compare on another --device")
 
 
-def compare(contest: Contest) -> list[Versus]:
+def processes(device: Device) -> tuple[int, int]:
+    """Return how many times every model gets a fresh process, at the least and at the most."""
+    if device.unit == "instructions":  # which come out the same every time
+        return 1, 1
+    return PROCESSES, MOST_PROCESSES
+
+
+def compare(contest: Contest, advance: Advance = lambda units: None) -> list[Versus]:
     """Let the models take turns, with the first of them once more as the control.
+
+    Args:
+        contest: the models, and where and on what they run.
+        advance: told of the most processes of a device, one by one, and of those it needs not.
 
     Raises:
         KdcError: the device lets no models take turns, or a model cannot be run.
@@ -123,16 +135,17 @@ def compare(contest: Contest) -> list[Versus]:
     sides = [(-1, 0)]
     for model, other in pairs:
         sides.append((second[other] if other == model else place[other], place[model]))
-    counted = contest.device.unit == "instructions"  # which come out the same every time
-    least, most = (1, 1) if counted else (PROCESSES, MOST_PROCESSES)
+    least, most = processes(contest.device)
     jobs = _alike([contest.jobs[name] for name in (*names, *twice, contest.models[0])], least)
     seed, times = jobs[0].seed, _Times(contest, [[] for _ in jobs])
     for number in range(most):
         seeded = [replace(job, seed=seed + number) for job in jobs]
         times.add(contest.device.turns(seeded, contest.address))
+        advance(1)
         if number + 1 >= least:
             control, *found = (times.ratio(slow, fast, seed) for slow, fast in sides)
             if max(one.width / one.value for one in (control, *found)) <= WIDTH:
+                advance(most - number - 1)
                 break
     return [
         Versus(

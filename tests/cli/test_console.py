@@ -110,6 +110,16 @@ def test_lines_come_every_ten_seconds_with_rate_and_time_left(
     ]
 
 
+def test_the_end_of_long_work_is_told_once(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bug: "compare in turns: 1/1, ..., took 39 s" twice, where its one unit took so long."""
+    with Terminal().bar("compare in turns", 1) as advance:
+        clock.now += 20
+        advance(1)
+    assert capsys.readouterr().err == "compare in turns: 1/1, 0.05/s, took 20 s\n"
+
+
 def test_short_work_leaves_no_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with Terminal().bar("evaluating", 10) as advance:
         clock.now += 9

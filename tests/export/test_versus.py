@@ -105,11 +105,14 @@ def test_several_models_are_each_compared_with_each() -> None:
 
 
 def test_on_a_noisy_machine_it_goes_on() -> None:
-    """A ratio of 1.2 give or take 0.2 says nothing."""
+    """A ratio of 1.2 give or take 0.2 says nothing; and nothing told how far it was for minutes."""
     quiet, noisy = Machine(fast=1.0, slow=2.0), Machine(0.3, fast=1.0, slow=2.0)
-    for machine in (quiet, noisy):
-        compare(machine.contest())
+    told: list[list[int]] = [[], []]
+    for machine, heard in zip((quiet, noisy), told, strict=True):
+        compare(machine.contest(), heard.append)
     assert (len(quiet.asked), len(noisy.asked)) == (PROCESSES, MOST_PROCESSES)
+    assert told[0] == [1] * PROCESSES + [MOST_PROCESSES - PROCESSES]
+    assert sum(told[1]) == MOST_PROCESSES
 
 
 def test_wall_time_counts_where_several_threads_share_a_run() -> None:
