@@ -36,17 +36,27 @@ class Finished(KdcError):
         self.out = out
 
 
-_FEW = 8  # names; a sentence of more is not read
+_FEW = 12  # names; a sentence of more is not read
+_SOME = 8  # of those
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> KdcError:
-    """Build the error for a name that a table does not have, with the nearest names it has."""
+def unknown(kind: str, name: str, known: Iterable[str], listed: str = "") -> KdcError:
+    """Build the error for a name that a table does not have, with the nearest names it has.
+
+    Args:
+        kind: what it should be the name of.
+        name: what was given.
+        known: the table's names.
+        listed: the command that lists them.
+    """
     names = sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near or len(names) <= _FEW:
         return KdcError(f"unknown {kind} '{name}': did you mean {_either(near or names)}?")
-    some = ", ".join(names[:_FEW])
-    return KdcError(f"unknown {kind} '{name}': there are {len(names):,}, such as {some}")
+    if listed:
+        return KdcError(f"unknown {kind} '{name}': `{listed}` lists all {len(names):,}")
+    some = ", ".join(get_close_matches(name, names, n=_SOME, cutoff=0.0))
+    return KdcError(f"unknown {kind} '{name}': there are {len(names):,}, the nearest are {some}")
 
 
 def _either(names: list[str]) -> str:

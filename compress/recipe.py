@@ -142,7 +142,7 @@ def _read(name: str) -> tuple[Table, str]:
         text = files(_PACKAGE).joinpath(f"{name}.toml").read_text(encoding="utf-8")
         where = f"recipe {name}"
     else:
-        raise unknown("recipe", name, recipe_names())
+        raise unknown("recipe", name, recipe_names(), "kdc list recipes")
     try:
         return tomllib.loads(text), where
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the table is listed without loading torch
 DEFAULT = "3x384"
 _BERT_ROWS = 30_522  # the uncased BERT vocabulary, for the estimates of `kdc list students`
 _BERT_POSITIONS = 512
+_ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh")  # the usual ones
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ def choose_shape(
     teacher's (its layers then fit), else heads of 64 and an FFN of four times the width.
 
     Raises:
-        KdcError: an unknown name, sizes that do not fit together, or wider than the teacher.
+        KdcError: an unknown name or activation, sizes that do not fit together, or wider than the
+            teacher.
     """
     free = re.fullmatch(r"(\d{1,3})x(\d{1,5})", name)
     if name in STUDENTS:
@@ -149,10 +151,12 @@ def choose_shape(
         # the heads are checked in Shape, so the user's own come in at once
         shape = Shape(layers, hidden, heads or usual, width, teacher.activation)
     else:
-        near = unknown("student", name, [*STUDENTS, DEFAULT])
-        raise KdcError(f"{near} Any other is LAYERSxHIDDEN, such as 4x256")
+        near = unknown("student", name, [*STUDENTS, DEFAULT], "kdc list students")
+        raise KdcError(f"{near} (any other is LAYERSxHIDDEN, such as 4x256)")
     changes = {"heads": heads, "ffn": ffn, "activation": activation}
     chosen = {key: value for key, value in changes.items() if value is not None}
+    if activation is not None:
+        _check_activation(activation)
     shape = Shape(**{**shape.as_dict(), **chosen})
     if shape.hidden > teacher.hidden:
         raise KdcError(
@@ -160,6 +164,14 @@ def choose_shape(
             f"choose a width of at most {teacher.hidden}"
         )
     return shape
+
+
+def _check_activation(name: str) -> None:
+    """Refuse a name that transformers builds no activation of, before it says so in its own way."""
+    from transformers.activations import ACT2FN
+
+    if name not in ACT2FN:
+        raise unknown("activation", name, _ACTIVATIONS)
 
 
 def shape_of(config: "Config") -> Shape:

@@ -28,3 +28,13 @@ def test_an_unknown_name_is_answered_with_the_nearest(
 def test_a_long_table_is_not_recited() -> None:
     """Bug: a typing mistake in one name prints a hundred."""
     assert str(unknown("x", "?", [f"name{i:03}" for i in range(100)])).count("name") == 8
+
+
+def test_a_table_is_either_told_whole_or_by_what_is_nearest() -> None:
+    """Bug: "there are 9, such as" and the first 8 of them: the one that was meant is the ninth."""
+    nine = [f"name{i}" for i in range(9)]
+    assert all(name in str(unknown("x", "zz", nine)) for name in nine)
+    many = [*(f"{letter}bb" for letter in "abcdefghijkl"), "qqqzzz"]
+    assert "the nearest are qqqzzz, " in str(unknown("x", "q1234", many))
+    told = str(unknown("recipe", "q1234", many, "kdc list recipes"))
+    assert told == "unknown recipe 'q1234': `kdc list recipes` lists all 13"

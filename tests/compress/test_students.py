@@ -93,7 +93,19 @@ def test_a_users_own_sizes_win() -> None:
     ("name", "options", "words"),
     [
         ("bert-tiiny", {}, "unknown student 'bert-tiiny': did you mean bert-tiny"),
+        (
+            "zz",
+            {},
+            r"'zz': `kdc list students` lists all \d+ \(any other is LAYERSxHIDDEN, ",
+        ),
+        (
+            "3x384",
+            {"activation": "foo"},
+            r"unknown activation 'foo': did you mean gelu, .* or tanh\?$",
+        ),
+        ("3x384", {"activation": "rleu"}, r"unknown activation 'rleu': did you mean .*relu.*\?$"),
         ("3*384", {}, "unknown student"),
+        ("3*384", {}, r"unknown student '3\*384': did you mean 3x384 .*\? \(any other is "),
         ("-3x384", {}, "unknown student"),
         ("0x384", {}, "size below 1"),
         ("3x0", {}, "size below 1"),
@@ -106,11 +118,11 @@ def test_a_users_own_sizes_win() -> None:
     ],
 )
 def test_what_builds_no_student_is_refused_in_a_sentence(
-    name: str, options: dict[str, int], words: str
+    name: str, options: dict[str, Any], words: str
 ) -> None:
     """Bug: an error from deep inside a model, minutes later."""
     with pytest.raises(KdcError, match=words):
-        choose_shape(name, TEACHER, **options)  # type: ignore[arg-type]
+        choose_shape(name, TEACHER, **options)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
