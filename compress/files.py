@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
+from kdc.compress.folder_kinds import how_made, mistaken
 from kdc.compress.swap import swap
 
 MANIFEST = "manifest.json"
@@ -237,11 +238,14 @@ def read_manifest(folder: Path, form: str, what: str) -> dict[str, Any]:
         KdcError: no such folder, another format, or a missing, changed or escaping file (named).
     """
     if not folder.is_dir():
-        raise KdcError(f"there is no {what} at {folder}")
+        raise KdcError(f"there is no {what} at {folder}{how_made(form)}")
     if not (folder / MANIFEST).is_file():
         raise KdcError(f"{folder} is no {what}: it has no {MANIFEST} (it is written last)")
     manifest = read_json(folder / MANIFEST)
-    if (found := manifest.get("format")) != form:
+    found = manifest.get("format")
+    if (other := mistaken(form, found)) is not None:
+        raise KdcError(f"{folder} {other}")
+    if found != form:
         raise KdcError(f"{folder} is no {what} this version reads: {found!r}, wanted {form!r}")
     files = manifest.get("files")
     if not isinstance(files, dict) or not files:

@@ -34,7 +34,9 @@ def test_a_missing_phone_folder_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(build(), ["bundle"])
     assert done.exit_code == 1
-    assert done.stderr == "kdc: there is no phone folder at phone\n"
+    assert done.stderr == (
+        "kdc: there is no phone folder at phone: kdc export makes one, or give another path\n"
+    )
 
 
 def test_without_a_browser_nothing_is_called_checked(

@@ -78,7 +78,9 @@ def test_no_student_is_exit_code_1_and_one_sentence(
     monkeypatch.chdir(tmp_path)
     done = run("--quantize")
     assert done.exit_code == 1
-    assert done.stderr == "kdc: there is no student folder at student\n"
+    assert done.stderr == (
+        "kdc: there is no student folder at student: kdc distill makes one, or give another path\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
