@@ -8,6 +8,7 @@ import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
+from kdc.compress.progress import plural
 from kdc.export.bundle import APPS
 from kdc.export.bundle import bundle as make_app
 from kdc.export.bundle.app import BundleJob, SelfTest
@@ -99,5 +100,6 @@ def bundle(
 def _passed(test: SelfTest) -> str:
     return (
         f"self-test passed in a headless Chromium: {test.texts} golden texts; the model opened in "
-        f"{test.load_ms:.0f} ms, an answer takes {test.p50_ms:.1f} ms ({test.threads} threads)"
+        f"{test.load_ms:.0f} ms, an answer takes {test.p50_ms:.1f} ms "
+        f"({plural(test.threads, 'thread')})"
     )

@@ -105,6 +105,7 @@ def distill(
     With several processes, one a GPU or a core:
     torchrun --nproc-per-node 2 -m kdc.cli.main distill ...
     """
+    from kdc.compress.early import check_options
     from kdc.compress.recipe import load_recipe, load_run
 
     reads = [*teacher, *recipe, data, dev, unlabelled, corpus, labels, student]
@@ -118,6 +119,8 @@ def distill(
     recipes = [load_recipe(name).with_options(epochs, learning_rate) for name in recipe]
     values = {**context.params, "setup_seed": None}
     run = _repeat(context, terminal, recipe, values)
+    sizes = (values["student"], values["heads"], values["ffn"])
+    check_options([each.name for each in recipes], seeds, device, *sizes)
     job = _job(terminal, recipes[0], values)
     if len(recipes) > 1 or seeds is not None:
         _compare(terminal, job, recipes, 1 if seeds is None else seeds)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json
 from kdc.compress.errors import KdcError
+from kdc.compress.progress import plural
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -95,7 +96,7 @@ def _compute() -> Iterator[Check]:
         return
     cpu = f"CPU with {torch.backends.cpu.get_cpu_capability()}"
     bf16 = "bf16" if has_bf16(torch.device("cpu")) else "no bf16"
-    yield Check("compute", "ok", f"{cpu}, {bf16}, {torch.get_num_threads()} threads")
+    yield Check("compute", "ok", f"{cpu}, {bf16}, {plural(torch.get_num_threads(), 'thread')}")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         yield Check("cuda", "ok", ", ".join(names))
@@ -170,7 +171,8 @@ def _apk() -> Iterator[Check]:
     missing = missing_packages()
     if missing:
         mend = f"apt-get install {' '.join(missing)}"
-        yield Check("bundle --apk", "optional", f"{len(missing)} packages are missing", mend)
+        lacking = plural(len(missing), "missing package")
+        yield Check("bundle --apk", "optional", lacking, mend)
     else:
         yield Check("bundle --apk", "ok", "aapt2, smali, apksigner and Android's resources")
 

@@ -9,6 +9,7 @@ from typing import Any
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.errors import KdcError
 from kdc.compress.kept_tokens import KEEP
+from kdc.compress.progress import plural
 from kdc.compress.recipe import Recipe
 
 
@@ -63,8 +64,8 @@ class StudentJob:
             return
         if len(weights) != len(names):
             raise KdcError(
-                f"--teacher-weights gives {len(weights)} weights to {len(names)} teachers: give "
-                "each one"
+                f"--teacher-weights gives {plural(len(weights), 'weight')} to "
+                f"{plural(len(names), 'teacher')}: give each one"
             )
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights):  # nor NaN
             raise KdcError(f"--teacher-weights must be numbers from 0 up, not {_list(weights)}")

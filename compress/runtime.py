@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch.nn import Module
 
-from kdc.compress.errors import KdcError, unknown
+from kdc.compress.early import check_device_name
+from kdc.compress.errors import KdcError
 from kdc.compress.parallel import check_device
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 _PLAIN_UP_TO = 256  # tokens
 
 
@@ -21,9 +21,8 @@ def choose_device(name: str) -> torch.device:
         KdcError: an unknown name, a device that this machine does not have, or one that several
             processes cannot share.
     """
+    check_device_name(name)
     kind, _, index = name.partition(":")
-    if kind not in DEVICES or (index and not (kind == "cuda" and index.isdecimal())):
-        raise unknown("device", name, DEVICES)
     have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next((kind for kind, there in have.items() if there), "cpu")

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.progress import plural
 
 if TYPE_CHECKING:  # the table is listed without loading torch
     from transformers import PretrainedConfig as Config
     from transformers import PreTrainedModel as Model
 
 DEFAULT = "3x384"
+_FREE = re.compile(r"(\d{1,3})x(\d{1,5})")
 _BERT_ROWS = 30_522  # the uncased BERT vocabulary, for the estimates of `kdc list students`
 _BERT_POSITIONS = 512
 _ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh")  # the usual ones
@@ -44,7 +46,7 @@ class Shape:
 
     def __str__(self) -> str:
         """Print like `3x384, 12 heads, FFN 1536, gelu`."""
-        sizes = f"{self.layers}x{self.hidden}, {self.heads} heads, FFN {self.ffn}"
+        sizes = f"{self.layers}x{self.hidden}, {plural(self.heads, 'head')}, FFN {self.ffn}"
         return f"{sizes}, {self.activation}"
 
     @property
@@ -123,6 +125,22 @@ def describe_students() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return (*columns, "source"), rows
 
 
+def check_sizes(name: str, heads: int | None, ffn: int | None) -> None:
+    """Refuse a user's own sizes that fit no student of that width, whatever its teacher.
+
+    Raises:
+        KdcError: a size below 1, or heads that do not divide the width.
+    """
+    free = _FREE.fullmatch(name)
+    if name in STUDENTS:
+        layers, hidden = STUDENTS[name][0].layers, STUDENTS[name][0].hidden
+    elif free:
+        layers, hidden = int(free[1]), int(free[2])
+    else:  # a folder, or a name that is refused where there is a teacher to compare with
+        return
+    Shape(layers, hidden, 1 if heads is None else heads, 1 if ffn is None else ffn)
+
+
 def choose_shape(
     name: str,
     teacher: Shape,
@@ -140,7 +158,7 @@ def choose_shape(
         KdcError: an unknown name or activation, sizes that do not fit together, or wider than the
             teacher.
     """
-    free = re.fullmatch(r"(\d{1,3})x(\d{1,5})", name)
+    free = _FREE.fullmatch(name)
     if name in STUDENTS:
         shape = STUDENTS[name][0]
     elif free:

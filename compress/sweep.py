@@ -1,12 +1,12 @@
 """Several recipes and seeds on the same ground: each run a student folder, all of them a table."""
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from kdc.compress.distill import distil_on, finished, refuse_idle, refuse_out
+from kdc.compress.early import check_runs
 from kdc.compress.errors import KdcError, Stopped
 from kdc.compress.files import read_json, write_json
 from kdc.compress.ground import Ground, find_encoders, make_ground
@@ -18,8 +18,6 @@ from kdc.compress.progress import Progress
 from kdc.compress.recipe import Recipe
 from kdc.compress.spread import SWEEP, Entry, Results
 from kdc.compress.workspace import Workspace
-
-_MOST_SEEDS = 1000
 
 RESULTS = "sweep.json"
 Explain = Callable[[Exception], str]
@@ -36,14 +34,7 @@ def sweep_jobs(job: StudentJob, recipes: Sequence[Recipe], seeds: int) -> list[S
     Raises:
         KdcError: no seed, or recipes whose names give no folders of their own.
     """
-    if not 1 <= seeds <= _MOST_SEEDS:
-        raise KdcError(f"--seeds must be 1 to {_MOST_SEEDS:,}, not {seeds}")
-    names = [recipe.name for recipe in recipes]
-    for name in names:
-        if names.count(name) > 1:
-            raise KdcError(f"two recipes are called {name}: give each a name of its own")
-        if not re.fullmatch(r"\w[\w.+-]*", name):
-            raise KdcError(f"the recipe's name {name!r} makes no folder: use letters and digits")
+    check_runs([recipe.name for recipe in recipes], seeds)
     return [
         replace(
             job,

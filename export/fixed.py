@@ -29,7 +29,7 @@ def fix_length(model: "ModelProto", length: int) -> None:
             attention_mask and would read padding as text.
     """
     if length < 1:
-        raise KdcError(f"a length of {length} tokens holds no text: give a whole number from 1")
+        raise KdcError(f"a length of {length} holds no text: give a whole number from 1")
     names = [value.name for value in model.graph.input]
     if INPUTS[1] not in names:
         raise KdcError(f"a model without {INPUTS[1]} cannot be padded, so not be of one length")

@@ -149,7 +149,7 @@ def test_one_failing_run_ends_in_exit_code_1_after_the_table(here: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--teacher-weights", "1,2"], "2 weights to 1 teachers"),
+        (["--teacher-weights", "1,2"], "2 weights to 1 teacher"),
         (["--teacher-weights", "a"], "numbers with commas between them"),
         (["--teacher", "one", "--teacher", "one"], "must name each teacher once"),
         (["--unlabelled", "missing.txt"], "missing.txt"),
@@ -167,3 +167,17 @@ def test_wrong_input_is_one_sentence_before_anything_is_trained(
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kdc: ") and said in last
     assert not (here / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "0"], "--seeds must be 1 to 1,000"),
+        (["--device", "tpu"], "unknown device 'tpu'"),
+        (["--heads", "5"], "--heads 5 does not divide"),
+    ],
+)
+def test_options_are_checked_before_the_data_are_read(words: list[str], said: str) -> None:
+    """Bug: a typing mistake is refused after 8 to 24 seconds of reading and loading."""
+    done = kdc("distill", "--data", "missing.csv", *words, "--out", "never")
+    assert done.exit_code == 1 and said in done.stderr and "missing.csv" not in done.stderr

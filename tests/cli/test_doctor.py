@@ -48,6 +48,12 @@ def test_a_missing_extra_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "other" not in done.stdout
 
 
+def test_one_thread_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    (found,) = [check.found for check in module._compute() if check.what == "compute"]
+    assert found.endswith(", 1 thread")
+
+
 def test_a_torch_that_does_not_load_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor is what a user runs when torch is broken: it must not break with it."""
     monkeypatch.setitem(sys.modules, "torch", None)

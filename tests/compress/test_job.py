@@ -17,8 +17,8 @@ def job(**changes: object) -> StudentJob:
     [
         ({"teachers": ()}, "--teacher must name each teacher once, not -"),
         ({"teachers": ("a", "a")}, "must name each teacher once, not a, a"),
-        ({"teacher_weights": (1.0, 2.0)}, "2 weights to 1 teachers"),
-        ({"teachers": ("a", "b"), "teacher_weights": (1.0,)}, "1 weights to 2 teachers"),
+        ({"teacher_weights": (1.0, 2.0)}, "2 weights to 1 teacher:"),
+        ({"teachers": ("a", "b"), "teacher_weights": (1.0,)}, "1 weight to 2 teachers"),
         ({"teachers": ("a", "b"), "teacher_weights": (0.0, 0.0)}, "sum to 0: no teacher"),
         ({"teachers": ("a", "b"), "teacher_weights": (1.0, float("nan"))}, "from 0 up, not 1,nan"),
         ({"teachers": ("a", "b"), "teacher_weights": (1.0, float("inf"))}, "from 0 up, not 1,inf"),

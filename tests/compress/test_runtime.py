@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from kdc.compress import runtime
+from kdc.compress.early import DEVICES
 from kdc.compress.errors import KdcError
 from kdc.compress.runtime import (
-    DEVICES,
     autocast,
     choose_device,
     give_memory_back,

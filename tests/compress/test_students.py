@@ -81,6 +81,10 @@ def test_a_narrower_free_shape_takes_heads_of_64_and_four_times_the_width() -> N
     assert choose_shape("2x32", TEACHER).heads == 1
 
 
+def test_one_head_is_told_as_one() -> None:
+    assert str(Shape(2, 32, 1, 64)) == "2x32, 1 head, FFN 64, gelu"
+
+
 def test_a_users_own_sizes_win() -> None:
     """Bug: --heads is checked against the usual number first."""
     assert choose_shape("3x312", TEACHER, heads=12, ffn=1200, activation="relu") == Shape(
