@@ -176,8 +176,21 @@ class TestResuming:
     def test_with_nothing_kept_it_simply_starts(
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path
     ) -> None:
-        distill(tiny_job(teacher, tmp_path / "student", resume=True), Silent())
-        assert digests(tmp_path / "student") == digests(done[0])
+        """Bug: who names another --out than that of the stopped run is not told that it starts."""
+        recorder, out = Recorder(), tmp_path / "student"
+        distill(tiny_job(teacher, out, resume=True), recorder)
+        assert digests(out) == digests(done[0])
+        told = f"--resume: nothing is kept of a run to {out}, so it starts anew"
+        assert told in recorder.said
+        assert not any("replacing" in line for line in recorder.said)
+
+    def test_a_student_is_not_replaced_without_a_word(self, teacher: Path, tmp_path: Path) -> None:
+        """Bug: a second `kdc distill` in a folder takes the place of an hour's student."""
+        recorder = Recorder()
+        distill(tiny_job(teacher, tmp_path / "student"), Silent())
+        distill(tiny_job(teacher, tmp_path / "student", seed=1), recorder)
+        told = f"replacing the student in {tmp_path / 'student'} once the new one is finished"
+        assert told in recorder.said
 
     def test_what_is_finished_is_not_trained_again(self, teacher: Path, tmp_path: Path) -> None:
         """Bug: the line of a queue that is run once more costs the whole training."""
