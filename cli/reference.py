@@ -48,6 +48,8 @@ def _names(parameter: Any) -> str:  # noqa: ANN401
 def _default(parameter: Any) -> str:  # noqa: ANN401
     if parameter.required:
         return "required"
+    if isinstance(parameter.show_default, str):  # what --help says where there is no one value
+        return parameter.show_default
     default = parameter.default
     if isinstance(default, list | tuple):  # of an option that may be given several times
         return " ".join(f"`{value}`" for value in default)

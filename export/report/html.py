@@ -147,7 +147,6 @@ def _quality(report: Report) -> str:
     ]
     for table in flips:
         parts += [markup.heading(table.title), markup.shown(table)]
-    parts += [markup.note(flips[0].note)] if flips else []
     return markup.section("Accuracy where it runs", *parts)
 
 

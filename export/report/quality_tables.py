@@ -49,9 +49,14 @@ def flips_table(one: Quality, other: str, most: int) -> Table:
     shown = f", the first {len(rows)}" if len(rows) < against.flips else ""
     title = f"{told} answers differently from the {other}{shown}"
     columns = ("text", "second text", "label", "shipped", other)
-    return Table(title, columns, rows, "in bold: right").trimmed()
+    return Table(title, columns, rows).trimmed()
 
 
 def _flip(flip: Flip) -> tuple[Cell, ...]:
-    answers = (Cell(said, strong=said == flip.label) for said in (flip.shipped, flip.other))
+    answers = (_answer(said, right=said == flip.label) for said in (flip.shipped, flip.other))
     return (Cell(flip.text), Cell(flip.pair or ""), Cell(flip.label), *answers)
+
+
+def _answer(said: str, *, right: bool) -> Cell:
+    """Mark a right answer in words too: a terminal and a pipe show nothing in bold."""
+    return Cell(said, "right" if right else "", right)

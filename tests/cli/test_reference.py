@@ -14,3 +14,10 @@ def test_the_reference_has_a_section_for_every_command() -> None:
     text = reference()
     assert all(f"\n## kdc {name}\n" in text for name in COMMANDS)
     assert "| `--app NAME` | `web` |" in text
+
+
+def test_a_default_that_is_no_one_value_is_told_as_help_tells_it() -> None:
+    """Bug: the reference leaves blank what `kdc export --help` says of --max-drop."""
+    text = reference()
+    assert "| `--max-drop POINTS` | 1, and not significantly worse than the student |" in text
+    assert "| `--length N,...` | natural,128 |" in text

@@ -126,6 +126,9 @@ def test_flipped_texts_tell_who_was_right_and_how_many_there_are() -> None:
     assert table.title.endswith("from the student, the first 1")
     assert table.columns == ("text", "label", "shipped", "student")
     assert [cell.strong for cell in table.rows[0]] == [False, False, True, False]
+    # a terminal and a pipe, where a legend spoke of bold, show none
+    assert [str(cell).endswith(" (right)") for cell in table.rows[0]] == [False, False, True, False]
+    assert not table.note
 
 
 def test_a_second_text_has_a_column_only_for_pairs() -> None:
