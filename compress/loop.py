@@ -183,7 +183,7 @@ def _tell_threads(before: Tensor, device: torch.device, progress: Progress, titl
     """Say where a CPU adds up in another order than it did before the state was kept."""
     if device.type == "cpu" and before != _threads():
         progress.say(
-            f"{title}: the state was kept with {before} threads and is resumed with {_threads()}: "
+            f"{title}: threads were {before} when the state was kept and are {_threads()} now: "
             "sums are rounded otherwise, so the weights will not be the same bit for bit"
         )
 

@@ -110,7 +110,7 @@ class TestRepeating:
             train(tiny_run(tmp_path), Recorder(WHAT, 4), WHAT, resume=False)
         progress = Recorder()
         finish(tmp_path, resume=True, progress=progress)
-        assert any("kept with 7 threads and is resumed with" in said for said in progress.said)
+        assert any("threads were 7 when the state was kept" in said for said in progress.said)
 
     def test_a_run_that_had_ended_is_not_trained_again(
         self, tmp_path: Path, uninterrupted: Outcome
