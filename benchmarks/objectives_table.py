@@ -30,7 +30,8 @@ def table(grid: Sequence[Cell], store: Store) -> list[str]:
     note = f"{len(done)} of {len(grid)} cells of this grid are done. In parentheses how many seeds "
     note += "a figure is the mean of; ± is the standard deviation over them (n - 1), and says "
     note += "nothing of the rows: `one run` is half of the 95 % interval of a single student, mean "
-    note += "over the runs. Time is of the whole command, on one core. Scores are times 100."
+    note += "over the runs. Time is of the whole command, on one core, of "
+    note += f"{' and '.join(sorted({left['cpu'] for left in done}))}. Scores are times 100."
     return [*lines, note]
 
 

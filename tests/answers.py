@@ -23,4 +23,5 @@ def assert_answers_as_torch(session: Session, family: str) -> None:
         taken = {name: torch.from_numpy(feeds[name]) for name in session.inputs}
         with torch.no_grad():
             wanted = model(**taken).logits.numpy()
-        np.testing.assert_allclose(session.run_batch(tokens, mask, kinds), wanted, atol=1e-4)
+        found = session.run_batch(tokens, mask, kinds)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)  # some logits are 200
