@@ -28,7 +28,7 @@ class Task:
     longer: float = 1.0
     """In every stage times as many epochs as the recipe says."""
     faster: float = 1.0
-    """In every stage times the recipe's learning rate."""
+    """In every stage times the recipe's learning rates."""
 
 
 TASKS = {
@@ -104,6 +104,7 @@ def settle(recipe: Recipe, task: Task, epochs: float | None) -> Recipe:
             epochs=stage.train.epochs * task.longer,
             min_steps=round(stage.train.min_steps * task.longer),
             learning_rate=stage.train.learning_rate * task.faster,
+            narrow_rate=stage.train.narrow_rate * task.faster,
         )
         stages.append(replace(stage, train=train))
     return replace(recipe, stages=tuple(stages)).with_options(epochs, None)

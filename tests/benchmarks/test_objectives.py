@@ -162,6 +162,7 @@ def _left(value: float) -> dict[str, Any]:
         "steps": 100,
         "wall_seconds": 70.0,
         "cpu_seconds": 60.0,
+        "cpu": "a slow one",
     }
 
 
