@@ -86,6 +86,6 @@ def teacher(
     after = f"next: kdc distill --teacher {quote(str(out))} {join(words)}"
     floor = majority(rows.task, rows.train.labels, rows.dev.labels)
     if knows_nothing(rows.task, scores["dev"], floor, rows.dev.labels):
-        after = f"on dev it is {no_better(floor)}: {fine_tuning_advice(rows.task)}"
+        after = f"on dev it is {no_better(rows.task, floor)}: {fine_tuning_advice(rows.task)}"
     terminal.say(f"{out}: {after}")
     terminal.result({split: score.as_dict() for split, score in scores.items()})

@@ -204,7 +204,7 @@ def _run(
         rows = fewer.rows
         what = "further texts in the student's tokens"
         more = more and in_tokens(rows, more, progress, what)
-    trained = {False: rows.train, True: concatenate(rows.train, more) if more else rows.train}
+    every = concatenate(rows.train, more) if more else rows.train
     identity = _identity(job, ground, plan)
     identity |= {"start_layers": list(layers)} if layers else {}
     narrow = plan.origin is None and plan.shape.hidden < ground.width
@@ -213,7 +213,7 @@ def _run(
             name=stage.name,
             objectives=objectives,
             teacher=signals[needs(stage.losses), learns_unlabelled(stage)],
-            rows=trained[learns_unlabelled(stage)],
+            rows=every if learns_unlabelled(stage) else rows.train,
             training=stage.train.for_width(narrow=narrow),
             keep_best=trains_head(objectives),
         )

@@ -43,11 +43,13 @@ def fit_linear(features: "torch.Tensor", labels: Labels, task: Task, penalty: fl
     import torch
     import torch.nn.functional as F
 
-    kind, mean, spread = task.kind, 0.0, 1.0
-    if kind == "regression":  # in units of their own; at 10^6 the search would end where it starts
-        mean, spread = float(labels.mean(dtype=np.float64)), float(labels.std(dtype=np.float64))
-        labels = ((labels.astype(np.float64) - mean) / (spread or 1.0)).astype(np.float32)
-    truth = torch.from_numpy(np.ascontiguousarray(labels))
+    from kdc.compress.score_scale import ScoreScale
+
+    truth, kind = torch.from_numpy(np.ascontiguousarray(labels)), task.kind
+    scale = ScoreScale(0.0, 1.0)
+    if kind == "regression":  # at 10^6 the search would end where it starts
+        scale = ScoreScale.of(labels) or ScoreScale(float(labels[0]), 1.0)
+        truth = scale.inner(truth)
     sparse = features.layout == torch.sparse_csr
     columns = features.t().to_sparse_csr() if sparse else features.t().contiguous()
     weight = torch.zeros((features.shape[1], task.outputs))
@@ -75,4 +77,4 @@ def fit_linear(features: "torch.Tensor", labels: Labels, task: Task, penalty: fl
         return fit + decay * weight.square().sum()
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return Linear(weight * spread, bias * spread + mean)
+    return Linear(weight * scale.spread, bias * scale.spread + scale.mean)

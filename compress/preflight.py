@@ -128,21 +128,25 @@ def check_teacher(
     if knows_nothing(task, found, floor, labels):
         advice = "fine-tune it on this task first, with kdc teacher"
         advice = fine_tuning_advice(task) if fine_tuned else advice
-        raise KdcError(f"{said}, {no_better(floor)}: {advice}")
+        raise KdcError(f"{said}, {no_better(task, floor)}: {advice}")
     return found
 
 
 def knows_nothing(task: Task, found: Score, floor: Score, labels: Labels) -> bool:
     """Whether a score on rows of these labels is no better than the most frequent answer's."""
-    if task.kind == "regression":
-        return found.value <= _NO_CORRELATION
     several = task.kind != "classification" or len(np.unique(labels)) > 1  # one cannot tell
-    return several and found.value <= floor.value
+    return several and found.value <= _least(task, floor)
 
 
-def no_better(floor: Score) -> str:
+def no_better(task: Task, floor: Score) -> str:
     """Say what a teacher's score is that knows nothing."""
-    return f"no better than always giving the most frequent answer ({100 * floor.value:.1f} %)"
+    least = 100 * _least(task, floor)
+    return f"no better than always giving the most frequent answer ({least:.1f} %)"
+
+
+def _least(task: Task, floor: Score) -> float:
+    """Return the score that says nothing: a constant correlates with nothing, chance a little."""
+    return _NO_CORRELATION if task.kind == "regression" else floor.value
 
 
 def fine_tuning_advice(task: Task) -> str:

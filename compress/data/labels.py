@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from kdc.compress.data.dataset import Labels
 from kdc.compress.data.label_sets import Sets
@@ -16,7 +17,9 @@ _NUMBER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE
 )
 _WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d{0,17}))(\.0*)?", re.ASCII)  # 007 is a name, and not 7
+Scores = npt.NDArray[np.float64]
 _SCORES = "the training labels are"
+_LARGEST = float(np.finfo(np.float32).max)
 _FLAT = 1e-5  # of the largest score, their spread: then float32 has 80 values on either side
 
 
@@ -76,10 +79,11 @@ def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
             "write them with a point"
         )
     classes, whole = _classes(found)
-    scored = wanted == "regression" or (wanted is None and not whole)
-    if scored and _numbers(found) and (wanted or _has_fractions(train)):
-        _refuse_flat(train)
-        return Coding("regression", (), whole=False)
+    if (wanted == "regression" or (wanted is None and not whole)) and _numbers(found):
+        scores = _exact_scores(train)
+        if wanted or (scores % 1).any():
+            _refuse_flat(train, scores)
+            return Coding("regression", (), whole=False)
     if len(classes) == 1:
         raise KdcError(
             f"{train.table.source} holds one class only ('{classes[0]}'): two are needed"
@@ -145,7 +149,8 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
         KdcError: a class that the training rows do not have, or a score that is no finite number.
     """
     if coding.kind == "regression":
-        return _scores(rows, "the model gives scores" if coding.of_model else _SCORES)
+        why = "the model gives scores" if coding.of_model else _SCORES
+        return _exact_scores(rows, why).astype(np.float32)
     numbers = coding.numbers()
     sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
     found = [(index, label) for index, labels in enumerate(sets) for label in labels]
@@ -176,15 +181,9 @@ def _numbers(labels: Iterable[str]) -> bool:
     return all(_NUMBER.fullmatch(label) for label in labels)
 
 
-def _has_fractions(rows: Labelled) -> bool:
-    _scores(rows)  # refuses what is not finite
-    return not all(float(label).is_integer() for label in set(rows.labels))
-
-
-def _refuse_flat(rows: Labelled) -> None:
+def _refuse_flat(rows: Labelled, scores: Scores) -> None:
     """Refuse scores of one value, or of so nearly one that training's digits do not hold more."""
-    scores, source = np.array([float(label) for label in rows.labels]), rows.table.source
-    _scores(rows)
+    source = rows.table.source
     if scores.min() == scores.max():
         raise KdcError(
             f"{source}: every score is {rows.labels[0]}, so that there is nothing to learn"
@@ -196,14 +195,14 @@ def _refuse_flat(rows: Labelled) -> None:
         )
 
 
-def _scores(rows: Labelled, why: str = _SCORES) -> Labels:
-    scores = np.empty(len(rows), dtype=np.float32)
+def _exact_scores(rows: Labelled, why: str = _SCORES) -> Scores:
+    """Return (N,) scores as they are written; each is finite as float32 too."""
+    scores = np.empty(len(rows))
     for index, label in enumerate(rows.labels):
         if not _NUMBER.fullmatch(label):
             raise KdcError(f"{rows.where(index)}: '{label[:80]}' is no number, but {why}")
-        with np.errstate(over="ignore"):
-            scores[index] = float(label)
-        if not np.isfinite(scores[index]):
+        scores[index] = float(label)
+        if not abs(scores[index]) <= _LARGEST:
             raise KdcError(f"{rows.where(index)}: the score {label[:80]} is not finite")
     return scores
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from kdc.compress.data.dataset import Labels, Split
+from kdc.compress.data.same_rows import row_keys
 
 _MANY = 50  # classes; a column of texts taken for one of labels has more in any real table
 _NAMED = 6  # classes; a line of more is not read
@@ -86,9 +87,9 @@ def _empty(name: str, split: Split) -> list[str]:
 
 
 def _shared(train: Split, name: str, split: Split) -> list[str]:
-    keys = _keys(split)
-    known: dict[tuple[str, str], set[bytes]] = {key: set() for key in keys}
-    for key, label in zip(_keys(train), _bytes(train.labels), strict=True):
+    keys = row_keys(split)
+    known: dict[bytes, set[bytes]] = {key: set() for key in keys}
+    for key, label in zip(row_keys(train), _bytes(train.labels), strict=True):
         if key in known:
             known[key].add(label)
     seen = [
@@ -105,10 +106,3 @@ def _shared(train: Split, name: str, split: Split) -> list[str]:
 
 def _bytes(labels: Labels) -> list[bytes]:
     return [label.tobytes() for label in labels]
-
-
-def _keys(split: Split) -> list[tuple[str, str]]:
-    """Return the texts of each row without regard to case and outer blanks."""
-    pairs = split.pairs or [""] * len(split)
-    rows = zip(split.texts, pairs, strict=True)
-    return [(text.strip().casefold(), pair.strip().casefold()) for text, pair in rows]

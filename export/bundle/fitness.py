@@ -1,16 +1,16 @@
 """Whether every app can work with a phone folder's model, found out before anything is written."""
 
 import json
-import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, read_json
+from kdc.compress.files import MANIFEST
 from kdc.compress.task import Task
-from kdc.export.bundle.manifest_fitness import check_config, check_manifest
-from kdc.export.bundle.strict_json import check_json
+from kdc.export.bundle.manifest_fitness import check_config, check_manifest, is_number
+from kdc.export.bundle.strict_json import read_strict
 from kdc.export.bundle.tokenizer_fitness import check_tokenizer
 from kdc.export.options import SessionOptions
 from kdc.export.phone_model import Phone
@@ -36,13 +36,13 @@ def check_fitness(phone: Phone) -> None:
         raise KdcError(f"{phone.folder} has no {missing[0]}, which apps read: {_AGAIN}")
     if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
         raise KdcError(f"{phone.folder} holds {odd[:_SHOWN]!a}, and no app takes such a name")
-    for name in (MANIFEST, *_JSON):
-        check_json(phone.folder / name)
+    paths = {name: phone.folder / name for name in (MANIFEST, *_JSON)}
+    read = {name: read_strict(path) for name, path in paths.items()}
     check_manifest(phone)
     _check_task(phone)
-    check_config(phone.folder / "config.json")
-    cut = check_tokenizer(phone.folder / "tokenizer.json")
-    rows = _check_golden(phone.folder / "golden.json", phone.task)
+    check_config(paths["config.json"], read["config.json"])
+    cut = check_tokenizer(paths["tokenizer.json"], read["tokenizer.json"])
+    rows = _check_golden(paths["golden.json"], read["golden.json"], phone.task)
     _check_length(phone, cut, max(map(len, rows)))
     _check_model(phone, rows[0])
 
@@ -62,12 +62,11 @@ def _check_task(phone: Phone) -> None:
         )
 
 
-def _check_golden(path: Path, task: Task) -> list[list[int]]:
+def _check_golden(path: Path, fields: Mapping[str, Any], task: Task) -> list[list[int]]:
     """Check the shape of `golden.json`; return the ids of its texts."""
-    fields = read_json(path)
     texts: Any = fields.get("texts")
     tolerance: Any = fields.get("tolerance")
-    sound = _is_texts(texts) and _is_number(tolerance) and tolerance > 0
+    sound = _is_texts(texts) and is_number(tolerance) and tolerance > 0
     columns: dict[str, Any] = {name: fields.get(name) for name in ("input_ids", "logits", "labels")}
     if task.pair:
         columns["pairs"] = fields.get("pairs")
@@ -91,12 +90,8 @@ def _is_texts(value: Any) -> bool:  # noqa: ANN401 - it comes from a file
     return isinstance(value, list) and bool(value) and all(isinstance(x, str) for x in value)
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_row(row: Any, whole: bool) -> bool:  # noqa: ANN401
-    if not isinstance(row, list) or not row or not all(_is_number(x) for x in row):
+    if not isinstance(row, list) or not row or not all(is_number(x) for x in row):
         return False
     return not whole or all(isinstance(x, int) and 0 <= x < 2**31 for x in row)
 

@@ -1,11 +1,12 @@
 """Whether a phone folder's manifest and config hold what the apps read, each value of its type."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, read_json
+from kdc.compress.files import MANIFEST
 from kdc.export.phone_model import Phone
 
 _SCORES = ("teacher", "student", "shipped")
@@ -38,13 +39,13 @@ def check_manifest(phone: Phone) -> None:
         _check(path, f"metrics.{who}", score, wanted, score is None or _is_score(score))
 
 
-def check_config(path: Path) -> None:
+def check_config(path: Path, fields: Mapping[str, Any]) -> None:
     """Check the one value of `config.json` that apps read: what fills a shorter text up.
 
     Raises:
-        KdcError: the file holds no object of JSON, or the value is no token's id.
+        KdcError: the value is no token's id.
     """
-    padding = read_json(path).get("pad_token_id")
+    padding = fields.get("pad_token_id")
     _check(path, "pad_token_id", padding, "an id or null", padding is None or _is_count(padding))
 
 
@@ -62,7 +63,8 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= _LARGEST
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value of a file is a number that JSON has."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -70,5 +72,5 @@ def _is_score(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("metric"), str):
         return False
     ends = value.get("interval")
-    ranged = isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))
-    return (ends is None or ranged) and _is_number(value.get("value")) and _is_count(value.get("n"))
+    ranged = isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends))
+    return (ends is None or ranged) and is_number(value.get("value")) and _is_count(value.get("n"))

@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Sequence
 
 from kdc.compress.errors import KdcError
+from kdc.export.letters import JOINERS, is_shown
 
 OURS = "app.kdc"
 """What the ids of apps begin with whose makers gave them none."""
 LONGEST = 60  # characters: launchers show a dozen of them
-_JOINERS = "\u200c\u200d"  # between letters, in Persian and in Indic scripts, and inside emoji
-_NOTHING = " " + _JOINERS
+_NOTHING = " " + JOINERS
 _SPELT = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # names that an id can spell out
 _MARKED = re.compile(r"(.*-)?[0-9a-f]{8}")  # what looks as if it ended in a digest
 _DIGITS = 8
@@ -28,19 +28,15 @@ def app_name(wanted: str | None, task: str) -> str:
     """
     name = (task if wanted is None else wanted).strip()
     if wanted is None:  # a task may be named by a file, which may be named anything
-        name = "".join(c if _is_shown(c) else " " for c in name).strip()[:LONGEST]
+        name = "".join(c if is_shown(c) else " " for c in name).strip()[:LONGEST]
         name = name if name.strip(_NOTHING) else "Model"
     if not name.strip(_NOTHING):
         raise KdcError("--name is empty: give the name that a phone should show")
     if len(name) > LONGEST:
         raise KdcError(f"--name has {len(name)} characters: give at most {LONGEST}")
-    if not all(map(_is_shown, name)):
+    if not all(map(is_shown, name)):
         raise KdcError(f"--name {name!a} holds characters that cannot be shown: leave them out")
     return name
-
-
-def _is_shown(character: str) -> bool:
-    return character.isprintable() or character in _JOINERS
 
 
 def id_word(name: str, joint: str) -> str:

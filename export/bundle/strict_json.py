@@ -9,19 +9,22 @@ from kdc.compress.errors import KdcError
 _SHOWN = 40  # characters of a foreign name
 
 
-def check_json(path: Path) -> None:
-    """Check that every app reads a file of JSON, and reads the same in it.
+def read_strict(path: Path) -> dict[str, Any]:
+    """Read an object of JSON that every app reads, and reads the same in.
 
     Raises:
-        KdcError: it is no JSON, an object has a name twice, or a number is NaN or infinite.
+        KdcError: it is no JSON or no object, one has a name twice, or a number is NaN or infinite.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_number)
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_number)
     except _Odd as odd:
         raise KdcError(f"{path} {odd}, which not every app reads: export it again") from odd
     except (ValueError, RecursionError) as error:
         raise KdcError(f"{path} is not valid JSON: export it again") from error
+    if not isinstance(value, dict):
+        raise KdcError(f"{path} holds no JSON object: export it again")
+    return value
 
 
 class _Odd(Exception):

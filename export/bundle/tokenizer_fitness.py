@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import read_json
 
 _KINDS = {
     "model": ("WordPiece",),
@@ -19,13 +18,12 @@ _CUT = {"direction": "Right", "strategy": "LongestFirst"}
 _SHOWN = 40  # characters of a foreign name
 
 
-def check_tokenizer(path: Path) -> int | None:
+def check_tokenizer(path: Path, fields: Mapping[str, Any]) -> int | None:
     """Check a `tokenizer.json`; return how many tokens it cuts texts to, None where it does not.
 
     Raises:
         KdcError: it is damaged, or asks for what no app's tokenizer does.
     """
-    fields = read_json(path)
     for part, wanted in _KINDS.items():
         kind = _object(fields.get(part)).get("type")
         if kind not in wanted:

@@ -5,14 +5,13 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from kdc.compress.errors import KdcError
+from kdc.export.letters import is_shown
 
 _Value = TypeVar("_Value")
 _LARGEST = 1e15  # bytes, ms, instructions: nothing that is measured comes near
 _LONGEST = 20_000  # characters of a text
 _DEEPEST = 4  # levels of a machine's description
 _MOST = 200  # of its entries
-_JOINERS = "\u200c\u200d"  # between letters, in Persian and in Indic scripts, and inside emoji
-_KEPT = "\t\r\n" + _JOINERS
 
 
 class Fields:
@@ -155,4 +154,4 @@ def _number(value: object, low: float, high: float, where: str) -> float:
 
 
 def _is_plain(character: str) -> bool:
-    return character.isprintable() or character in _KEPT or "\ud800" <= character <= "\udfff"
+    return is_shown(character) or character in "\t\r\n" or "\ud800" <= character <= "\udfff"

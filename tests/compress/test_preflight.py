@@ -185,6 +185,14 @@ def test_an_untrained_teacher_gets_no_hint_of_another_order(classes: int) -> Non
         check_teacher(task, answers(said, classes), labels, beyond)
 
 
+def test_the_least_that_is_told_is_the_one_that_was_asked_for() -> None:
+    """Bug: a correlation of 3 % is said to be no better than the 0 % of a constant."""
+    truth = np.linspace(0, 5, 50, dtype=np.float32)
+    said = truth[::-1, None].copy()
+    with pytest.raises(KdcError, match=r"the most frequent answer \(5\.0 %\)"):
+        check_teacher(SCORES, said, truth, majority(SCORES, truth, truth))
+
+
 def test_a_teacher_of_scores_has_to_go_along_with_the_truth() -> None:
     """Bug: a constant score, or one that falls where the truth rises, passes."""
     truth = np.linspace(0, 5, 50, dtype=np.float32)

@@ -99,17 +99,22 @@ def test_a_text_that_just_fits_is_not_said_to_be_cut(
     assert re.fullmatch(rf"[\d.]+ ms, {told} \d threads?", said), said
 
 
-def test_a_text_that_fails_leaves_the_page_as_it_is(app: Path, page: Page) -> None:
-    """Bug: one text that could not be answered hid the whole page until it was loaded again."""
+def rewrite_worker(app: Path, before: str, after: str) -> None:
+    """Let a line of the page's worker be another; nothing is kept of the one before."""
     worker = app / "worker.js"
     text = worker.read_text()
+    assert before in text
+    worker.write_text(text.replace(before, after))
+    (app / "sw.js").unlink()
+
+
+def test_a_text_that_fails_leaves_the_page_as_it_is(app: Path, page: Page) -> None:
+    """Bug: one text that could not be answered hid the whole page until it was loaded again."""
     fails = """const ask = (asked) => {
       if (asked.text === "boom") throw new RangeError("out of memory");
       return answerText(here, asked);
     };"""
-    worker.write_text(text.replace("const ask = (asked) => answerText(here, asked);", fails))
-    assert worker.read_text() != text
-    (app / "sw.js").unlink()
+    rewrite_worker(app, "const ask = (asked) => answerText(here, asked);", fails)
     status = 'document.getElementById("status").textContent'
     with hosted(app) as host:
         page.do("open", host.url)
@@ -129,17 +134,13 @@ def test_a_text_that_fails_leaves_the_page_as_it_is(app: Path, page: Page) -> No
 
 def test_a_self_test_that_stops_can_be_run_again(app: Path, page: Page) -> None:
     """Bug: the button's self-test hid the page, with whatever text somebody was writing."""
-    worker = app / "worker.js"
-    text = worker.read_text()
     fails = """let asked = 0;
     const golden = ({ index }) => {
       asked += 1;
       if (asked === 8) throw new RangeError("out of memory");
       return replay(here, index);
     };"""
-    worker.write_text(text.replace("const golden = ({ index }) => replay(here, index);", fails))
-    assert worker.read_text() != text
-    (app / "sw.js").unlink()
+    rewrite_worker(app, "const golden = ({ index }) => replay(here, index);", fails)
     again = 'document.getElementById("again")'
     with hosted(app) as host:
         page.do("open", host.url)

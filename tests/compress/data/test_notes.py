@@ -10,8 +10,8 @@ def _split(*rows: tuple[str, int]) -> Split:
 
 def test_shared_texts_are_counted_with_those_of_another_label() -> None:
     """Scores on texts that were trained on say nothing, and nobody noticed."""
-    train = _split(("Hello ", 0), ("bye", 1), ("bye", 0), ("x", 1))
-    dev = _split(("hello", 0), ("BYE", 1), (" x", 0), ("new", 0))
+    train = _split(("Hello  you ", 0), ("bye", 1), ("bye", 0), ("x", 1))
+    dev = _split(("hello you", 0), ("BYE", 1), (" x", 0), ("new", 0))
     notes = notes_on((), {"train": train, "dev": dev, "test": _split(("other", 1))})
     assert notes == ["3 of 4 dev texts also stand in train, 1 of them with another label"]
 
