@@ -11,10 +11,7 @@ from kdc.compress.parallel import Crew
 
 
 def make_slices(batches: Batches, rows: Index, crew: Crew, parts: int = 1) -> list[Batch]:
-    """Collate a process's rows of a batch: every n-th, so that all have about as many tokens.
-
-    Where the rows are fewer than the slices, a process without a row takes the first, which then
-    counts nothing: all run the same program, and none has to wait for another to say so.
+    """Collate a process's rows of a batch, a batch a slice.
 
     Args:
         batches: the rows of the table.
@@ -25,13 +22,26 @@ def make_slices(batches: Batches, rows: Index, crew: Crew, parts: int = 1) -> li
     among = crew.size * parts
     if among == 1:
         return [batches.make(rows)]
-    made: list[Batch] = []
-    for number in range(crew.rank, among, crew.size):
-        mine = rows[number::among]
-        if len(mine) or not made:
-            batch = batches.make(mine if len(mine) else rows[:1])
-            made.append(replace(batch, shares=shares(batches.examples, rows, number, among)))
-    return made
+    return [
+        replace(batches.make(mine), shares=shares(batches.examples, rows, number, among))
+        for number, mine in cut(rows, crew, parts)
+    ]
+
+
+def cut(rows: Index, crew: Crew, parts: int) -> list[tuple[int, Index]]:
+    """Return the numbers and the rows of a process's slices: every n-th, so of about one size.
+
+    Where the rows are fewer than the slices, a process without a row takes the first, which then
+    counts nothing: all run the same program, and none has to wait for another to say so.
+
+    Args:
+        rows: the batch, at least one.
+        crew: the processes.
+        parts: how many slices each process learns from.
+    """
+    among = crew.size * parts
+    slices = [(number, rows[number::among]) for number in range(crew.rank, among, crew.size)]
+    return [(number, mine) for number, mine in slices if len(mine)] or [(crew.rank, rows[:1])]
 
 
 def shares(rows: Examples, batch: Index, number: int, among: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from kdc.compress.general.masking import Masks, ragged
 from kdc.compress.labels.shard import ShardLabels
 from kdc.compress.parallel import Crew
 from kdc.compress.signals import Sparse
-from kdc.compress.slices import share
+from kdc.compress.slices import cut, share
 
 Index = npt.NDArray[np.int64]
 
@@ -68,15 +68,10 @@ class Window:
         every = np.arange(len(rows))
         if among == 1:
             return [self._batch(rows, masks, every, None)]
-        made: list[Batch] = []
-        for number in range(crew.rank, among, crew.size):
-            mine = every[number::among]
-            if len(mine) or not made:  # without a row, the first, which then counts nothing
-                mine = mine if len(mine) else every[:1]
-                made.append(
-                    self._batch(rows, masks, mine, self._shares(rows, masks, number, among))
-                )
-        return made
+        return [
+            self._batch(rows, masks, mine, self._shares(rows, masks, number, among))
+            for number, mine in cut(every, crew, parts)
+        ]
 
     def _shares(self, rows: Index, masks: Masks, number: int, among: int) -> dict[str, float]:
         """Return what a slice counts in the batch, by the unit of an objective."""
