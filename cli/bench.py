@@ -43,7 +43,7 @@ def bench(
 ) -> None:
     """Measure size, latency and memory of models, and compare them."""
     from kdc.export.lengths import parse_lengths
-    from kdc.export.measure import Plan
+    from kdc.export.measure import Plan, check
     from kdc.export.measure import bench as measure
 
     terminal = Terminal(quiet, json_to)
@@ -60,12 +60,15 @@ def bench(
         cpu_profile=cpu_profile,
         seed=seed,
     )
+    if minutes is not None and not others:  # models in turns have runs and seconds of their own
+        refuse_given(context, ("seconds", "runs"), "goes with --minutes only where --vs is given")
     quality = []
     if data is None:
         refuse_given(context, _JUDGING, "goes with --data")
     else:
         from kdc.cli.quality import Judging, measure_quality
 
+        check(every, plan, others)
         columns = {"dev": dev, "text": text, "pair": pair, "label": label}
         wanted = Judging(
             data=data,

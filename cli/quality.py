@@ -68,6 +68,7 @@ def measure_quality(
     if asked.rows is not None and asked.rows < 1:
         raise KdcError(f"--rows {asked.rows}: give a whole number from 1")
     subjects = [find_subject(path) for path in dict.fromkeys(models)]  # all, before any answers
+    _check_student(asked.student, subjects)
     columns = dict(asked.columns)
     phone = next((each.phone for each in subjects if each.phone is not None), None)
     known = None if phone is None else Known(phone.task.kind, phone.task.labels)
@@ -76,6 +77,17 @@ def measure_quality(
     bench = _Judge(asked, table, len(subjects) == 1, terminal)
     found = [bench.entry(subject) for subject in subjects]
     return [entry for entry in found if entry is not None]
+
+
+def _check_student(named: Path | None, subjects: Sequence[Subject]) -> None:
+    """Refuse a student of which no model is, where only its own models are compared with it."""
+    if named is None or len(subjects) == 1:
+        return
+    if not any(each.phone is not None and is_student(named, each.phone) for each in subjects):
+        raise KdcError(
+            f"--student {named}: none of these models was exported from it, and of several only "
+            "those that were are compared with it; name one model, or leave it out"
+        )
 
 
 class _Judge:

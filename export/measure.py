@@ -10,7 +10,7 @@ from typing import Any
 
 from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256
-from kdc.compress.progress import Progress
+from kdc.compress.progress import Progress, Silent
 from kdc.export.cpu_profile import NATIVE, find_profile
 from kdc.export.devices import find_device
 from kdc.export.drift import Drift
@@ -76,6 +76,11 @@ class Plan:
                     f"{option} is for devices that tell time: {self.device} counts the "
                     "instructions of a few runs, however long they take"
                 )
+        if device.unit == "instructions" and self.threads != 1:
+            raise KdcError(
+                f"--threads {self.threads}: {self.device} counts the instructions of one thread, "
+                "for waiting threads run some too; give --threads 1"
+            )
         if self.cpu_profile != NATIVE and self.device.partition(":")[0] != "host":
             raise KdcError(
                 f"--cpu-profile {self.cpu_profile} is for --device host: {self.device} has a CPU "
@@ -193,19 +198,9 @@ def bench(
             do, a device that cannot compare, or a process that crashed, was killed or hung.
     """
     device, address = find_device(plan.device)
-    if versus:
-        check_turns(device, plan.device)
-    subjects = {str(path): find_subject(path) for path in (*models, *versus)}
-    texts = {
-        name: choose_texts(subject.file, plan.lengths, progress)
-        for name, subject in subjects.items()
-    }
+    subjects, texts, turns = _chosen(models, plan, progress, versus)
     for subject in subjects.values():
         _ = subject.facts  # now: a file may be replaced while it is measured
-    files = [subject.file for subject in subjects.values()]
-    turns: tuple[Texts, ...] = ()
-    if versus:  # before hours of measuring: what cannot be compared is refused here
-        turns = shared_texts(texts[str(models[0])], files, plan.lengths, progress)
     runs = []
     with progress.bar("measure", sum(map(len, texts.values()))) as advance:
         for name, subject in subjects.items():
@@ -217,7 +212,7 @@ def bench(
     pairs: list[Versus] = []
     if versus:
         brief = replace(plan, minutes=None)
-        names, others = tuple(map(str, models)), tuple(map(str, versus))
+        names, others = (tuple(dict.fromkeys(map(str, paths))) for paths in (models, versus))
         most = processes(device)[1]
         with progress.bar("compare in turns", most * len(turns)) as advance:
             for text in turns:
@@ -238,6 +233,34 @@ def bench(
         runs=tuple(runs),
         versus=tuple(pairs),
     )
+
+
+def check(models: Sequence[Path], plan: Plan, versus: Sequence[Path] = ()) -> None:
+    """Refuse what `bench` would refuse to measure, before other long work is done for it.
+
+    Raises:
+        KdcError: no such model or a damaged one, lengths that it cannot do, or a device that
+            cannot compare.
+    """
+    _chosen(models, plan, Silent(), versus)
+
+
+def _chosen(
+    models: Sequence[Path], plan: Plan, progress: Progress, versus: Sequence[Path]
+) -> tuple[dict[str, Subject], dict[str, tuple[Texts, ...]], tuple[Texts, ...]]:
+    """Return the models by name, the texts of each, and those on which they are compared."""
+    if versus:
+        check_turns(find_device(plan.device)[0], plan.device)
+    subjects = {str(path): find_subject(path) for path in (*models, *versus)}
+    texts = {
+        name: choose_texts(subject.file, plan.lengths, progress)
+        for name, subject in subjects.items()
+    }
+    files = [subject.file for subject in subjects.values()]
+    turns: tuple[Texts, ...] = ()
+    if versus:  # before hours of measuring: what cannot be compared is refused here
+        turns = shared_texts(texts[str(models[0])], files, plan.lengths, progress)
+    return subjects, texts, turns
 
 
 def _job(subject: Subject, texts: Texts, plan: Plan) -> Job:

@@ -107,7 +107,7 @@ def test_models_side_by_side_by_place_and_by_option() -> None:
 
 def test_a_page_is_written_beside_the_table() -> None:
     make_model(Path("student.onnx"), FACTS)
-    done = _kdc("--length", "8", "--minutes", "0.005", "--html", "report.html")
+    done = kdc("bench", "--length", "8", "--minutes", "0.005", "--html", "report.html")
     assert done.exit_code == 0, done.output
     assert "student.onnx" in Path("report.html").read_text()
     assert "minute" in done.stdout  # the drift has its table
@@ -116,9 +116,27 @@ def test_a_page_is_written_beside_the_table() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        (("--length", "65"), "reads at most 64 tokens, so not 65"),
+        (("--vs", "none.onnx"), "there is no model at none.onnx"),
+        (("--device", "arm64", "--threads", "2"), "--threads 2: arm64 counts the instructions of"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_row_is_read(
+    options: tuple[str, ...], told: str
+) -> None:
+    """Bug: all of --data was answered, minutes on an emulated core, and then nothing was kept."""
+    make_model(Path("student.onnx"), FACTS)
+    done = kdc("bench", "--data", "none.csv", *options)
+    assert done.exit_code == 1 and told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
         (("--seconds", "nan"), "kdc: --seconds nan: give more than 0"),
         (("--minutes", "nan"), "kdc: --minutes nan: give more than 0"),
         (("--minutes", "0"), "kdc: --minutes 0: give more than 0"),
+        (("--minutes", "1"), "kdc: --seconds goes with --minutes only where --vs is given"),
         (("--runs", "0"), "kdc: --runs 0: give a whole number from 1"),
         (("--cpu-profile", "fone"), "kdc: unknown CPU profile 'fone': did you mean phone"),
         (("--vs", "none.onnx"), "kdc: there is no model at none.onnx"),

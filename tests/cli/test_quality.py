@@ -122,8 +122,10 @@ def test_a_named_student_is_compared_only_with_its_own_files(
     words = ("--data", "table", "--rows", "9", "--student")
     several = bench("phone", far, *words, "student")["quality"]
     assert [set(one["against"]) for one in several] == [{"student", "teacher"}] * 2
-    other = bench("phone", far, *words, "teacher")["quality"]
-    assert [set(one["against"]) for one in other] == [{"student", "teacher"}, set()]
+    for nobodys in ("teacher", "none"):  # bug: it was ignored without a word
+        done = kdc("bench", "phone", far, *words, nobodys)
+        assert done.exit_code == 1
+        assert f"--student {nobodys}: none of these models was exported from it" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "[run", "[run]\nteacher = 3\n", "run = 5\n"])

@@ -125,6 +125,8 @@ def test_several_models_are_measured_one_after_the_other(tmp_path: Path, jobs: l
     found = _bench(one, two, one, lengths=(8,)).as_dict()
     assert list(found["models"]) == [str(one), str(two)]
     assert [run["model"] for run in found["runs"]] == [str(one), str(two)]
+    turns = measure.bench([one, one], Plan(lengths=(8,)), Silent(), [two, two]).versus
+    assert [(pair.model, pair.against) for pair in turns] == [(str(one), str(two))]
 
 
 def test_ids_come_from_the_models_own_vocabulary(tmp_path: Path, jobs: list[Job]) -> None:
@@ -160,6 +162,7 @@ def test_a_real_model_is_measured(tmp_path: Path) -> None:
         ({"cpu_profile": "fone"}, "unknown CPU profile 'fone': did you mean phone"),
         ({"device": "arm64", "minutes": 3.0, "seconds": 4.0}, "--minutes 3 is for devices that"),
         ({"device": "arm64:cortex-a53", "seconds": 9.0}, "--seconds 9 is for devices that tell"),
+        ({"device": "arm64", "threads": 2, "seconds": 4.0}, "--threads 2: arm64 counts the instr"),
         ({"device": "web", "cpu_profile": "phone"}, "--cpu-profile phone is for --device host"),
     ],
 )
