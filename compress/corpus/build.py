@@ -6,7 +6,7 @@ Every part is kept as soon as it is made; who is killed goes on there, and comes
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,7 @@ def make_corpus(job: CorpusJob, progress: Progress) -> Made:
             progress.say(f"{error}: making {job.out} again")
         else:
             progress.say(f"{job.out} is made of these sources already: nothing is done")
+            _tidy(job, place, parts)
             return Made(found)
     with nullcontext() if job.share else lock(place.lock, str(job.out)):
         start = time.monotonic()
@@ -122,6 +123,7 @@ def _finish(
         return True
     try:
         with lock(place.lock, str(job.out)):
+            clear_leftovers(job.out)
             if (parts.folder / _JOB).is_file():
                 put_together()
             return True
@@ -129,6 +131,13 @@ def _finish(
         if isinstance(error.__cause__, BlockingIOError):
             return False
         raise
+
+
+def _tidy(job: CorpusJob, place: Workspace, parts: Parts) -> None:
+    """Remove the parts of a run that was killed when the folder was there and they still were."""
+    if (parts.folder / _JOB).is_file():
+        with suppress(KdcError), lock(place.lock, str(job.out)):  # whoever is at it does so itself
+            shutil.rmtree(parts.folder, ignore_errors=True)
 
 
 def _begin(job: CorpusJob, parts: Parts, vocabulary: Vocabulary) -> None:

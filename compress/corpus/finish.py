@@ -45,8 +45,8 @@ def is_made(out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary)
     ]
     if found.get("tokenizer") != vocabulary_digest(vocabulary.plain):
         other.append("another tokenizer")
-    if not other and not _are_of(said, parts):
-        other.append("other sources")
+    if not other:
+        other += _other_sources(said, parts)
     if other:
         raise KdcError(
             f"{out} holds a corpus made otherwise ({', '.join(other)}): choose another --out or "
@@ -55,12 +55,15 @@ def is_made(out: Path, settings: Settings, parts: Parts, vocabulary: Vocabulary)
     return True
 
 
-def _are_of(said: list[dict[str, Any]], parts: Parts) -> bool:
-    """Whether a manifest's sources are these files, by name, size and content."""
+def _other_sources(said: list[dict[str, Any]], parts: Parts) -> list[str]:
+    """Say in what a manifest's sources are not these files, by name, size, content and column."""
     names = [(source.path.name, source.size) for source in parts.sources]
     if [(entry.get("name"), entry.get("bytes")) for entry in said] != names:
-        return False
-    return [entry.get("sha256") for entry in said] == [sha256(s.path) for s in parts.sources]
+        return ["other sources"]
+    if [entry.get("sha256") for entry in said] != [sha256(s.path) for s in parts.sources]:
+        return ["other sources"]
+    columns = [source.columns.get("column") for source in parts.sources]
+    return ["another --text"] if [entry.get("column") for entry in said] != columns else []
 
 
 def finish(
@@ -79,7 +82,12 @@ def finish(
     totals = {split: _totals(made, split) for split in _NAMES}
     if not totals["train"]["sequences"]:
         where = ", ".join(str(source.path) for source in parts.sources)
-        raise KdcError(f"there is no text to train on in {where}")
+        raise KdcError(f"there is no text to train on in {where}{_advice(totals, settings)}")
+    if settings.duplicates and not totals["train"]["masked"]:
+        raise KdcError(
+            "no word of these texts can be masked, for the tokenizer knows none of them: name a "
+            "--teacher of their language"
+        )
     with whole_folder(out, FORM) as staging:
         for split, stem in _NAMES.items():
             with_it = [name for name in names if split in made[name]]
@@ -93,10 +101,17 @@ def finish(
     return repeated
 
 
+def _advice(totals: dict[str, dict[str, int]], settings: Settings) -> str:
+    """Say what to do where nothing is to be trained on."""
+    if totals["held"]["sequences"]:
+        return f": --held-out {settings.held_out:g} takes all of it; give a smaller share"
+    return ": name files that hold articles or texts"
+
+
 def _repeated(parts: Parts, made: dict[str, dict[str, Any]]) -> list[str]:
     """Say which sources have a shard in common: so are texts that differ in their spaces alone.
 
-    Shards with maskings differ always.
+    Shards with maskings differ, but for those of a few words by chance.
     """
     first: dict[str, int] = {}
     pairs = dict[tuple[int, int], None]()
@@ -146,7 +161,10 @@ def _fields(
         "held_out": totals["held"],
         "seed": settings.seed,
         "settings": settings.as_dict(),
-        "sources": [{key: note[key] for key in ("name", "bytes", "sha256")} for note in notes],
+        "sources": [
+            {**{key: note[key] for key in ("name", "bytes", "sha256")}, **source.columns}
+            for note, source in zip(notes, parts.sources, strict=True)
+        ],
     }
 
 

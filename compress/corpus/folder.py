@@ -23,6 +23,7 @@ from kdc.compress.workspace import Workspace
 FORMAT = "kdc.tokens/1"
 FORM = "kdc.tokens"
 _SHARD = re.compile(r"(shard|held)-\d{5,}\.safetensors")
+_BY_CHANCE = 2048  # bytes: two shards of so few words may well have the same ones masked
 _NUMBERS = ("vocab_size", "mask_id", "max_length", "duplicates", "sequences", "tokens", "masked")
 
 
@@ -143,7 +144,10 @@ def _check_names(folder: Path, manifest: dict[str, Any], names: list[str]) -> No
     masked = [name for name in names if manifest.get("duplicates") or name.startswith("held-")]
     first: dict[str, str] = {}
     for name in masked:
-        digest = str(manifest["files"][name].get("sha256"))
+        entry = manifest["files"][name]
+        if entry["bytes"] < _BY_CHANCE:
+            continue
+        digest = str(entry["sha256"])
         if digest in first:
             raise KdcError(f"{folder / name} is {first[digest]} once more: make the corpus again")
         first[digest] = name
@@ -156,6 +160,12 @@ def _check_fields(folder: Path, manifest: dict[str, Any]) -> None:
     whole = all(type(number) is int and number >= 0 for number in numbers)
     if not whole or not isinstance(manifest.get("tokenizer"), str):
         raise KdcError(f"{folder / MANIFEST} is damaged: it lacks numbers; make the corpus again")
+    size = manifest["vocab_size"]
+    if any(number >= size for number in (manifest["mask_id"], *manifest["special_ids"])):
+        raise KdcError(
+            f"{folder / MANIFEST} is damaged: it holds numbers that no tokenizer of {size:,} "
+            "tokens has; make the corpus again"
+        )
 
 
 def vocabulary_digest(tokenizer: Tokenizer) -> str:

@@ -33,7 +33,10 @@ class Share:
             KdcError: it is out of range.
         """
         if not 0 <= self.index < self.count:
-            raise KdcError(f"--shard {self.index}/{self.count}: the first number is from 0 on")
+            raise KdcError(
+                f"--shard {self.index}/{self.count} is none of the parts: count them from 0, such "
+                "as 0/4 to 3/4"
+            )
 
     def reads(self, source: int, sources: int) -> bool:
         """Whether any part of a source is its own: where there are enough, whole sources are."""

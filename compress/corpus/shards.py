@@ -142,8 +142,8 @@ def _ascend(starts: Array, end: int, *, strictly: bool = True) -> bool:
     """Whether borders begin at 0, end at `end` and each is above the one before, or equal to it."""
     if not len(starts) or starts[0] != 0 or starts[-1] != end:
         return False
-    steps = np.diff(starts)
-    return bool((steps > 0 if strictly else steps >= 0).all())
+    one, next_one = starts[:-1], starts[1:]  # a difference could run over the largest number
+    return bool((next_one > one if strictly else next_one >= one).all())
 
 
 def _outside(shard: Shard, vocab_size: int) -> str:

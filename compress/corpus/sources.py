@@ -63,6 +63,11 @@ class Source:
         return "dump" if _PIECE_OF_DUMP.fullmatch(ending) else _KINDS.get(ending, "text")
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The column that is read, under `column`; empty where the file has none."""
+        return {"column": self.column} if self.kind in _WITH_COLUMNS else {}
+
+    @property
     def size(self) -> int:
         """Bytes of the file."""
         return self.path.stat().st_size
@@ -132,7 +137,8 @@ class Reading:
                 if line.strip() and (text := self._object(number, line)) is not None:
                     yield text
             if len(tail) > _LINE:
-                raise KdcError(f"{self._source.path}, line {number + 1} is too long for JSONL")
+                path = self._source.path
+                raise KdcError(f"{path}, line {number + 1} is too long: one object a line")
 
     def _ended(self, pieces: Iterator[str]) -> Iterator[str]:
         yield from pieces
@@ -249,7 +255,7 @@ def _inside(folder: Path) -> list[Path]:
         raise KdcError(f"{folder} holds no texts: kdc made it ({form}); name what it was made from")
     inside = list(_files(folder))
     if not inside:
-        raise KdcError(f"there are no files in {folder}")
+        raise KdcError(f"there are no files in {folder}: name one that holds texts")
     return inside
 
 

@@ -20,6 +20,7 @@ _DICTIONARY = 1 << 29  # bytes that unpacking an .xz may take
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive, as .docx, .odt and .epub are",
     b"%PDF-": "a PDF",
+    b"\x28\xb5\x2f\xfd": "packed by zstd",
 }
 _HEADER = 100_000_000  # bytes of a safetensors file's JSON at the most
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -99,7 +100,9 @@ class Stream:
                     self._digest.update(piece)
                     yield piece
         except OSError as error:
-            raise KdcError(f"cannot read {self.path}: {error.strerror}") from error
+            raise KdcError(
+                f"cannot read {self.path}: {error.strerror}; name a file that can be read"
+            ) from error
 
     def _not_utf8(self, line: int, encoding: str) -> KdcError:
         return KdcError(

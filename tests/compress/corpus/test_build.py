@@ -132,6 +132,18 @@ def test_what_is_made_is_not_made_again_and_never_replaced(job: CorpusJob, tmp_p
     assert bytes_of(ours.out) == before and not (tmp_path / ".kdc" / "runs" / "out").exists()
 
 
+def test_another_column_of_the_same_file_is_another_corpus(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: the corpus of one column is said to be made already, whatever column is asked for."""
+    rows = [{"text": one, "said": f"{one} wake"} for one in tiny_documents(20)]
+    source = tmp_path / "a.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)))
+    ours = replace(job, sources=(source,), out=tmp_path / "out")
+    build_corpus(ours, Silent())
+    assert build_corpus(replace(ours, column="text"), Silent()) is not None
+    with pytest.raises(KdcError, match=r"made otherwise \(another --text\): choose another"):
+        build_corpus(replace(ours, column="said"), Silent())
+
+
 def test_held_out_documents_are_the_same_for_any_seed_and_never_trained_on(
     job: CorpusJob, tmp_path: Path
 ) -> None:
@@ -201,7 +213,12 @@ def test_a_source_that_breaks_off_ends_in_a_sentence(
 def test_refusals(job: CorpusJob, tmp_path: Path) -> None:
     ours = replace(job, out=tmp_path / "out")
     (tmp_path / "a.txt").write_text(" \n\n ")
-    with pytest.raises(KdcError, match="no text to train on"):
+    with pytest.raises(KdcError, match=r"no text to train on in .*: name files that hold"):
+        build_corpus(replace(ours, sources=(tmp_path / "a.txt",)), Silent())
+    with pytest.raises(KdcError, match=r"--held-out 0.9999 takes all of it; give a smaller"):
+        build_corpus(replace(ours, settings=replace(SETTINGS, held_out=0.9999)), Silent())
+    (tmp_path / "a.txt").write_text("zqzq xkxk\n\nqqq www")
+    with pytest.raises(KdcError, match="no word of these texts can be masked"):
         build_corpus(replace(ours, sources=(tmp_path / "a.txt",)), Silent())
     with pytest.raises(KdcError, match="positions for 32"):
         build_corpus(replace(ours, settings=Settings(max_length=64)), Silent())

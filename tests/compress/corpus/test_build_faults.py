@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,31 @@ def _die_while_finishing(job: CorpusJob, number: int) -> None:
 
     def deadly(*arguments: object) -> list[str]:
         die_at_fsync(3 * number)
+        return finish(*arguments)  # type: ignore[arg-type]
+
+    build.finish = deadly  # type: ignore[assignment]
+    build_corpus(job, Silent())
+
+
+def test_kill_9_between_the_folder_and_the_removal_of_its_parts(
+    job: CorpusJob, tmp_path: Path
+) -> None:
+    """Bug: a corpus's size on the disk twice, for ever: the next run says that nothing is to do."""
+    ours = replace(job, out=tmp_path / "out")
+    assert exit_code_of(_die_before_parts_are_removed, ours) == -signal.SIGKILL
+    assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+    assert list((tmp_path / ".kdc" / "runs" / "out").glob("part-*"))
+    build_corpus(ours, Silent())
+    assert not (tmp_path / ".kdc" / "runs" / "out").exists()
+
+
+def _die_before_parts_are_removed(job: CorpusJob) -> None:
+    from kdc.compress.corpus import build
+
+    finish = build.finish
+
+    def deadly(*arguments: object) -> list[str]:
+        shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
         return finish(*arguments)  # type: ignore[arg-type]
 
     build.finish = deadly  # type: ignore[assignment]

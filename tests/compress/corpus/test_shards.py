@@ -65,6 +65,7 @@ def test_the_same_shard_gives_the_same_bytes(path: Path) -> None:
         ({"pairs": np.array([-1, 2], np.int8)}, "pairs holds"),
         ({"mask_starts": np.array([0, 2, 4])[:2]}, "not of all sequences"),
         ({"mask_starts": np.array([0, 2, 3, 4, 5])}, "mask_starts do not ascend"),
+        ({"mask_starts": np.array([0, 1 << 62, 1 - (1 << 63), -1, 4])}, "mask_starts do not"),
         ({"mask_places": np.array([1, 5, 1, 2], np.uint16)}, "behind its sequence"),
         ({"mask_places": np.array([3, 1, 1, 2], np.uint16)}, "do not ascend"),
         ({"mask_places": np.array([1, 1, 1, 2], np.uint16)}, "do not ascend"),

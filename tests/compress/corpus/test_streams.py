@@ -72,6 +72,7 @@ def test_a_bomb_unpacks_piece_by_piece(name: str, tmp_path: Path) -> None:
         (b"\x89ab\n\0", "line 2 holds a NUL byte: it is no text file"),
         (b"PK\x03\x04\x14\x08\x08word/document.xml", "no text but a zip archive, as .docx"),
         (b"%PDF-1.4\n%\xe2\xe3", "no text but a PDF"),
+        (b"\x28\xb5\x2f\xfd\x04\x58", "no text but packed by zstd"),
         (save({"a": np.zeros(3)}), "no text but a safetensors file"),
     ],
 )
