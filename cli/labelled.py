@@ -52,6 +52,11 @@ def choose_method(
         kind, count = DEFAULT.kind, DEFAULT.count
     if bits is not None and kind in ("draws", "none"):
         raise KdcError("--bits is of probabilities, and none is kept: add --topk or --full")
+    if temperature != 1 and kind == "none":
+        raise KdcError(
+            "--temperature is of the softmax, and states are all that is kept: add --draws, --topk "
+            "or --full, or leave it out"
+        )
     width = 8 if bits is None else bits
     return Method(kind, count, width, temperature, floor, _layers(states), pooled)
 

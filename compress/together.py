@@ -134,7 +134,8 @@ class Together(Crew):
                 if self._store.check([f"kdc/word/{self._job}"]):
                     why = self._store.get(f"kdc/word/{self._job}").decode()
             raise Lost(
-                f"{why}: run the same command with --resume to go on from the last kept state"
+                f"{why}: run the same command again, a training with --resume, to go on from "
+                "the last kept state"
             ) from error
 
 
@@ -228,7 +229,7 @@ def _speak(here: World, store: Store) -> None:
     if first:
         raise Lost(
             f"the first of the {here.size} processes was ended before it could say why: run the "
-            "same command with --resume to go on from the last kept state"
+            "same command again, a training with --resume, to go on from the last kept state"
         )
 
 

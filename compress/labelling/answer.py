@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.shards import Shard
-from kdc.compress.labelling.choose import Rows, chosen
+from kdc.compress.errors import KdcError
+from kdc.compress.labelling.choose import BROKEN, Rows, chosen
 from kdc.compress.labelling.examples import Asked, batches
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import POOLED, states_name
@@ -97,7 +98,13 @@ class Teller:
 
 
 def _half(states: Tensor) -> npt.NDArray[np.float16]:
-    """Round to float16, whose largest number stands for what is larger."""
+    """Round to float16, whose largest number stands for what is larger.
+
+    Raises:
+        KdcError: one is NaN or infinite.
+    """
+    if not bool(states.isfinite().all()):
+        raise KdcError(BROKEN)
     largest = float(torch.finfo(torch.float16).max)
     found: npt.NDArray[np.float16] = states.float().clamp(-largest, largest).half().cpu().numpy()
     return found

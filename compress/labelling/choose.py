@@ -16,6 +16,7 @@ from kdc.compress.labels.grid import code_type, step
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import id_type, size_type
 
+BROKEN = "the teacher answers NaN or infinity on this corpus: it is broken, so name another"
 Rows = dict[str, npt.NDArray[Any]]
 Parts = dict[str, Tensor]
 _PLACES = {"cpu": 256, "mps": 1024, "cuda": 4096}  # softmax of so many is held in fp32 at a time
@@ -40,7 +41,7 @@ def chosen(logits: Tensor, method: Method, uniform: Tensor | None = None) -> Row
         some = slice(start, start + _PLACES[logits.device.type])
         p = (logits[some].float() / method.temperature).softmax(-1)
         if not bool(p[:, 0].isfinite().all()):  # one that is not makes its whole row NaN
-            raise KdcError("the teacher answers NaN or infinity on this corpus: it is broken")
+            raise KdcError(BROKEN)
         if p.device.type == "mps":  # it has no float64, in which tails and edges are summed
             p = p.cpu()
         if method.kind == "draws":

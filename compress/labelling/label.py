@@ -54,7 +54,10 @@ class LabelJob:
         """
         number, count = self.part
         if not 0 <= number < count:
-            raise KdcError(f"--shard {number}/{count}: count the parts from 0 to {count - 1}")
+            raise KdcError(
+                f"--shard {number}/{count} is none of the parts: count them from 0, such as 0/4 to "
+                "3/4"
+            )
         if self.batch_tokens is not None and self.batch_tokens < 1:
             raise KdcError(f"--batch-tokens must be 1 or more, not {self.batch_tokens}")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, read_json, sha256, write_json
+from kdc.compress.files import MANIFEST, read_json, refuse_foreign, sha256, write_json
+from kdc.compress.folder_kinds import how_made, mistaken
 from kdc.compress.labels.method import Method, read_method
 from kdc.compress.labels.shard import ShardLabels, read_shard_labels
 from kdc.compress.progress import plural
@@ -147,9 +148,13 @@ def teacher_name(folder: Path) -> str:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
+    if not folder.is_dir():
+        raise KdcError(f"there is no folder of labels at {folder}{how_made(FORMAT)}")
     if not path.is_file():
-        raise KdcError(f"{folder} is no folder of labels: it has no {MANIFEST}")
+        raise KdcError(f"{folder} is no folder of labels: it has no {MANIFEST}{how_made(FORMAT)}")
     fields = read_json(path)
+    if (other := mistaken(FORMAT, fields.get("format"))) is not None:
+        raise KdcError(f"{folder} {other}")
     if fields.get("format") != FORMAT:
         raise KdcError(
             f"{folder} is no folder of labels this version reads: {fields.get('format')!r}, wanted "
@@ -175,6 +180,7 @@ def begin(folder: Path, settings: Mapping[str, object], teacher: str) -> None:
     """
     foreign = _holds_foreign(folder)  # before the manifest: another run may write it meanwhile
     if (folder / MANIFEST).is_file():
+        refuse_foreign(folder, FORM)
         found = read_settings(folder)
         for name, wanted in settings.items():
             if found[name] != wanted:

@@ -55,11 +55,12 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
     [
         (["--topk", "4", "--draws", "3"], "two ways to label: choose one"),
         (["--shard", "3"], "such as 0/4, not '3'"),
-        (["--shard", "4/4"], "count the parts from 0 to 3"),
+        (["--shard", "4/4"], "4/4 is none of the parts: count them from 0, such as 0/4 to 3/4"),
         (["--states", "last"], "a list of layers such as 0,6,12"),
         (["--topk", "4", "--bits", "7"], "--bits is 8 or 16, not 7"),
         (["--topk", "4", "--bits", "0"], "--bits is 8 or 16, not 0"),
         (["--bits", "16"], "--bits is of probabilities, and none is kept: add --topk"),
+        (["--states", "1", "--temperature", "2"], "--temperature is of the softmax, and states"),
         (["--topk", "0"], "--topk must be a number from 1"),
         (["--batch-tokens", "0"], "--batch-tokens must be 1 or more"),
         (["--states", "1", "--verify"], "states are all that is kept: add --draws"),

@@ -86,7 +86,7 @@ def test_a_killed_process_ends_all_with_one_sentence_and_two_go_on(
     assert running.returncode == 1
     assert len(ours(errors)) == 1, errors
     assert "ended" in ours(errors)[0]
-    assert "--resume to go on from the last kept state" in ours(errors)[0]
+    assert "a training with --resume, to go on from the last kept state" in ours(errors)[0]
     assert errors.count("Traceback") == 1  # torchrun's own
     again = torchrun(2, *command(inputs, out, "--resume"), folder=tmp_path)
     _, errors = again.communicate(timeout=_PATIENCE)

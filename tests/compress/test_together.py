@@ -138,7 +138,7 @@ class TestResume:
         said = together.said()
         assert len(said) == 1
         assert said[0].startswith("kdc: ")
-        assert said[0].endswith("with --resume to go on from the last kept state")
+        assert said[0].endswith("a training with --resume, to go on from the last kept state")
         note = json.loads((tmp_path / "run" / "state.json").read_text())
         assert note["step"] in (step - 2, step - 1)
         assert Processes(2, finish, state, str(out), True).exit_codes() == [0, 0]
@@ -239,7 +239,7 @@ class TestTogether:
         assert together.exit_codes(30) == [1, 0, 0]
         said = together.said()
         assert len(said) == 1
-        assert "no memory here: run the same command with --resume" in said[0]
+        assert "no memory here: run the same command again, a training with --resume" in said[0]
         assert said[0].startswith(("kdc: process 1: ", "kdc: process 2: "))
 
     def test_a_broken_loss_is_everybodys_and_ends_well(self, tmp_path: Path) -> None:

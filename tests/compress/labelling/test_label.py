@@ -256,6 +256,23 @@ def test_a_teacher_that_answers_nan_is_refused(places: Path, tmp_path: Path) -> 
     assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
+@pytest.mark.parametrize(
+    "method", [Method("none", states=(2,)), Method("none", pooled=True)], ids=str
+)
+def test_a_teacher_whose_states_are_no_numbers_is_refused(
+    places: Path, tmp_path: Path, method: Method
+) -> None:
+    """Bug: a whole corpus of states that are NaN, told by a student that learns nothing."""
+    broken = tiny_masked_lm(tmp_path / "broken")
+    model = BertForMaskedLM.from_pretrained(broken)
+    with torch.no_grad():
+        model.bert.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
+    model.save_pretrained(broken)
+    with pytest.raises(KdcError, match="NaN or infinity on this corpus"):
+        label(job(places, tmp_path / "out", method, teacher=str(broken)), Silent())
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
 def test_a_full_disk_ends_in_a_sentence(places: Path, tmp_path: Path, small_disk: Any) -> None:  # noqa: ANN401
     """Bug: an OSError out of a writer, and half a file."""
     disk = small_disk(64)
@@ -267,7 +284,7 @@ def test_a_full_disk_ends_in_a_sentence(places: Path, tmp_path: Path, small_disk
 @pytest.mark.parametrize("part", [(3, 3), (0, 0), (-1, 2)])
 def test_a_part_that_is_none_is_refused(tmp_path: Path, part: tuple[int, int]) -> None:
     """Bug: the last task of an array job labels nothing, without a word."""
-    with pytest.raises(KdcError, match="count the parts from 0"):
+    with pytest.raises(KdcError, match="none of the parts: count them from 0"):
         LabelJob(tmp_path, "x", Method("topk", 3), tmp_path, part)
 
 

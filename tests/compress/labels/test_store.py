@@ -89,6 +89,10 @@ def no_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
 
+def of_tokens(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"format": "kdc.tokens/1", "files": {}}')
+
+
 def other_manifest(folder: Path) -> None:
     fields = json.loads((folder / "manifest.json").read_text())
     del fields["method"]["bits"]
@@ -106,7 +110,9 @@ def other_manifest(folder: Path) -> None:
         (add_foreign, r"shard-00009\.safetensors belongs to no shard"),
         (tear_sidecar, r"shard-00001\.json is not valid JSON"),
         (other_teacher, r"was labelled with another teacher"),
-        (no_manifest, r"is no folder of labels: it has no manifest\.json"),
+        (no_manifest, r"is no folder of labels: it has no manifest\.json: kdc label makes one"),
+        (shutil.rmtree, r"there is no folder of labels at .*: kdc label makes one, or give"),
+        (of_tokens, r"is a folder of token shards: give a folder of labels instead"),
         (other_manifest, r"does not say how its labels were made"),
     ],
     ids=lambda case: getattr(case, "__name__", ""),
@@ -176,6 +182,12 @@ def test_a_run_that_ended_while_it_began_does_not_stop_the_next(
     (tmp_path / ".manifest.json.x1y2.tmp").touch()
     begin(tmp_path, settings_of(labelled), "teacher")
     assert read_settings(tmp_path) == settings_of(labelled)
+
+
+def test_labels_are_not_put_where_something_else_is(labelled: Path) -> None:
+    """Bug: --out names the corpus itself, and the advice is to give labels instead of it."""
+    with pytest.raises(KdcError, match="shards already holds something else: choose another"):
+        begin(labelled / "shards", settings_of(labelled), "teacher")
 
 
 def test_a_run_that_begins_meanwhile_is_joined(
