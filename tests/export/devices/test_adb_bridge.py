@@ -119,10 +119,10 @@ def test_a_server_that_adb_leaves_running_is_not_waited_for(
 ) -> None:
     """adb's server inherits adb's output: reading a pipe to its end then takes for ever."""
     adb = Path(find_adb() or "")
-    adb.write_text("#!/bin/sh\nsleep 3 &\necho List of devices attached\n")
+    adb.write_text("#!/bin/sh\nsleep 25 &\necho List of devices attached\n")
     start = time.monotonic()
     assert attached(str(adb)) == []
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
 
 
 def test_a_phone_that_goes_away_is_told_from_one_that_refuses(phone: FakePhone) -> None:
