@@ -65,12 +65,20 @@ def find_phone(path: Path) -> Phone:
         return read_phone(path)
     if not path.is_file():
         raise KdcError(f"there is no model at {path}")
-    folder = path.resolve().parent
+    folder, digest = path.resolve().parent, sha256(path)
     if folder.name == "onnx" and (folder.parent / MANIFEST).is_file():
-        return read_phone(folder.parent)
-    digest = sha256(path)
+        phone = read_phone(folder.parent)
+        if sha256(phone.model) == digest:
+            return phone
+        raise KdcError(
+            f"{path} is not the model that {phone.folder} ships, which is {phone.model.name}: "
+            "name that one, or the phone folder"
+        )
     for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
-        text = manifest.read_text(encoding="utf-8", errors="replace")
+        try:
+            text = manifest.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # a folder that is not ours to read is not the one
+            continue
         if digest in text and is_phone(manifest.parent):
             phone = read_phone(manifest.parent)
             if sha256(phone.model) == digest:
