@@ -69,8 +69,21 @@ def free_bytes() -> int | None:
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # `max`, or no such files outside of a container
         limit = int((group / "memory.max").read_text(encoding="ascii"))
-        free.append(max(0, limit - int((group / "memory.current").read_text(encoding="ascii"))))
+        held = int((group / "memory.current").read_text(encoding="ascii"))
+        free.append(max(0, limit - held + _cached(group / "memory.stat")))
     return min(free) if free else None
+
+
+def _cached(path: Path) -> int:
+    """Return the bytes of files that a container holds in memory, which Linux drops at need.
+
+    After hours of reading data they are all of its memory, and none of it is taken.
+    """
+    try:
+        rows = dict(line.split() for line in path.read_text(encoding="ascii").splitlines())
+    except OSError:
+        return 0
+    return sum(int(rows.get(name, 0)) for name in ("inactive_file", "active_file"))
 
 
 def _proc(name: str, prefix: str) -> list[int]:

@@ -95,6 +95,11 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     places = {"/proc/meminfo": tmp_path / "meminfo", "/sys/fs/cgroup": tmp_path}
     monkeypatch.setattr(process_memory, "Path", lambda name: places[name])
     assert free_bytes() == 600_000
+    # bug: files that had been read counted as taken, and every model "ran out of 0.0 GB"
+    (tmp_path / "memory.current").write_text("990000\n")
+    stat = "anon 90000\nfile 900000\nshmem 100000\ninactive_file 500000\nactive_file 300000\n"
+    (tmp_path / "memory.stat").write_text(stat)
+    assert free_bytes() == 810_000
     (tmp_path / "memory.max").write_text("max\n")
     assert free_bytes() == 5_120_000
     (tmp_path / "meminfo").unlink()
