@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,11 +61,12 @@ class Row:
         return {"group": self.group, "bytes": self.bytes, "zip_bytes": self.zip_bytes}
 
 
-def ledger(folder: Path) -> list[Row]:
+def ledger(folder: Path, files: Iterable[Path] | None = None) -> list[Row]:
     """Account for every byte of a phone folder.
 
     Args:
         folder: a phone folder, with or without its manifest.
+        files: those of its files that count; None for all.
 
     Returns:
         A row for each group that has any bytes, in the order of `GROUPS`.
@@ -73,14 +74,15 @@ def ledger(folder: Path) -> list[Row]:
     Raises:
         KdcError: it holds no model or several, or one that cannot be read.
     """
-    models = [path for path in sorted(folder.rglob("*")) if path.suffix in (".onnx", ORT)]
+    every = sorted(path for path in (files or folder.rglob("*")) if path.is_file())
+    models = [path for path in every if path.suffix in (".onnx", ORT)]
     if len(models) != 1:
         raise KdcError(f"{folder} holds {len(models)} models, so is no phone folder")
     (model,) = models
     parts = model_parts(model)
     shipped = set(read_model_file(model).files)
     found = {name: (len(data), _deflated(data)) for name, data in parts.items()}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in every:
         if path not in shipped:
             group = TOKENIZER if _is_tokenizer(path) else RECORDS
             had = found.get(group, (0, 0))

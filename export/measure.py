@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import sha256
 from kdc.compress.progress import Progress, Silent
 from kdc.export.cpu_profile import NATIVE, find_profile
 from kdc.export.devices import find_device
@@ -279,7 +278,7 @@ def _job(subject: Subject, texts: Texts, plan: Plan) -> Job:
 
 def _is_another(subject: Subject) -> bool:
     with suppress(OSError):
-        return sha256(subject.file.path) != subject.sha256
+        return subject.file.digest() != subject.sha256
     return True
 
 

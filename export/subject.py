@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, sha256
+from kdc.compress.files import MANIFEST
 from kdc.compress.metrics import Score
 from kdc.export.ledger import GROUPS, ledger
 from kdc.export.model_file import ModelFile, read_model_file
@@ -66,8 +66,8 @@ class Subject:
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of the model's file."""
-        return sha256(self.file.path)
+        """The digest of the model's file and of the weights' files beside it that it names."""
+        return self.file.digest()
 
     @cached_property
     def size_bytes(self) -> int:
@@ -90,7 +90,7 @@ class Subject:
             "accuracy": accuracy
             and {"shipped": accuracy.shipped.as_dict(), "teacher": accuracy.teacher.as_dict()},
             "quantization": _text(self.phone and self.phone.manifest.get("quantization")),
-            "ledger": None if self.phone is None else _ledger(self.phone.folder),
+            "ledger": None if self.phone is None else _ledger(self.phone),
         }
 
 
@@ -111,13 +111,14 @@ def find_subject(model: Path) -> Subject:
     file = read_model_file(model)
     with suppress(KdcError):  # most files come out of no phone folder
         phone = find_phone(model)
-        ours, theirs = file.files, read_model_file(phone.model).files
-        if [sha256(path) for path in ours] == [sha256(path) for path in theirs]:
+        if file.digest() == read_model_file(phone.model).digest():
             return Subject(str(model), file, phone)
     return Subject(str(model), file, None)
 
 
-def _ledger(folder: Path) -> list[dict[str, Any]]:
+def _ledger(phone: Phone) -> list[dict[str, Any]]:
+    """Tell where the bytes of what ships are; what else was put into the folder is none of it."""
+    files = [phone.folder / name for name in (*phone.manifest["files"], MANIFEST)]
     return [
         {
             "part": row.group,
@@ -125,7 +126,7 @@ def _ledger(folder: Path) -> list[dict[str, Any]]:
             "zip_bytes": row.zip_bytes,
             "about": GROUPS[row.group],
         }
-        for row in ledger(folder)
+        for row in ledger(phone.folder, files)
     ]
 
 
