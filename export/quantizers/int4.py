@@ -29,7 +29,7 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     from kdc.export.edit import Editor
     from kdc.export.quantizers.activations import second_moments
     from kdc.export.quantizers.leftovers import refuse_leftovers
-    from kdc.export.quantizers.outliers import find_outliers
+    from kdc.export.quantizers.outliers import outliers_of
     from kdc.export.quantizers.rows import put_int4_rows
 
     editor = Editor.load(fp32)
@@ -37,7 +37,7 @@ def quantize_int4(fp32: Path, out: Path, situation: Situation) -> None:
     linears = list(editor.linears())
     moments = second_moments(editor.model, [each.input for each in linears], situation.calibration)
     rounded = _round_all(linears, moments)
-    outliers = find_outliers(editor, linears, situation.calibration)
+    outliers = outliers_of(fp32, editor, linears, situation)
     for linear in linears:
         put_int4(editor, linear, *rounded[_key(linear)], outliers.get(linear.output))
     for table in editor.tables():

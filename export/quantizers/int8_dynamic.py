@@ -44,11 +44,11 @@ def _quantize(
     from kdc.export.edit import Editor
     from kdc.export.quantizers.leftovers import refuse_leftovers
     from kdc.export.quantizers.matrices import put_int8
-    from kdc.export.quantizers.outliers import find_outliers
+    from kdc.export.quantizers.outliers import outliers_of
 
     editor = Editor.load(fp32)
     linears = list(editor.linears())
-    outliers = find_outliers(editor, linears, situation.calibration)
+    outliers = outliers_of(fp32, editor, linears, situation)
     for linear in linears:
         put_int8(editor, linear, outliers.get(linear.output))
     for table in editor.tables():

@@ -1,10 +1,12 @@
 """What a quantizer may want to know beside the file: rows of the task, and what was asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kdc.compress.examples import Examples
+    from kdc.compress.outliers import Outliers
 
 
 @dataclass(frozen=True)
@@ -15,3 +17,5 @@ class Situation:
     """Rows of the training text, for the methods that look at activations."""
     length: int | None = None
     """Tokens of every text, padding included, once the file is written; None for any length."""
+    outliers: "dict[Path, dict[str, Outliers]]" = field(default_factory=dict)
+    """What was found so far, by the fp32 graph: methods that are tried in turn share its runs."""
