@@ -72,6 +72,7 @@ class Shipped:
             "method": self.outcome.shipped.method,
             "export": self.prepared.export.as_dict(),
             "vocabulary": self.prepared.vocabulary_dict(),
+            "length_drop": self.prepared.length_drop and self.prepared.length_drop.as_dict(),
             "tried": self.outcome.as_dict(),
             "metrics": _metrics(self.prepared.student, self.outcome),
             "ledger": [row.as_dict() for row in self.ledger],
