@@ -13,6 +13,7 @@ from kdc.compress.task import Task
 LENGTHS = (7, 4, 2)
 MASK = (torch.arange(7) < torch.tensor(LENGTHS)[:, None]).long()
 CLASSES = Task("t", "classification", ("a", "b", "c", "d"), False, "accuracy")
+TWO = Task("t", "classification", ("a", "b"), False, "accuracy")
 ONE_CLASS = Task("t", "classification", ("a",), False, "accuracy")
 SCORED = Task("t", "regression", (), False, "pearson")
 GOLD = torch.tensor([2, 0, 1])

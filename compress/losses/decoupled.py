@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import (
     check_shares,
@@ -39,9 +40,19 @@ class Decoupled(Objective):
         self.alpha, self.beta = alpha, beta
 
     def fit(self, widths: Widths) -> None:
-        """Raise KdcError for scores, for several labels a text, or for a single class."""
+        """Refuse a task that it would teach nothing.
+
+        Raises:
+            KdcError: scores, several labels a text, a single class, or two without `alpha`: one
+                other class has nothing to be compared with, so that nothing would be trained.
+        """
         refuse_all_but_classes("decoupled", widths.task)
         refuse_one_class("decoupled", widths.task)
+        if widths.task.outputs == 2 and not self.alpha:
+            raise KdcError(
+                "decoupled: of two classes only alpha teaches anything: set it above 0, or use "
+                "soft_labels"
+            )
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import (
     check_shares,
@@ -37,9 +38,19 @@ class Dist(Objective):
         self.inter, self.intra = inter, intra
 
     def fit(self, widths: Widths) -> None:
-        """Raise KdcError for scores, for several labels a text, or for a single class."""
+        """Refuse a task that it would teach nothing.
+
+        Raises:
+            KdcError: scores, several labels a text, a single class, or two without `intra`: their
+                rows always correlate by 1 or -1, so that nothing would be trained.
+        """
         refuse_all_but_classes("dist", widths.task)
         refuse_one_class("dist", widths.task)
+        if widths.task.outputs == 2 and not self.intra:
+            raise KdcError(
+                "dist: of two classes only intra teaches anything: set it above 0, or use "
+                "soft_labels"
+            )
 
     def forward(self, student: Signals, teacher: Signals, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""

@@ -7,9 +7,10 @@ import torch
 
 from kdc.compress.errors import KdcError
 from kdc.compress.losses.decoupled import Decoupled
+from kdc.compress.losses.objective import Widths
 from kdc.compress.losses.soft_labels import SoftLabels
 from kdc.compress.signals import Signals
-from tests.said import GOLD, numbers, said
+from tests.said import CLASSES, GOLD, TWO, numbers, said
 
 
 def softmax(z: Any) -> Any:  # noqa: ANN401
@@ -68,6 +69,14 @@ def test_two_classes_have_one_other() -> None:
     value.backward()
     assert student.logits.grad is not None
     assert student.logits.grad.isfinite().all()
+
+
+def test_two_classes_without_what_teaches_them_are_refused() -> None:
+    """Bug: a run of hours in which nothing is learned, with a loss that is 0 from the start."""
+    with pytest.raises(KdcError, match="decoupled: of two classes only alpha teaches anything"):
+        Decoupled(alpha=0.0).fit(Widths(TWO, 2, 8, 2, 8))
+    Decoupled(beta=0.0).fit(Widths(TWO, 2, 8, 2, 8))
+    Decoupled(alpha=0.0).fit(Widths(CLASSES, 2, 8, 2, 8))
 
 
 def test_sure_answers_stay_finite() -> None:

@@ -6,8 +6,9 @@ import torch
 
 from kdc.compress.errors import KdcError
 from kdc.compress.losses.dist import Dist
+from kdc.compress.losses.objective import Widths
 from kdc.compress.signals import Signals
-from tests.said import GOLD, numbers, said
+from tests.said import CLASSES, GOLD, TWO, numbers, said
 
 
 def by_hand(student: Signals, teacher: Signals, t: float) -> tuple[float, float]:
@@ -47,6 +48,14 @@ def test_two_classes_learn_from_the_other_texts_alone() -> None:
     student.logits.grad = None
     Dist(inter=0.0, intra=1.0)(student, teacher, GOLD).backward()
     assert student.logits.grad.abs().max() > 1e-2
+
+
+def test_two_classes_without_what_teaches_them_are_refused() -> None:
+    """Bug: a run of hours in which nothing is learned, with a loss that falls to 0."""
+    with pytest.raises(KdcError, match="dist: of two classes only intra teaches anything"):
+        Dist(intra=0.0).fit(Widths(TWO, 2, 8, 2, 8))
+    Dist(inter=0.0).fit(Widths(TWO, 2, 8, 2, 8))
+    Dist(intra=0.0).fit(Widths(CLASSES, 2, 8, 2, 8))
 
 
 def test_a_batch_of_one_row_or_of_equal_rows_stays_finite() -> None:
