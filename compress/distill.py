@@ -132,8 +132,8 @@ def distil_on(
             said = answers(plan.student, rows, progress, "the student")
         found = {**ground.answers, "student": said}
         if job.controls and not _is_control(job, plan):
-            batch = job.recipe.stages[-1].train.batch
-            control = Control(plan.student.config, rows, run.total, batch)
+            last = job.recipe.stages[-1].train
+            control = Control(plan.student.config, rows, run.total, last.batch, last.accumulate)
             found["scratch"] = scratch_answers(job, control, place, progress)
         report = make_report(job.data, {**found, **ground.controls}, history, left_out)
         write_student(

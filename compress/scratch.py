@@ -37,6 +37,8 @@ class Control:
     """How many steps the student was trained for."""
     batch: int
     """Rows in each of them."""
+    accumulate: int = 1
+    """Parts that they were learned in, where memory is short."""
 
 
 def scratch_answers(
@@ -71,8 +73,8 @@ def _recipe(control: Control) -> Recipe:
     """Return the recipe `scratch` for exactly that many steps, of as many rows."""
     recipe = load_recipe(SCRATCH)
     stage = recipe.stages[0]
-    steps, batch = control.steps, control.batch
-    train = replace(stage.train, epochs=0.01, min_steps=steps, batch=batch)
+    steps, batch, parts = control.steps, control.batch, control.accumulate
+    train = replace(stage.train, epochs=0.01, min_steps=steps, batch=batch, accumulate=parts)
     return replace(recipe, stages=(replace(stage, train=train),))
 
 
