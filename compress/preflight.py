@@ -102,7 +102,13 @@ def _usual_set(task: Task, train: Labels) -> npt.NDArray[np.bool_]:
 
 
 def check_teacher(
-    task: Task, logits: Logits, labels: Labels, floor: Score, *, fine_tuned: bool = False
+    task: Task,
+    logits: Logits,
+    labels: Labels,
+    floor: Score,
+    *,
+    names: Sequence[str] = (),
+    fine_tuned: bool = False,
 ) -> Score:
     """Score a teacher on dev and refuse one that knows nothing; dev of one class cannot tell.
 
@@ -111,6 +117,8 @@ def check_teacher(
         logits: (N, C) the teacher's answers on dev.
         labels: (N,), or (N, C) of several labels, the truth.
         floor: the score of the most frequent class.
+        names: the teacher's classes as its own config.json has them, from which `align_labels`
+            brought them into the data's order; empty where that is the data's.
         fine_tuned: whether kdc has fine-tuned it already, and what is missing is another thing.
 
     Raises:
@@ -119,7 +127,7 @@ def check_teacher(
     """
     found = score(task.metric, logits, labels)
     said = f"the teacher scores {found.metric} {100 * found.value:.1f} % on dev"
-    order = _other_order(task, logits, labels)
+    order = _other_order(task, logits, labels, names)
     if order:
         raise KdcError(
             f"{said}, but its classes seem to be in the order {order}: write it into id2label of "
@@ -158,7 +166,8 @@ def fine_tuning_advice(task: Task) -> str:
     )
 
 
-def _other_order(task: Task, logits: Logits, labels: Labels) -> str:
+def _other_order(task: Task, logits: Logits, labels: Labels, names: Sequence[str]) -> str:
+    """Say what the classes of a teacher's own config.json really are; nothing where they fit."""
     if task.kind == "regression" or task.outputs > _MAX_ORDERED:
         return ""
     said, orders = predictions(logits, task.kind), list(permutations(range(task.outputs)))
@@ -168,9 +177,11 @@ def _other_order(task: Task, logits: Logits, labels: Labels) -> str:
     plain = max(values[0], _right(constant, labels, orders[0]))
     if value < plain + max(_CLEARLY, 2 / math.sqrt(len(labels))):  # few rows prove little
         return ""
-    names = ", ".join(task.labels[index] for index in best)
+    own = class_places(task.labels, names or task.labels)  # whose outputs were moved
+    found = sorted(zip((place or 0 for place in own), best, strict=True))
+    told = ", ".join(task.labels[index] for _, index in found)
     percent = f"{100 * value:.1f} %"
-    return f"{names} ({percent} right)" if said.ndim == 1 else f"{names} (micro-F1 {percent})"
+    return f"{told} ({percent} right)" if said.ndim == 1 else f"{told} (micro-F1 {percent})"
 
 
 def _right(said: npt.NDArray[Any], labels: Labels, order: tuple[int, ...]) -> float:

@@ -19,7 +19,7 @@ from kdc.compress.families import max_length
 from kdc.compress.job import StudentJob
 from kdc.compress.kept import kept_logits
 from kdc.compress.metrics import Score
-from kdc.compress.models import Source, load_classifier
+from kdc.compress.models import Source, load_classifier, read_config
 from kdc.compress.preflight import align_labels, check_teacher
 from kdc.compress.progress import Progress
 from kdc.compress.ready_teacher import ready_teacher
@@ -43,6 +43,11 @@ class Member:
     rows: Rows
     share: float
     """Of the mean of all teachers' logits."""
+
+    @property
+    def names(self) -> list[str]:
+        """Its classes in its own order, as its config.json has them; one name of scores."""
+        return [str(name) for _, name in sorted(read_config(self.source.folder).id2label.items())]
 
     def logits(self, rows: Examples, place: Workspace, progress: Progress) -> Logits:
         """Return its (N, C) logits on rows for training, kept from before where they are."""
@@ -197,10 +202,15 @@ def check_teachers(
         KdcError: one is no better than the most frequent answer (it is named).
     """
     ours = all(member.source.is_ours for member in teachers.members)
-    for who, splits in found.items():
+    names = {f"teacher {member.name}": member.names for member in teachers.members}
+    if len(names) == 1:
+        names = {"teacher": teachers.first.names}
+    # each before the mean, which is wrong where one is, and has no name
+    for who in sorted(found, key=lambda who: who == "teacher"):
         with _naming(who.removeprefix("teacher").strip(), len(found)):
-            task, labels = job.data.task, job.data.dev.labels
-            checked = check_teacher(task, splits["dev"], labels, floor, fine_tuned=ours)
+            task, labels, said = job.data.task, job.data.dev.labels, found[who]["dev"]
+            own = names.get(who, ())
+            checked = check_teacher(task, said, labels, floor, names=own, fine_tuned=ours)
         several = " (the mean of all)" if who == "teacher" and len(found) > 1 else ""
         progress.say(f"{who} on dev{several}: {checked}")
 

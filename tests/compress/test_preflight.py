@@ -157,6 +157,25 @@ def test_unnamed_classes_in_another_order_are_found_out_and_named(order: tuple[i
     assert "id2label" in str(caught.value)
 
 
+@pytest.mark.parametrize("truth", [(1, 2, 0), (0, 1, 2), (2, 1, 0)], ids=str)
+@pytest.mark.parametrize(
+    "claimed", [("yes", "no", "maybe"), ("maybe", "no", "yes"), NAMES], ids=str
+)
+def test_the_order_that_is_told_is_the_one_to_write_into_the_teachers_own_file(
+    claimed: tuple[str, ...], truth: tuple[int, ...]
+) -> None:
+    """Bug: its outputs were moved by the wrong names, and the advice makes them wrong once more."""
+    labels, names = gold(400), ", ".join(NAMES[index] for index in truth)
+    own = answers(np.argsort(truth)[labels])  # the file's output j means class truth[j]
+    aligned = own[:, [claimed.index(name) for name in NAMES]]
+    floor = majority(TASK, labels, labels)
+    if claimed == tuple(NAMES[index] for index in truth):
+        assert check_teacher(TASK, aligned, labels, floor, names=claimed).value == 1
+        return
+    with pytest.raises(KdcError, match=rf"in the order {names} \(100.0 % right\)"):
+        check_teacher(TASK, aligned, labels, floor, names=claimed)
+
+
 @pytest.mark.parametrize("constant", [0, 1])
 def test_a_teacher_that_always_says_the_same_is_refused_without_a_hint(constant: int) -> None:
     """Bug: always the wrong class looks like the right class in another order."""

@@ -12,7 +12,7 @@ import torch
 from kdc.compress import ready_teacher, teachers
 from kdc.compress.distill import distill
 from kdc.compress.errors import KdcError
-from kdc.compress.files import write_json
+from kdc.compress.files import read_json, write_json
 from kdc.compress.ground import find_encoders
 from kdc.compress.job import StudentJob
 from kdc.compress.progress import Silent
@@ -183,6 +183,21 @@ def test_one_that_knows_nothing_is_named(folders: tuple[str, str], tmp_path: Pat
     other = str(save_model(tmp_path / "t", blank))
     with pytest.raises(KdcError, match=f"^{other}: the teacher scores.*fine-tune it"):
         distill(two((folders[0], other), tmp_path / "s"), Silent())
+
+
+def test_the_one_whose_names_are_wrong_is_named_with_its_own_order(
+    folders: tuple[str, str], tmp_path: Path
+) -> None:
+    """Bug: the mean is found wrong, which has no name, or the order is the data's and not its."""
+    other = reordered(folders[1], tmp_path / "t", ["silence", "music", "alarm", "room"])
+    config = read_json(tmp_path / "t" / "config.json")
+    config["id2label"] = dict(enumerate(["room", "alarm", "music", "silence"]))
+    write_json(tmp_path / "t" / "config.json", config)
+    said = "seem to be in the order silence, music, alarm, room .100.0 % right.: write it into id2l"
+    for names in [(other,), (folders[0], other), (other, folders[0])]:
+        start = "" if len(names) == 1 else f"{other}: "
+        with pytest.raises(KdcError, match=f"^{start}the teacher scores .* {said}"):
+            distill(two(names, tmp_path / "s"), Silent())  # type: ignore[arg-type]
 
 
 def test_a_bare_encoder_among_them_is_fine_tuned_first(
