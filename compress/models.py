@@ -202,6 +202,14 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
     return model.eval()
 
 
+def has_head(source: Source, task: Task) -> bool:
+    """Whether `load_classifier` takes a folder's own head for a task, and draws no new one."""
+    config = read_config(source.folder)
+    names = [str(name) for _, name in sorted(config.id2label.items())]
+    same = len(names) == task.outputs and None not in class_places(task.labels, names)
+    return same and is_classifier(config)
+
+
 def load_tokenizer(source: Source) -> Any:  # noqa: ANN401 - transformers' classes differ by version
     """Load the encoder's fast tokenizer.
 

@@ -1,7 +1,8 @@
 """From a recipe's losses to objectives that fit two models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from inspect import signature
+from typing import Any
 
 from transformers import PretrainedConfig as Config
 
@@ -9,7 +10,7 @@ from kdc.compress.errors import KdcError, unknown
 from kdc.compress.families import Sizes
 from kdc.compress.learner import Objectives
 from kdc.compress.losses import LOSSES
-from kdc.compress.losses.objective import Widths
+from kdc.compress.losses.objective import Objective, Widths
 from kdc.compress.signals import gives, refusal
 from kdc.compress.stages import ALL, Stage
 from kdc.compress.task import Task
@@ -59,15 +60,26 @@ def build_objectives(stage: Stage, widths: Widths) -> Objectives:
             if key not in known:
                 raise unknown(f"option of {name} in {stage.name}", key, [*known, "weight"])
         try:
-            loss = LOSSES[name](**own)
-        except (TypeError, ValueError) as error:
-            raise KdcError(f"{stage.name}: {name} has a bad option: {error}") from error
-        lacking = loss.needs - widths.gives
-        if lacking:
-            raise KdcError(f"{stage.name}: {name}: {refusal(widths.family, lacking)}")
-        loss.fit(widths)
+            loss = _fitted(name, own, widths)
+        except KdcError as error:  # some losses say their own name, and layer maps nobody's
+            said = str(error).removeprefix(f"{name}: ")
+            raise KdcError(f"{stage.name}: {name}: {said}") from error
         objectives[name] = (float(options.get("weight", 1.0)), loss)
     return objectives
+
+
+def _fitted(name: str, options: Mapping[str, Any], widths: Widths) -> Objective:
+    """Build a loss of known options, fitted to two models."""
+    try:
+        loss = LOSSES[name](**options)
+    except (TypeError, ValueError) as error:
+        given = ", ".join(f"{key} = {value!r}" for key, value in options.items())
+        raise KdcError(f"an option is of the wrong type ({given}): {error}") from error
+    lacking = loss.needs - widths.gives
+    if lacking:
+        raise KdcError(refusal(widths.family, lacking))
+    loss.fit(widths)
+    return loss
 
 
 def learns_unlabelled(stage: Stage) -> bool:

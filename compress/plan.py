@@ -17,14 +17,21 @@ from kdc.compress.low_rank import check_rank
 from kdc.compress.models import (
     Source,
     find_model,
+    has_head,
     load_classifier,
     load_tokenizer,
     read_config,
     set_task,
 )
 from kdc.compress.more_rows import check_augmentation
-from kdc.compress.objectives import build_objectives, needs, widths_between
+from kdc.compress.objectives import (
+    build_objectives,
+    learns_unlabelled,
+    needs,
+    widths_between,
+)
 from kdc.compress.progress import Silent
+from kdc.compress.recipe import Recipe
 from kdc.compress.signals import LOGITS
 from kdc.compress.students import STUDENTS, Shape, build_student, choose_shape, shape_of
 
@@ -71,8 +78,7 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
         shape = choose_shape(
             job.student, size, heads=job.heads, ffn=job.ffn, activation=job.activation
         )
-        if recipe.start.layers != SEARCH:
-            layer_map(recipe.start.layers, shape.layers, size.layers)
+        _check_start(recipe, shape.layers, size.layers)
     set_task(config, task)
     torch.manual_seed(job.seed)
     if origin is not None:
@@ -84,12 +90,29 @@ def make_plan(job: StudentJob, encoder: Source) -> Plan:
         check_rank(student, job.embedding_rank, wanted if isinstance(wanted, int) else None)
     widths = widths_between(task, student.config, config)
     objectives = tuple(build_objectives(stage, widths) for stage in recipe.stages)
-    if recipe.start.weights == "random" and not any(map(trains_head, objectives)):
+    fresh = recipe.start.weights == "random" if origin is None else not has_head(origin, task)
+    if fresh and not any(map(trains_head, objectives)):
         raise KdcError(
             f"no stage of {recipe.name} trains the classifier, which starts at random: add a loss "
             "such as [losses.soft_labels]"
         )
+    if recipe.augment.copies and not any(map(learns_unlabelled, recipe.stages)):
+        raise KdcError(
+            f"{recipe.name} makes new texts, which carry no label, and trains on none of them: set "
+            "copies = 0 in [augment], or add a loss such as [losses.soft_labels] to a stage of "
+            'rows = "all"'
+        )
     return Plan(shape, student, objectives, origin)
+
+
+def _check_start(recipe: Recipe, ours: int, theirs: int) -> None:
+    """Raise KdcError for teacher's layers that a student of so many layers cannot start from."""
+    if recipe.start.layers == SEARCH:
+        return
+    try:
+        layer_map(recipe.start.layers, ours, theirs)
+    except KdcError as error:
+        raise KdcError(f"[start] of {recipe.name}: {error}") from error
 
 
 def names_encoder(student: str) -> bool:

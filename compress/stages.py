@@ -53,10 +53,10 @@ class Training:
         """Check every value.
 
         Raises:
-            KdcError: one is out of its range, or an unknown method of quantization.
+            KdcError: one is no number or out of its range, or an unknown method of quantization.
         """
         if self.quantize not in ROUNDINGS:
-            raise unknown("method to train for", self.quantize, ROUNDINGS)
+            raise unknown("method to train for", str(self.quantize), ROUNDINGS)
         for name, low, high in (
             ("epochs", 1e-9, 10_000),
             ("min_steps", 0, 10_000_000),
@@ -73,11 +73,12 @@ class Training:
             ("ema", 0.0, 0.999999),
             ("quantize_share", 1e-6, 1.0),
         ):
-            value = getattr(self, name)
+            value, whole = getattr(self, name), isinstance(low, int)
+            if type(value) is not int and (whole or type(value) is not float):
+                kind = "whole number" if whole else "number"
+                raise KdcError(f"{name} must be a {kind}, not {value!r}")
             if not low <= value <= high:  # NaN is neither
                 raise KdcError(f"{name} must be from {low} to {high}, not {value}")
-            if isinstance(low, int) and type(value) is not int:
-                raise KdcError(f"{name} must be a whole number, not {value}")
 
     def for_width(self, *, narrow: bool) -> "Training":
         """Return what a student is trained with; `narrow`: it is narrower than its teacher."""
@@ -102,7 +103,7 @@ class Start:
             KdcError: unknown weights or layers.
         """
         if self.weights not in ("teacher", "random"):
-            raise unknown("start of the weights", self.weights, ("teacher", "random"))
+            raise unknown("start of the weights", str(self.weights), ("teacher", "random"))
         if isinstance(self.layers, str) and self.layers not in (*NAMED, SEARCH):
             raise unknown("layer map of the start", self.layers, (*NAMED, SEARCH))
         if isinstance(self.layers, list):
@@ -130,11 +131,13 @@ class Stage:
         """
         if self.rows not in (TASK, ALL, CORPUS):
             raise unknown(f"value of rows in {self.name}", self.rows, (TASK, ALL, CORPUS))
-        weights = [options.get("weight", 1.0) for options in self.losses.values()]
-        for weight in weights:
-            if not isinstance(weight, int | float) or not 0 <= weight <= _HEAVIEST:  # nor NaN
+        weights = {name: options.get("weight", 1.0) for name, options in self.losses.items()}
+        for name, weight in weights.items():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 <= weight <= _HEAVIEST:  # nor NaN
                 raise KdcError(
-                    f"{self.name}: a loss's weight must be from 0 to {_HEAVIEST:g}, not {weight}"
+                    f"{self.name}: {name}: weight must be a number from 0 to {_HEAVIEST:g}, "
+                    f"not {weight!r}"
                 )
-        if sum(weights) <= 0:
+        if sum(weights.values()) <= 0:
             raise KdcError(f"{self.name}: its losses' weights sum to 0: nothing would train")

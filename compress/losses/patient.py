@@ -58,6 +58,11 @@ class Patient(Objective):
             )
         if isinstance(self.layers, str):
             self._map = layer_map(_MAPS[self.layers], ours, theirs)[:-1]
+        elif len(self.layers) != ours - 1:
+            raise KdcError(
+                f"patient: the layer map {list(self.layers)} must name {ours - 1} layers, one for "
+                "each of the student's but its last"
+            )
         else:
             self._map = layer_map(self.layers, ours - 1, theirs)
         self.projection = bridge(widths)

@@ -51,21 +51,28 @@ def test_options_reach_the_loss_and_the_weight_does_not() -> None:
         ({"soft_lables": {}}, "loss in hinton 'soft_lables': did you mean soft_labels"),
         ({"soft_labels": {"temprature": 2}}, "option of soft_labels.*did you mean temperature"),
         ({"hard_labels": {"wieght": 2}}, "did you mean weight"),
-        ({"soft_labels": {"temperature": "hot"}}, "soft_labels has a bad option"),
-        ({"relations": {"pairs": 3}}, "relations has a bad option"),
-        ({"dist": {"inter": "much"}}, "dist has a bad option"),
-        ({"soft_labels": {"temperature": None}}, "soft_labels has a bad option"),
-        ({"hidden_states": {"layers": 3}}, "hidden_states has a bad option"),
+        ({"soft_labels": {"temperature": "hot"}}, "wrong type .temperature = 'hot'.:"),
+        ({"relations": {"pairs": 3}}, "hinton: relations: .* the wrong type .pairs = 3.:"),
+        ({"dist": {"inter": "much", "intra": 1}}, "type .inter = 'much', intra = 1.:"),
+        ({"soft_labels": {"temperature": None}}, "wrong type .temperature = None.:"),
+        ({"hidden_states": {"layers": 3}}, "wrong type .layers = 3.:"),
         ({"hidden_states": {"layers": ["a", "b"]}}, "list of whole numbers"),
         ({"hidden_states": {"layers": "evry-other"}}, "did you mean every-other"),
         ({"hidden_states": {"layers": [0, 1, 2]}}, "must name 2 layers"),
+        (
+            {"hard_labels": {}, "hidden_states": {"layers": [0, 4]}},
+            "^hinton: hidden_states: the layer map names layer 4: the teacher has 0 to 3$",
+        ),
+        ({"relations": {"teacher_layer": 4}}, "^hinton: relations: teacher_layer must be last or"),
+        ({"patient": {"layers": [0, 1]}}, "^hinton: patient: the layer map .* must name 1 layers"),
+        ({"soft_labels": {"temperature": 0}}, "^hinton: soft_labels: temperature must be above 0"),
     ],
     ids=str,
 )
 def test_a_loss_or_option_that_is_unknown_or_wrong_is_named(
     losses: dict[str, dict[str, Any]], words: str
 ) -> None:
-    """Bug: a misspelt option is left out without a word, or ends in a TypeError."""
+    """Bug: a misspelt option is left out without a word, or nobody knows whose layer 4 it is."""
     with pytest.raises(KdcError, match=words):
         build(losses)
 
