@@ -1,11 +1,39 @@
 """What every `.onnx` of ours looks like: one plain file, and the same bytes each time."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdc.compress.errors import KdcError
+
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+MOST = (1 << 31) - 1
+"""Bytes of a protobuf message, and so of an `.onnx` with its weights inside."""
+
+
+def check_size(weights: Path) -> None:
+    """Refuse a `model.safetensors` that is too large in fp32 for any `.onnx`, before it is read.
+
+    Raises:
+        KdcError: it is.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    count = 0
+    # what is wrong with it is told when it is read
+    with suppress(SafetensorError, OSError), safe_open(weights, framework="numpy") as file:
+        names = file.keys()
+        count = sum(prod(file.get_slice(name).get_shape()) for name in names)
+    if 4 * count > MOST:
+        raise KdcError(
+            f"{weights} holds {count / 1e6:,.0f} million weights, {4 * count / 1e9:.1f} GB in "
+            f"fp32, and an .onnx at most {MOST / 1e9:.1f} GB: distil a smaller student, such as "
+            "one of fewer tokens with kdc distill --vocab"
+        )
 
 
 def tidy(model: "ModelProto") -> "ModelProto":

@@ -18,7 +18,7 @@ from kdc.compress.progress import Progress
 from kdc.export.exporters import EXPORTERS, choose_exporter
 from kdc.export.factorise import factorise, trained_rank
 from kdc.export.job import ExportJob
-from kdc.export.onnx_file import save_model
+from kdc.export.onnx_file import check_size, save_model
 from kdc.export.parity import Drop, Parity, check_export, metric_drop
 from kdc.export.probabilities import add_probabilities
 from kdc.export.session import Session, open_session
@@ -78,10 +78,11 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
 
     Raises:
         GateFailed: the export is not the student.
-        KdcError: there is no such exporter, or the vocabulary, embedding or length cannot be cut
-            as asked.
+        KdcError: there is no such exporter, the weights are too large for an `.onnx`, or the
+            vocabulary, embedding or length cannot be cut as asked.
     """
     digest = student.digest
+    check_size(student.folder / "model.safetensors")
     exporter, shorter = choose_exporter(job.exporter, job.student), _cut_texts(student, job.length)
     tokenizer, whole, rows = load_tokenizer(student), student.dev(), _vocabulary_size(student)
     wanted = _find_vocabulary(job, student, progress)

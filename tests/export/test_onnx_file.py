@@ -1,10 +1,14 @@
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from kdc.export.onnx_file import save_model, stamp, tidy
+from kdc.compress.errors import KdcError
+from kdc.export.onnx_file import check_size, save_model, stamp, tidy
 
 
 def noted_model() -> onnx.ModelProto:
@@ -43,3 +47,23 @@ def test_a_stamp_replaces_the_metadata_in_one_order(tmp_path: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
     facts = {entry.key: entry.value for entry in onnx.load(one).metadata_props}
     assert facts == {"kdc.vocab": "4", "kdc.max_length": "8"}
+
+
+def weights_of(path: Path, count: int) -> Path:
+    """Write the header of fp16 weights; their bytes are a hole in the file."""
+    tensor = {"dtype": "F16", "shape": [count // 1000, 1000], "data_offsets": [0, 2 * count]}
+    header = json.dumps({"words.weight": tensor}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + 2 * count)
+    return path
+
+
+def test_weights_that_no_onnx_can_hold_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    """Bug: beyond 2 GB protobuf fails, after minutes, as an internal error."""
+    check_size(weights_of(tmp_path / "m.safetensors", 536_000_000))
+    large = weights_of(tmp_path / "xl.safetensors", 560_000_000)
+    told = r"xl\.safetensors holds 560 million weights, 2\.2 GB in fp32, and an \.onnx at most 2\.1"
+    with pytest.raises(KdcError, match=told):
+        check_size(large)
+    (tmp_path / "damaged").write_bytes(b"damaged")
+    check_size(tmp_path / "damaged")  # which is told where it is read
