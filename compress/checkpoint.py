@@ -115,7 +115,8 @@ class Checkpoints:
         note |= {"stage": state.stage, "step": state.step}
         note |= {"best_step": state.best_step, "best_value": value}
         write_json(self.folder / _STATE, {**note, "sha256": _digest(note)})
-        for path in self.folder.glob("*.safetensors"):
+        # the hidden ones are of saves that were killed: as large as the state, once for each kill
+        for path in (*self.folder.glob("*.safetensors"), *self.folder.glob(".*.tmp")):
             if path.name not in self._files:
                 path.unlink()
 
@@ -131,7 +132,10 @@ class Checkpoints:
         Raises:
             Unusable: it is of another run, or a file is missing or corrupted (named).
         """
-        note = read_json(self.folder / _STATE)
+        try:
+            note = read_json(self.folder / _STATE)
+        except KdcError as error:
+            raise Unusable(f"{error}: start over without --resume") from error
         if note.pop("sha256", None) != _digest(note):
             raise Unusable(f"{self.folder / _STATE} is corrupted: start over without --resume")
         if note.get("format") != _FORMAT or note.get("fingerprint") != self.fingerprint:

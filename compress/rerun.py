@@ -8,7 +8,8 @@ from typing import Any
 
 from kdc.compress.checkpoint import holds_state
 from kdc.compress.errors import Finished, KdcError
-from kdc.compress.files import read_manifest
+from kdc.compress.files import MANIFEST, read_manifest
+from kdc.compress.progress import Progress
 from kdc.compress.recipe import Recipe
 from kdc.compress.toml import to_toml
 from kdc.compress.workspace import Workspace
@@ -104,6 +105,14 @@ def stop_if_finished(
     """
     if not holds_state(place.state) and made_by(place.out, form, called, recipe, identity):
         raise Finished(place.out)
+
+
+def tell_before(place: Workspace, called: str, progress: Progress, *, resume: bool) -> None:
+    """Say what a run is going to replace, and where it was to go on and nothing is kept of it."""
+    if resume and not holds_state(place.state):
+        progress.say(f"--resume: nothing is kept of a run to {place.out}, so it starts anew")
+    if (place.out / MANIFEST).is_file():
+        progress.say(f"replacing the {called} in {place.out} once the new one is finished")
 
 
 def made_by(out: Path, form: str, called: str, recipe: Recipe, identity: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kdc.compress.checkpoint import Checkpoints, State, Tensors
-from kdc.compress.errors import KdcError
+from kdc.compress.errors import KdcError, Unusable
 from tests.faults import refusing
 
 WHO = {"seed": 1, "teacher": "a"}
@@ -167,6 +167,23 @@ def test_a_flipped_bit_in_the_state_itself_is_noticed(tmp_path: Path) -> None:
             assert "state.json" in str(error)
         else:
             assert json.loads(flipped) == json.loads(whole)
+
+
+def test_a_state_that_is_no_json_is_one_that_no_run_can_go_on_from(tmp_path: Path) -> None:
+    """Bug: the fine-tuning on the way to a student never starts over, whatever the command."""
+    save(tmp_path, 4)
+    for broken in (b"", b"{", b"[]", b"\xff"):
+        (tmp_path / "state.json").write_bytes(broken)
+        with pytest.raises(Unusable, match=r"state\.json .*: start over without --resume"):
+            Checkpoints(tmp_path, WHO).load()
+
+
+def test_what_killed_saves_have_left_goes_with_the_next(tmp_path: Path) -> None:
+    """Bug: a job that is killed every night fills the disk with halves of its state."""
+    for name in (".stage-0-step-2.safetensors.ab12cd34.tmp", ".state.json.ab12cd34.tmp"):
+        (tmp_path / name).write_bytes(bytes(9))
+    save(tmp_path, 4)
+    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:

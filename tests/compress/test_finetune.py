@@ -102,6 +102,16 @@ def test_what_is_finished_is_not_trained_again(encoder: Path, tmp_path: Path) ->
         finetune(job, Silent())
 
 
+def test_a_teacher_is_not_replaced_without_a_word(encoder: Path, tmp_path: Path) -> None:
+    """Bug: a second `kdc teacher` in a folder takes the place of an hour's fine-tuning."""
+    job, recorder = job_of(encoder, tmp_path / "t"), Recorder()
+    finetune(job, recorder)
+    told = f"replacing the teacher in {tmp_path / 't'} once the new one is finished"
+    assert told not in recorder.said
+    finetune(job, recorder)
+    assert told in recorder.said
+
+
 def test_a_classifier_of_another_task_gets_a_new_head(tmp_path: Path) -> None:
     """Bug: four old classes answer a task that has one score."""
     data = tiny_data("regression")

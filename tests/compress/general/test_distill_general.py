@@ -95,7 +95,19 @@ def test_a_finished_run_is_not_trained_again(places: Path, tmp_path: Path) -> No
         distill_general(made, recorder)
     assert not any("distilling" in bar for bar in recorder.bars)
     assert Finished(tmp_path).exit_code == 0
-    distill_general(replace(made, seed=1), Silent())  # another run: the folder is made anew
+    assert not any("replacing" in line for line in recorder.said)
+
+
+def test_an_encoder_is_not_replaced_without_a_word(places: Path, tmp_path: Path) -> None:
+    """Bug: a second run with the same --out takes the place of a week's encoder."""
+    made, recorder = job(places, tmp_path / "s", "general-mlm", resume=True), Recorder()
+    distill_general(made, recorder)
+    anew = f"--resume: nothing is kept of a run to {made.out}, so it starts anew"
+    assert recorder.said.count(anew) == 1
+    told = f"replacing the encoder in {made.out} once the new one is finished"
+    assert told not in recorder.said
+    distill_general(replace(made, seed=1), recorder)  # another run: the folder is made anew
+    assert told in recorder.said and recorder.said.count(anew) == 2
     assert "seed = 1" in (tmp_path / "s" / "recipe.toml").read_text()
 
 
