@@ -152,6 +152,7 @@ def open_session(path: Path, threads: int = 1, options: SessionOptions | None = 
     load_ms = (perf_counter() - start) * 1e3
     inputs = session.get_inputs()
     _check_inputs(path, {node.name: node.type for node in inputs})
+    _check_batch(path, [node.shape for node in inputs])
     _check_outputs(path, {node.name: node.type for node in session.get_outputs()})
     metadata = dict(session.get_modelmeta().custom_metadata_map)
     return Session(
@@ -195,6 +196,16 @@ def _check_inputs(path: Path, inputs: dict[str, str]) -> None:
     for name, kind in inputs.items():
         if kind != "tensor(int64)":
             raise KdcError(f"{path} takes {name} as {kind}: export it again with int64 inputs")
+
+
+def _check_batch(path: Path, shapes: list[list[int | str | None]]) -> None:
+    sizes = [shape[0] for shape in shapes if shape]
+    fixed = next((size for size in sizes if isinstance(size, int) and size != 1), None)
+    if fixed is not None:
+        raise KdcError(
+            f"{path} reads {fixed} texts at once and no other number: export it again with a "
+            "batch of any size, or of 1"
+        )
 
 
 def _check_outputs(path: Path, outputs: dict[str, str]) -> None:

@@ -105,6 +105,20 @@ def test_what_is_no_classifier_is_refused_in_one_sentence(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_batch_that_is_fixed_is_told_as_that(batch: int, tmp_path: Path) -> None:
+    """Bug: "fails on texts of 8 tokens: give it fewer" of a model that wants four at once."""
+    model = onnx.load(make_model(tmp_path / "m.onnx"))
+    for value in model.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, tmp_path / "m.onnx")
+    if batch == 1:
+        assert open_session(tmp_path / "m.onnx").run(TOKENS, NO_TYPES).shape == (CLASSES,)
+    else:
+        with pytest.raises(KdcError, match="reads 4 texts at once and no other number"):
+            open_session(tmp_path / "m.onnx")
+
+
 def test_an_unknown_input_is_named(tmp_path: Path) -> None:
     path = make_model(tmp_path / "m.onnx", inputs=("input_ids", "attention_mask", "pixel_values"))
     with pytest.raises(KdcError, match="takes input_ids, attention_mask, pixel_values, wanted"):
