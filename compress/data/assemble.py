@@ -119,8 +119,8 @@ def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
     chosen = choose_dev(_groups(rows.labels, coding.kind), texts)
     if len(chosen) < 2:
         raise KdcError(
-            f"{source} has too few rows to set dev rows aside: give a file with --dev or, to judge "
-            "a model, --split all"
+            f"{source} has too few rows of different texts to set dev rows aside: give a file with "
+            "--dev or, to judge a model, --split all"
         )
     rest = np.setdiff1d(np.arange(len(rows)), chosen)
     return rows.pick(rest), rows.pick(chosen)

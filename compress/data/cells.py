@@ -1,7 +1,11 @@
 """Cells of a table as text, whatever they are in the file."""
 
+from math import isnan
+
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
+
+_MISSING = "missing: fill it in or leave the row out"
 
 
 def written(table: Table, column: int, index: int) -> str:
@@ -22,8 +26,12 @@ def plain(table: Table, column: int, index: int, cell: object) -> str:
     if isinstance(cell, bool):
         return str(cell).lower()
     if not isinstance(cell, str | int | float):
-        found = "missing" if cell is None else f"a {type(cell).__name__}, not a text"
+        found = _MISSING if cell is None else f"a {type(cell).__name__}, not a text"
         raise KdcError(f"{table.where(index)}: '{table.header[column]}' is {found}")
+    if isinstance(cell, float) and isnan(
+        cell
+    ):  # NaN is how many libraries write that there is none
+        raise KdcError(f"{table.where(index)}: '{table.header[column]}' is NaN, so {_MISSING}")
     text = str(cell)
     try:
         text.encode()

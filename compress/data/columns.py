@@ -156,7 +156,9 @@ def _only(
 def _listed(table: Table) -> str:
     names = [f"'{name[:40]}'" for name in table.header[:20]]
     more = ", ..." if len(table.header) > len(names) else ""
-    return f"its header has {', '.join(names)}{more}"
+    left = [f"'{name[:40]}'" for name in table.unread[:20]]
+    unread = f"; of types that are not read here: {', '.join(left)}" if left else ""
+    return f"its header has {', '.join(names) or 'no names'}{more}{unread}"
 
 
 def _folded_header(table: Table) -> list[tuple[int, str]]:

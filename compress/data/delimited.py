@@ -20,6 +20,7 @@ from kdc.compress.data.glue import COLA_HEADER, looks_like_cola
 from kdc.compress.data.table import MAX_CHARACTERS, Table
 from kdc.compress.data.text_file import read_text
 from kdc.compress.errors import KdcError
+from kdc.compress.progress import plural
 
 Row = tuple[int, list[str]]
 """The line a row begins on, and its fields."""
@@ -101,14 +102,14 @@ def _table(path: Path, rows: Iterable[Row]) -> Table:
     filled = ((line, row) for line, row in rows if any(row))
     _, header = next(filled, (0, []))
     if not header:
-        raise KdcError(f"{path} is empty")
+        raise KdcError(f"{path} is empty: name a table with a header and rows")
     lines: list[int] = []
     cells: list[list[str]] = []
     for line, row in filled:
         if len(row) != len(header):
             raise KdcError(
-                f"{path}, line {line} has {len(row)} fields, but the header has {len(header)}: "
-                "a delimiter too many or too few, or a text that should be quoted"
+                f"{path}, line {line} has {plural(len(row), 'field')}, but the header has "
+                f"{len(header)}: a delimiter too many or too few, or a text that should be quoted"
             )
         lines.append(line)
         cells.append(row)

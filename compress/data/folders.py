@@ -82,7 +82,9 @@ def _contents(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir())
     except OSError as error:
-        raise KdcError(f"cannot read {folder}: {error.strerror}") from error
+        raise KdcError(
+            f"cannot read {folder}: {error.strerror}; name a folder that can be read"
+        ) from error
 
 
 def _listed(folder: Path) -> str:

@@ -25,7 +25,7 @@ def read_table(path: Path) -> Table:
         KdcError: no such file, an unknown suffix, or whatever is wrong with the file.
     """
     if not os.path.isfile(path):
-        raise KdcError(f"there is no file {path}")
+        raise KdcError(f"there is no file {path}: check its name")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise KdcError(f"{path} is no table file: name one that ends in {suffixes()}")

@@ -44,7 +44,10 @@ def _set(table: Table, column: int, index: int, separator: str | None) -> tuple[
         raise KdcError(f"{table.where(index)}: '{name}' is no list, as it is in other rows")
     found = tuple(dict.fromkeys(label.strip() for label in labels))
     if "" in found:
-        raise KdcError(f"{table.where(index)}: one of the labels is empty")
+        raise KdcError(
+            f"{table.where(index)}: one of the labels is empty: leave it out; a row without any "
+            "label has an empty cell, or list"
+        )
     return found
 
 

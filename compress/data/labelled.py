@@ -48,7 +48,8 @@ def take(table: Table, columns: Columns) -> Labelled:
         return Labelled(table, texts, pairs, [], listed(table, columns.label, columns.separator))
     labels = [written(table, columns.label, index).strip() for index in range(len(table))]
     if "" in labels:
-        raise KdcError(f"{table.where(labels.index(''))}: the label is empty")
+        where = table.where(labels.index(""))
+        raise KdcError(f"{where}: the label is empty: fill it in or leave the row out")
     return Labelled(table, texts, pairs, labels)
 
 

@@ -8,8 +8,9 @@ from kdc.compress.data.table import Table
 from kdc.compress.data.text_file import read_text
 from kdc.compress.errors import KdcError
 
-_CELLS = ("string", "large_string", "integer", "floating", "boolean", "dictionary")
-_LABELS = ("string", "large_string", "integer")  # in lists; of fractions they would be vectors
+_STRINGS = ("string", "large_string", "string_view")
+_CELLS = (*_STRINGS, "integer", "floating", "boolean", "dictionary")
+_LABELS = (*_STRINGS, "integer")  # in lists; of fractions they would be vectors
 
 
 def read_jsonl(path: Path) -> Table:
@@ -25,7 +26,7 @@ def read_jsonl(path: Path) -> Table:
             rows.append(_object(path, number, line))
             lines.append(number)
     if not rows:
-        raise KdcError(f"{path} is empty")
+        raise KdcError(f"{path} is empty: name a file of one JSON object a line")
     header = tuple(rows[0])
     return Table(str(path), header, [[row.get(key) for row in rows] for key in header], lines)
 
@@ -55,13 +56,14 @@ def read_parquet(path: Path) -> Table:
         with ParquetFile(path) as file:
             fields = file.schema_arrow
             names = [field.name for field in fields if _usable(field.type)]
+            unread = [f"{field.name} ({field.type})" for field in fields if not _usable(field.type)]
             table = file.read(columns=names)
             columns = [column.to_pylist() for column in table.columns]
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         reason = str(error).strip().split("\n")[0][:160]
         raise KdcError(f"{path} is no readable Parquet file: {reason}") from error
     rows = range(1, table.num_rows + 1)
-    return Table(str(path), tuple(table.column_names), columns, rows, unit="row")
+    return Table(str(path), tuple(table.column_names), columns, rows, "row", unread)
 
 
 def _usable(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's DataType

@@ -34,7 +34,13 @@ def choose_dev(groups: Numbers, texts: Numbers) -> Numbers:
     chosen = set[int]()
     for rows, share in zip(np.split(by_group, np.cumsum(counts)[:-1]), shares, strict=True):
         chosen |= _fill(Counter(texts[rows].tolist()), int(share), chosen)
-    return np.flatnonzero(np.isin(texts, list(chosen)))
+    return np.flatnonzero(np.isin(texts, list(_without_last(groups, texts, chosen))))
+
+
+def _without_last(groups: Numbers, texts: Numbers, chosen: set[int]) -> set[int]:
+    """Give back what took a group's last rows along: a text may stand in two groups."""
+    lost = np.setdiff1d(groups, groups[~np.isin(texts, list(chosen))])
+    return chosen - {int(texts[groups == group][0]) for group in lost}
 
 
 def _fill(copies: Counter[int], share: int, chosen: set[int]) -> set[int]:

@@ -27,10 +27,12 @@ class Table:
     """The (N,) numbers by which a user finds each row."""
     unit: str = "line"
     """What `lines` counts: lines of a text file or rows."""
+    unread: Sequence[str] = ()
+    """Columns that are left out, as errors list them: `vector (list<item: double>)`."""
 
     def __post_init__(self) -> None:
         if not self.lines:
-            raise KdcError(f"{self.source} has a header but no rows")
+            raise KdcError(f"{self.source} has a header but no rows: name a table that has some")
 
     def __len__(self) -> int:
         return len(self.lines)

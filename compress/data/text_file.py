@@ -15,7 +15,9 @@ def read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise KdcError(f"cannot read {path}: {error.strerror}") from error
+        raise KdcError(
+            f"cannot read {path}: {error.strerror}; name a file that can be read"
+        ) from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise KdcError(f"{path} is not UTF-8 but UTF-16: {_convert(path, 'UTF-16')}")
     data = data.removeprefix(codecs.BOM_UTF8)

@@ -161,6 +161,7 @@ def test_a_column_of_anything_but_text_is_refused(tmp_path: Path) -> None:
         "list": [["a"], ["b"], ["c"]],
         "kinds": pyarrow.array([1, 2, 1]).dictionary_encode(),
         "large": texts_of.cast(pyarrow.large_string()),
+        "view": texts_of.cast(pyarrow.string_view()),
         "few": texts_of.dictionary_encode(),
     }
     path = tmp_path / "a.parquet"

@@ -43,11 +43,11 @@ def test_rows_of_nothing_but_delimiters_are_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a.csv is empty"),
+        ("", "a.csv is empty: name a table with a header"),
         ("\n\n", "a.csv is empty"),
         ("text,label\n", "has a header but no rows"),
         ("text,label\na,x\nb,c,y\n", "line 3 has 3 fields, but the header has 2"),
-        ('text,label\n"a\nb",x\nc\n', "line 4 has 1 fields, but the header has 2"),
+        ('text,label\n"a\nb",x\nc\n', "line 4 has 1 field, but the header has 2"),
         ('text,label\n"a" b,x\n', "begins on line 2: a quotation is broken"),
         ('text,label\na,x\n"b,y\nc,z\n', "begins on line 3: a quotation is broken"),
         ('text,label\na,x\n"' + "b,y\n" * 50_000, "begins on line 3: .* over 100,000 characters"),

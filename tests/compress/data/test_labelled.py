@@ -27,6 +27,8 @@ def test_cells_are_what_a_csv_file_would_say() -> None:
         ("a", "  ", "line 3: the label is empty"),
         ("a", None, "line 3: 'label' is missing"),
         (None, "x", "line 3: 'text' is missing"),
+        (float("nan"), "x", "line 3: 'text' is NaN, so missing: fill it in or leave"),
+        ("a", float("nan"), "line 3: 'label' is NaN, so missing: fill it in or leave"),
         (["a"], "x", "line 3: 'text' is a list, not a text"),
         (b"a", "x", "line 3: 'text' is a bytes, not a text"),
         (date(2020, 1, 1), "x", "line 3: 'text' is a date, not a text"),
@@ -36,7 +38,7 @@ def test_cells_are_what_a_csv_file_would_say() -> None:
     ],
 )
 def test_useless_cell_is_named_with_its_line(text: object, label: object, message: str) -> None:
-    """Half a surrogate pair made the tokenizer fail hours into a run."""
+    """Half a surrogate pair made the tokenizer fail hours into a run; NaN was the text `nan`."""
     with pytest.raises(KdcError, match=message):
         _take(["fine", text], ["x", label])
 

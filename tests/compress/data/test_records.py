@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kdc.compress.data.columns import Names, find_columns
 from kdc.compress.data.records import read_jsonl, read_parquet
 from kdc.compress.errors import KdcError
 
@@ -46,6 +47,22 @@ def test_parquet_leaves_nested_columns_out(tmp_path: Path) -> None:
     assert table.header == ("text", "label", "score")
     assert list(table.columns) == [["a", "b"], ["x", "y"], [0.5, None]]
     assert table.where(1) == f"{path}, row 2"
+
+
+def test_columns_of_other_types_are_named_where_one_is_missed(tmp_path: Path) -> None:
+    """Bug: a header is told that lacks the very column that the user sees in the file."""
+    path, texts = tmp_path / "a.parquet", pa.array(["a", "b"])
+    pq.write_table(pa.table({"text": texts.cast(pa.binary()), "label": ["x", "y"]}), path)
+    with pytest.raises(KdcError, match=r"has 'label'; of types that .*: 'text \(binary\)'$"):
+        find_columns(read_parquet(path), Names())
+
+
+def test_parquet_strings_of_every_kind_are_texts(tmp_path: Path) -> None:
+    """Bug: what some writers call a string_view is no text, and the file has none."""
+    path, texts = tmp_path / "a.parquet", ["a", "a text too long to lie inside of a view"]
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):
+        pq.write_table(pa.table({"text": pa.array(texts, kind)}), path)
+        assert list(read_parquet(path).columns) == [texts]
 
 
 def test_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None:

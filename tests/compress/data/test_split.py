@@ -85,3 +85,13 @@ def test_a_text_of_two_classes_counts_in_both() -> None:
     chosen = choose_dev(groups, texts)
     assert not set(texts[chosen]) & set(np.delete(texts, chosen))
     assert 90 <= len(chosen) <= 110
+
+
+def test_a_text_of_two_classes_leaves_both_a_row_for_training() -> None:
+    """Bug: a class is in dev alone, since its rows went along with those of another class."""
+    groups, texts = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 2])
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(4)
+        chosen = choose_dev(groups[order], texts[order])
+        assert set(np.delete(groups[order], chosen)) == {0, 1}
+        assert not set(texts[order][chosen]) & set(np.delete(texts[order], chosen))

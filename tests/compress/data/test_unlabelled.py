@@ -113,7 +113,7 @@ def test_the_users_columns_where_the_file_has_them(tmp_path: Path) -> None:
         ("a.csv", b"sentence1,sentence2\na,b\n", False, "does not hold single texts"),
         ("a.csv", b"", False, "is empty"),
         ("a.csv", b"id,other\n1,2\n", False, "no column of a usual name for the text"),
-        ("a.csv", b"text,id\none\n", False, "line 2 has 1 fields"),
+        ("a.csv", b"text,id\none\n", False, "line 2 has 1 field,"),
         ("a.jsonl", b'{"text": null}\n', False, "'text' is missing"),
         ("a.jsonl", b'{"text": "\\ud800"}\n', False, "half a surrogate pair"),
         ("a.parquet", b"PAR1", False, "is no readable Parquet file"),
