@@ -136,6 +136,7 @@ class Joined:
 
     def __init__(self, online: OnlineTeacher, logits: Tensor) -> None:
         self.online = online
+        self.model = online.model  # suited to the device as that of a lone teacher is
         self.kept = KeptTeacher(logits)
 
     def __call__(self, batch: Batch) -> Signals:

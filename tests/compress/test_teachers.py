@@ -11,13 +11,14 @@ import torch
 
 from kdc.compress import ready_teacher, teachers
 from kdc.compress.distill import distill
+from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json, write_json
 from kdc.compress.ground import find_encoders
 from kdc.compress.job import StudentJob
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import FINETUNE
-from kdc.compress.signals import HEADS, HIDDEN, LOGITS
+from kdc.compress.signals import HEADS, HIDDEN, LOGITS, OnlineTeacher, Signals
 from kdc.compress.teachers import Teachers, ready_teachers
 from kdc.compress.workspace import Workspace
 from tests.tiny import (
@@ -94,6 +95,24 @@ def test_states_are_the_first_teachers_and_logits_are_everybodys(
     assert progress.said[0] == f"{folders[0]} alone gives hidden states"
     heads = found.signals(frozenset({HEADS}), [rows], place, Silent())(batch)
     assert len(heads.queries) == 2
+
+
+def test_the_first_of_several_runs_as_fast_as_a_lone_one(
+    folders: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: its attention is not suited to the device, which costs a tenth of its time."""
+    recipe = tiny_recipe("layers", epochs=0.1, evaluations=1)
+    monkeypatch.setattr("kdc.compress.run.plain_attention", lambda *_: True)
+    chosen: list[str] = []
+    answer = OnlineTeacher.__call__
+
+    def spy(self: OnlineTeacher, batch: Batch) -> Signals:
+        chosen.append(self.model.config._attn_implementation)
+        return answer(self, batch)
+
+    monkeypatch.setattr(OnlineTeacher, "__call__", spy)
+    distill(two(folders, tmp_path / "s", recipe=recipe), Silent())
+    assert set(chosen) == {"eager"}
 
 
 def teachers_batch(found: Teachers) -> Any:  # noqa: ANN401
