@@ -17,6 +17,8 @@ _TASK = ("data", "dev", "text", "pair", "label", "multi_label", "metric", "max_l
 _STUDENT = ("unlabelled", "teacher_weights", "seeds", "vocab", "embedding_rank", "controls")
 _SAME = ("out", "tokens", "seed", "device", "compiled", "resume")
 """Options that are a job's fields by the same names."""
+_TOLD = ("teacher", "corpus", "labels", "student", "tokens", "seed")
+"""What is told of a run that is repeated."""
 
 
 def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
@@ -45,7 +47,10 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
     run: dict[str, Any] = {}
     if "recipe" in said:
         run = load_run(values["recipe"])  # before its folder is made anew
-        values |= rerun(run, said, values["recipe"])
+        found = rerun(run, said, values["recipe"])
+        values |= found
+        if words := [f"{name} {found[name]}" for name in _TOLD if found.get(name) is not None]:
+            terminal.say(f"{values['recipe']}: as in its run: {', '.join(words)}")
     else:
         values["recipe"] = usual_recipe(values["teacher"], terminal)
         terminal.say(f"recipe: {values['recipe']}")

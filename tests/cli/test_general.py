@@ -103,7 +103,10 @@ def test_a_run_is_repeated_from_its_recipe(folder: Path, tmp_path: Path) -> None
     ran("distill", "--corpus", folder / "shards", "--teacher", folder / "words", "--student",
         "1x32", "--heads", "2", "--recipe", folder / "soft.toml", "--tokens", "900", "--seed", "3",
         "--out", tmp_path / "one", *CPU)  # fmt: skip
-    ran("distill", "--recipe", tmp_path / "one" / "recipe.toml", "--out", tmp_path / "two", *CPU)
+    recipe = tmp_path / "one" / "recipe.toml"
+    output = ran("distill", "--recipe", recipe, "--out", tmp_path / "two", *CPU)
+    told = f"corpus {folder / 'shards'}, student 1x32, tokens 900, seed 3"
+    assert f"{recipe}: as in its run: teacher {folder / 'words'}, {told}" in output
     one, two = (tmp_path / name / "model.safetensors" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
