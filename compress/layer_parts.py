@@ -51,7 +51,7 @@ PARTS = {
 
 
 def part_of(family: str, module: str) -> tuple[str, str] | None:
-    """Return which field of `Parts` a module is, and the name of the layer that it is in.
+    """Return which field of `Parts` a module is, and the name of its layer; of the head it is "".
 
     Args:
         family: the `model_type`.
@@ -66,5 +66,7 @@ def part_of(family: str, module: str) -> tuple[str, str] | None:
     # BERT's mix ends like its down too, and stands before it
     for field, end in zip(fields(Parts), astuple(PARTS[family]), strict=True):
         if full.endswith(f".{end}"):
-            return field.name, full[1 : -len(end)].removesuffix(".")
+            # BERT's pooler lies in the encoder and its classifier beside it: they are one head
+            of_head = field.name in ("head", "answer")
+            return field.name, "" if of_head else full[1 : -len(end)].removesuffix(".")
     return None

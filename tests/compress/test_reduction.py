@@ -133,6 +133,21 @@ def test_neurons_that_do_nothing_are_the_ones_that_go(family: str) -> None:
     assert off(student, teacher) < 0.02
 
 
+@pytest.mark.parametrize("family", KNOWN)
+def test_pooled_numbers_that_decide_nothing_are_the_ones_that_go(family: str) -> None:
+    """Bug: BERT's pooler and classifier are not taken for one head, and a tanh is rotated."""
+    teacher = family_model(family)
+    parts = layers_of(teacher)[""]
+    with torch.no_grad():
+        parts["answer"].weight[:, 5:21] *= 1e-4
+        if family == "distilbert":  # behind whose ReLU some numbers are always 0
+            parts["head"].bias += 3
+    reduction = reduce_teacher(teacher, student_of(teacher, "4x16"), ROWS, 0)
+    assert reduction.neurons[""].tolist() == [*range(5), *range(21, 32)]
+    fitted = {name for name in reduction.linears if name.startswith("classifier")}
+    assert len(fitted) == 1
+
+
 def test_another_activation_is_made_up_for() -> None:
     """Bug: ReLU's students start with GELU's weights, which expect what is a little below 0."""
     teacher = family_model("bert")
