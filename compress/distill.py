@@ -11,7 +11,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.examples import calibration_rows, concatenate
 from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
-from kdc.compress.files import MANIFEST, refuse_foreign, refuse_own_input
+from kdc.compress.files import refuse_foreign, refuse_own_input
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
@@ -21,7 +21,7 @@ from kdc.compress.objectives import learns_unlabelled, needs
 from kdc.compress.plan import Plan, make_plan, names_encoder, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
-from kdc.compress.rerun import made_by, stop_if_finished
+from kdc.compress.rerun import made_by, stop_if_finished, tell_before
 from kdc.compress.rows import Rows
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, moved, precision
@@ -118,7 +118,8 @@ def distil_on(
         KdcError: as `distill`.
     """
     clear_leftovers(job.out)
-    _tell_before(job, place, progress)
+    # of a sweep many runs are new, whatever is resumed
+    tell_before(place, "student", progress, resume=job.resume and job.sweep is None)
     if not job.resume:
         place.forget_state()
     found_layers = _start(ground, job, plan, progress)
@@ -148,14 +149,6 @@ def distil_on(
         )
     place.forget_state()
     return Outcome(report, seconds)
-
-
-def _tell_before(job: StudentJob, place: Workspace, progress: Progress) -> None:
-    """Say what is lost, and where there is nothing to go on from; of a sweep many runs are new."""
-    if job.resume and job.sweep is None and not holds_state(place.state):
-        progress.say(f"--resume: nothing is kept of a run to {job.out}, so it starts anew")
-    if (job.out / MANIFEST).is_file():
-        progress.say(f"replacing the student in {job.out} once the new one is finished")
 
 
 def _start(

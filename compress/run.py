@@ -126,10 +126,12 @@ class Run:
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides the run's numbers; a state of another fingerprint is refused.
 
-        Of files it is their digests: the same ones may be called by another path tomorrow.
+        Of files it is their digests: the same ones may be called by another path tomorrow. Controls
+        are trained when the run is over: who is tired of waiting for one goes on without.
         """
         scale = {"score_scale": asdict(self.scale)} if self.scale else {}
-        return {**without_paths(self.identity), **scale, "recipe": self.recipe}
+        ground = {k: v for k, v in without_paths(self.identity).items() if k != "controls"}
+        return {**ground, **scale, "recipe": self.recipe}
 
     @property
     def total(self) -> int:

@@ -85,6 +85,18 @@ def test_stopped_while_it_trains_the_student_is_not_lost(teacher: Path, tmp_path
     assert not list((tmp_path / "b" / ".kdc" / "runs").glob("s*[!k]"))
 
 
+def test_who_does_not_want_to_wait_for_it_goes_on_without(teacher: Path, tmp_path: Path) -> None:
+    """Bug: --resume --no-controls while the control is trained throws the student away."""
+    job = tiny_job(teacher, tmp_path / "s", controls=True)
+    with pytest.raises(Stopped):
+        distill(job, Recorder(TRAINING, 9))
+    progress = Recorder()
+    report = distill(replace(job, resume=True, controls=False), progress)
+    assert "distilling 1x32: going on at step 12 of 12" in progress.said
+    assert TRAINING not in progress.bars and "scratch" not in report.dev
+    assert not list((tmp_path / ".kdc" / "runs").glob("s*[!k]"))
+
+
 def test_its_steps_are_as_large(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
