@@ -1,5 +1,4 @@
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from tests.families import FAMILIES, family_model, some_ids
 NAMES = ("no", "maybe", "yes")
 TASK = Task("t", "classification", NAMES, False, "accuracy")
 SCORES = Task("t", "regression", (), False, "pearson")
-SEVERAL = Task("t", "multi-label", NAMES, False, "micro_f1")
 
 
 def named(family: str, *names: str):  # type: ignore[no-untyped-def] # noqa: ANN201
@@ -244,61 +242,3 @@ def test_the_floor_is_the_training_rows_most_frequent_answer() -> None:
     assert majority(TASK, train, dev).value == 0.25
     scores = np.array([1.0, 3.0], np.float32)
     assert majority(SCORES, scores, scores).value == 0.0
-
-
-# -- several labels -----------------------------------------------------------------------------
-
-
-def sets(rows: int, shares: tuple[float, ...] = (0.6, 0.3, 0.1)) -> np.ndarray:  # type: ignore[type-arg]
-    return (np.random.default_rng(0).random((rows, len(shares))) < shares).astype(np.float32)
-
-
-@pytest.mark.parametrize("shares", [(0.6, 0.3, 0.1), (0.1, 0.5, 0.5), (0.02, 0.02, 0.02)], ids=str)
-def test_the_floor_of_several_labels_is_the_best_constant_answer(
-    shares: tuple[float, ...],
-) -> None:
-    """Bug: a floor of 0, for no label stands in every second row, that any teacher beats."""
-    train, dev = sets(300, shares), sets(100, shares)
-    scores = {}
-    for chosen in product([-1.0, 1.0], repeat=3):
-        scores[chosen] = score("micro_f1", np.tile(chosen, (300, 1)), train).value
-    best = max(scores, key=lambda chosen: scores[chosen])
-    wanted = score("micro_f1", np.tile(best, (100, 1)), dev)
-    assert majority(SEVERAL, train, dev) == wanted
-
-
-def test_the_floor_of_rows_all_right_is_the_most_frequent_set() -> None:
-    train = np.array([[1, 0, 1]] * 3 + [[1, 1, 0]] * 2 + [[0, 0, 0]] * 2, np.float32)
-    found = majority(replace(SEVERAL, metric="subset_accuracy"), train, train)
-    assert found.value == pytest.approx(3 / 7)
-
-
-@pytest.mark.parametrize("order", [(1, 2, 0), (2, 1, 0)], ids=str)
-def test_unnamed_labels_in_another_order_are_found_out(order: tuple[int, ...]) -> None:
-    """Bug: the student learns to say `yes` where `no` holds."""
-    labels = sets(400)
-    said = 2 * labels[:, order] - 1  # output i means label order[i]
-    with pytest.raises(KdcError) as caught:
-        check_teacher(SEVERAL, said, labels, majority(SEVERAL, labels, labels))
-    wanted = ", ".join(NAMES[index] for index in order)
-    assert f"in the order {wanted} (micro-F1 100.0 %)" in str(caught.value)
-    right = 2 * labels - 1
-    assert check_teacher(SEVERAL, right, labels, majority(SEVERAL, labels, labels)).value == 1.0
-
-
-@pytest.mark.parametrize("always", [(1, 1, 1), (1, -1, -1), (-1, -1, -1), (-1, 1, 1)], ids=str)
-def test_a_teacher_that_gives_all_texts_the_same_labels_is_refused(always: tuple[int]) -> None:
-    labels = sets(400)
-    said = np.tile(np.array(always, np.float32), (400, 1))
-    with pytest.raises(KdcError, match=r"no better than always.*fine-tune it on this task first"):
-        check_teacher(SEVERAL, said, labels, majority(SEVERAL, labels, labels))
-
-
-def test_a_teacher_of_one_class_a_text_is_refused_for_several_labels() -> None:
-    """Bug: logits that were trained to exclude each other are taken for chances of their own."""
-    model = named("bert", "yes", "no", "maybe")
-    assert align_labels(model, SEVERAL) is True
-    assert model.config.problem_type == "multi_label_classification"
-    model.config.problem_type = "single_label_classification"
-    with pytest.raises(KdcError, match=r"chooses one of its classes, but a row .* have several"):
-        align_labels(model, SEVERAL)
