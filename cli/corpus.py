@@ -102,7 +102,7 @@ def corpus(
     from kdc.cli.corpus_table import show_corpus
     from kdc.compress.corpus.build import CorpusJob
     from kdc.compress.corpus.executors import run_corpus
-    from kdc.compress.corpus.parts import parse_share
+    from kdc.compress.corpus.share import parse_share
 
     job = CorpusJob(tuple(sources), teacher, out, settings, text, workers, parse_share(shard))
     show_corpus(terminal, job, run_corpus(job, executor, executor_option or [], terminal))

@@ -61,17 +61,19 @@ def label(
     Any number of students learn from them, without the teacher.
     """
     from kdc.cli.console import Terminal
-    from kdc.cli.labelled import choose_method, choose_sample, read_part, show_labels
+    from kdc.cli.labelled import choose_method, choose_sample, show_labels
 
     terminal = Terminal(quiet, json, [shards, teacher], out)
     method = choose_method(topk, draws, full, least, states, pooled, bits, temperature)
-    part, places = read_part(shard), choose_sample(verify, sample, method)
+    places = choose_sample(verify, sample, method)
 
+    from kdc.compress.corpus.share import Share, parse_share
     from kdc.compress.labelling.label import LabelJob
     from kdc.compress.labelling.label import label as write_labels
     from kdc.compress.labelling.verify import verify as compare
 
-    job = LabelJob(shards, teacher, method, out, part, seed, device, batch_tokens)
+    share = parse_share(shard) or Share()
+    job = LabelJob(shards, teacher, method, out, share, seed, device, batch_tokens)
     ready = write_labels(job, terminal)
     asked = places and ready.names  # a part may have none
     show_labels(terminal, ready, compare(ready, places, terminal) if asked else None)

@@ -79,18 +79,6 @@ def choose_sample(verify: bool, sample: int | None, method: Method) -> int:
     return (SAMPLE if sample is None else sample) if verify else 0
 
 
-def read_part(text: str) -> tuple[int, int]:
-    """Read `i/N`.
-
-    Raises:
-        KdcError: it is no such thing.
-    """
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not found:
-        raise KdcError(f"--shard is a part and how many there are, such as 0/4, not {text!r}")
-    return int(found[1]), int(found[2])
-
-
 def _layers(states: str | None) -> tuple[int, ...]:
     if states is None:
         return ()
@@ -106,7 +94,7 @@ def show_labels(terminal: Terminal, ready: "Labelling", verified: "Verified | No
     job = ready.job
     found = measure(ready)
     if not found.shards:
-        terminal.say(f"{job.out}: no shard falls to part {job.part[0]} of {job.part[1]}")
+        terminal.say(f"{job.out}: no shard falls to part {job.share.index} of {job.share.count}")
     else:
         terminal.table(
             f"{job.out}: {job.method} of {job.teacher}",

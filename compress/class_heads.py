@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
+
+
+def class_names(config: Config) -> list[str]:
+    """Return what a configuration calls the outputs of its head, in their order."""
+    return [str(name) for _, name in sorted(config.id2label.items())]
 
 
 def class_places(labels: Sequence[str], names: Sequence[str]) -> list[int | None]:

@@ -38,10 +38,13 @@ _NO_PLACE = {  # only of the path itself: what is done meanwhile can fail so for
 }
 
 
-def sha256(path: Path) -> str:
-    """Return the hex sha256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256(*paths: Path) -> str:
+    """Return the hex sha256 of a file, or of several one after the other, read in pieces."""
+    found = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: found)  # which adds to what is there
+    return found.hexdigest()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from kdc.compress.class_heads import class_places, unnamed
+from kdc.compress.class_heads import class_names, class_places, unnamed
 from kdc.compress.data.dataset import Dataset, Labels, Split
 from kdc.compress.data.labels import Known
 from kdc.compress.encode import encode, plain_tokenizer
@@ -110,7 +110,7 @@ def refuse_sets(name: str, rows: Split) -> None:
 def known_of(source: Source) -> Known | None:
     """Return what a model folder answers with; None where its classes have no names."""
     config = read_config(source.folder)
-    labels = tuple(str(label) for _, label in sorted(config.id2label.items()))
+    labels = tuple(class_names(config))
     if len(labels) == 1:
         return Known("regression", ())
     kinds = {theirs: kind for kind, theirs in PROBLEM_TYPES.items()}
@@ -145,5 +145,5 @@ def folder_answers(
     padding = int(tokenizer.pad_token_id or 0)
     model.to(choose_device(device))
     logits = predict(model, examples, padding, progress=progress)
-    names = tuple(str(label) for _, label in sorted(model.config.id2label.items()))
+    names = tuple(class_names(model.config))
     return (() if logits.shape[1] == 1 else names), logits

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.class_heads import class_places, suit_head
+from kdc.compress.class_heads import class_names, class_places, suit_head
 from kdc.compress.errors import KdcError
 from kdc.compress.families import ACTIVATIONS, set_dropout
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
@@ -192,7 +192,7 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
     """
     config = read_config(source.folder)
     set_dropout(config, dropout)
-    theirs = [str(name) for _, name in sorted(config.id2label.items())]
+    theirs = class_names(config)
     if task is not None:
         set_task(config, task)
     model, info = open_weights(AutoModelForSequenceClassification, source, config)
@@ -205,7 +205,7 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
 def has_head(source: Source, task: Task) -> bool:
     """Whether `load_classifier` takes a folder's own head for a task, and draws no new one."""
     config = read_config(source.folder)
-    names = [str(name) for _, name in sorted(config.id2label.items())]
+    names = class_names(config)
     same = len(names) == task.outputs and None not in class_places(task.labels, names)
     return same and is_classifier(config)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.class_heads import class_places, reorder
+from kdc.compress.class_heads import class_names, class_places, reorder
 from kdc.compress.errors import KdcError
 from kdc.compress.metrics import Score, accuracy, micro_f1, predictions, score
 from kdc.compress.models import PROBLEM_TYPES, set_task
@@ -35,7 +35,7 @@ def align_labels(model: Model, task: Task) -> bool:
         KdcError: another number of classes, other names, or one of the classes where the data's
             rows may have several.
     """
-    theirs = [str(name) for _, name in sorted(model.config.id2label.items())]
+    theirs = class_names(model.config)
     if task.kind == "regression":
         if len(theirs) != 1:
             raise KdcError(f"the teacher has {len(theirs)} classes, but the data holds scores")

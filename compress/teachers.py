@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.class_heads import class_names
 from kdc.compress.data.dataset import Split
 from kdc.compress.encode import Batch, encode, same_tokenizer
 from kdc.compress.errors import KdcError, Stopped
@@ -47,7 +48,12 @@ class Member:
     @property
     def names(self) -> list[str]:
         """Its classes in its own order, as its config.json has them; one name of scores."""
-        return [str(name) for _, name in sorted(read_config(self.source.folder).id2label.items())]
+        return class_names(read_config(self.source.folder))
+
+    @property
+    def title(self) -> str:
+        """What it is called beside others and their mean, which is `teacher`."""
+        return f"teacher {self.name}"
 
     def logits(self, rows: Examples, place: Workspace, progress: Progress) -> Logits:
         """Return its (N, C) logits on rows for training, kept from before where they are."""
@@ -81,7 +87,7 @@ class Teachers:
         each = {}
         for member in self.members:
             who = _called(member.name, len(self.members))
-            each[f"teacher {member.name}"] = answers(member.model, member.rows, progress, who)
+            each[member.title] = answers(member.model, member.rows, progress, who)
         splits = next(iter(each.values()))
         mean = {split: self.mean([found[split] for found in each.values()]) for split in splits}
         return {"teacher": mean, **(each if len(each) > 1 else {})}
@@ -203,7 +209,7 @@ def check_teachers(
         KdcError: one is no better than the most frequent answer (it is named).
     """
     ours = all(member.source.is_ours for member in teachers.members)
-    names = {f"teacher {member.name}": member.names for member in teachers.members}
+    names = {member.title: member.names for member in teachers.members}
     if len(names) == 1:
         names = {"teacher": teachers.first.names}
     # each before the mean, which is wrong where one is, and has no name

@@ -1,6 +1,5 @@
 """What a model file says about itself before anything runs it: its bytes and kdc's properties."""
 
-import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
+from kdc.compress.files import sha256
 from kdc.export.options import DEFAULT, PROPERTY, SessionOptions
 from kdc.export.weights_files import check_weights, places
 from kdc.export.wire import WireError, entry, fields, mapped, messages
@@ -53,12 +53,7 @@ class ModelFile:
         Of one file it is the file's own. Two fine-tuned models of one shape may have the same
         graph, byte for byte, and differ in the weights beside it alone.
         """
-        found = hashlib.sha256()
-        for path in self.files:
-            with path.open("rb") as file:
-                for chunk in iter(lambda: file.read(_CHUNK), b""):
-                    found.update(chunk)
-        return found.hexdigest()
+        return sha256(*self.files)
 
 
 def read_model_file(path: Path) -> ModelFile:

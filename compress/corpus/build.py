@@ -13,9 +13,10 @@ from pathlib import Path
 from kdc.compress.corpus.finish import finish, is_made
 from kdc.compress.corpus.folder import FORM, Corpus, read_corpus
 from kdc.compress.corpus.part import Maker, Part, making
-from kdc.compress.corpus.parts import Parts, Share
+from kdc.compress.corpus.parts import Parts
 from kdc.compress.corpus.pool import Pool
 from kdc.compress.corpus.settings import Settings
+from kdc.compress.corpus.share import Share
 from kdc.compress.corpus.sources import find_sources
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.errors import KdcError

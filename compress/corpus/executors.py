@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.corpus.build import CorpusJob, Made, build_corpus, make_corpus
-from kdc.compress.corpus.parts import Share
+from kdc.compress.corpus.share import Share
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.progress import Progress, Silent
 from kdc.compress.workspace import Workspace

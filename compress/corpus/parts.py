@@ -6,49 +6,17 @@ workers, machines and restarts.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kdc.compress.corpus.part import Part, part_name
+from kdc.compress.corpus.share import Share
 from kdc.compress.corpus.sources import Document, Source
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_json, sha256, write_json
 
 Watch = Callable[[int], None]
 """Is told how many bytes of a source have been read so far."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which parts are whose: process `index` of `count` that know nothing of each other."""
-
-    index: int = 0
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse a share that is none.
-
-        Raises:
-            KdcError: it is out of range.
-        """
-        if not 0 <= self.index < self.count:
-            raise KdcError(
-                f"--shard {self.index}/{self.count} is none of the parts: count them from 0, such "
-                "as 0/4 to 3/4"
-            )
-
-    def reads(self, source: int, sources: int) -> bool:
-        """Whether any part of a source is its own: where there are enough, whole sources are."""
-        return sources < self.count or source % self.count == self.index
-
-    def owner(self, source: int, number: int, sources: int) -> int:
-        """Return which process makes a part of a source."""
-        return (source if sources >= self.count else source + number) % self.count
-
-    def makes(self, part: Part, sources: int) -> bool:
-        """Whether a part is its own."""
-        return self.owner(part.source, part.number, sources) == self.index
 
 
 class Parts:
@@ -147,17 +115,3 @@ class Parts:
 
     def _note(self, number: int) -> Path:
         return self.folder / f"source-{number:05d}.json"
-
-
-def parse_share(text: str | None) -> Share | None:
-    """Read `--shard I/N`.
-
-    Raises:
-        KdcError: it is something else, or out of range.
-    """
-    if text is None:
-        return None
-    index, slash, count = text.partition("/")
-    if not slash or not index.isdecimal() or not count.isdecimal():
-        raise KdcError(f"--shard is I/N, such as 0/4 to 3/4, not {text!r}")
-    return Share(int(index), int(count))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kdc.compress.corpus.dump import articles
 from kdc.compress.corpus.streams import Stream
+from kdc.compress.data.records import STRINGS, is_one_of
 from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_json, sha256
 
@@ -28,7 +29,6 @@ _PIECE_OF_DUMP = re.compile(r"\.xml-p\d+p\d+")  # Wikipedia cuts its dumps by th
 _DUMP = re.compile(r"\s*(?:<\?xml\b[^>]*>\s*)?<mediawiki\b")
 _START = 4096  # characters in which a dump is known
 _WITH_COLUMNS = ("jsonl", "parquet")
-_STRINGS = ("string", "large_string", "string_view")  # Arrow's
 COLUMN = "text"
 """Of JSONL and Parquet, where no option names another."""
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
@@ -172,7 +172,7 @@ class Reading:
                     raise KdcError(f"{path} has no column {column!r}: name its --text")
                 kind = file.schema_arrow.field(column).type
                 kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
-                if not any(getattr(pyarrow.types, f"is_{name}")(kind) for name in _STRINGS):
+                if not is_one_of(kind, STRINGS):
                     raise KdcError(f"{path} has no text in {column!r} but {kind}: name its --text")
                 done, rows = 0, max(file.metadata.num_rows, 1)
                 for batch in file.iter_batches(1024, columns=[column]):

@@ -28,9 +28,8 @@ def plain(table: Table, column: int, index: int, cell: object) -> str:
     if not isinstance(cell, str | int | float):
         found = _MISSING if cell is None else f"a {type(cell).__name__}, not a text"
         raise KdcError(f"{table.where(index)}: '{table.header[column]}' is {found}")
-    if isinstance(cell, float) and isnan(
-        cell
-    ):  # NaN is how many libraries write that there is none
+    # NaN is how many libraries write that there is none
+    if isinstance(cell, float) and isnan(cell):
         raise KdcError(f"{table.where(index)}: '{table.header[column]}' is NaN, so {_MISSING}")
     text = str(cell)
     try:

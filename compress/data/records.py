@@ -1,6 +1,7 @@
 """JSONL and Parquet files: rows whose cells have types of their own."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ from kdc.compress.data.table import Table
 from kdc.compress.data.text_file import read_text
 from kdc.compress.errors import KdcError
 
-_STRINGS = ("string", "large_string", "string_view")
-_CELLS = (*_STRINGS, "integer", "floating", "boolean", "dictionary")
-_LABELS = (*_STRINGS, "integer")  # in lists; of fractions they would be vectors
+STRINGS = ("string", "large_string", "string_view")
+"""Arrow's types of texts."""
+_CELLS = (*STRINGS, "integer", "floating", "boolean", "dictionary")
+_LABELS = (*STRINGS, "integer")  # in lists; of fractions they would be vectors
 
 
 def read_jsonl(path: Path) -> Table:
@@ -70,5 +72,12 @@ def _usable(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's DataType
     from pyarrow import types
 
     if types.is_list(kind) or types.is_large_list(kind):
-        return any(getattr(types, f"is_{name}")(kind.value_type) for name in _LABELS)
-    return any(getattr(types, f"is_{name}")(kind) for name in _CELLS)
+        return is_one_of(kind.value_type, _LABELS)
+    return is_one_of(kind, _CELLS)
+
+
+def is_one_of(kind: Any, names: Sequence[str]) -> bool:  # noqa: ANN401 - pyarrow's DataType
+    """Whether an Arrow type is of one of some kinds, as `pyarrow.types.is_NAME` has them."""
+    from pyarrow import types
+
+    return any(getattr(types, f"is_{name}")(kind) for name in names)

@@ -1,6 +1,6 @@
 """`kdc label`: a teacher's answers about a corpus, written down once for any number of students."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.corpus.folder import Corpus, read_corpus
 from kdc.compress.corpus.shards import Shard
+from kdc.compress.corpus.share import Share
 from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
 from kdc.compress.general.load import has_masked_lm, load_bare, load_masked_lm
@@ -38,8 +39,8 @@ class LabelJob:
     teacher: str
     method: Method
     out: Path
-    part: tuple[int, int] = (0, 1)
-    """Which of how many parts of the shards this run labels, counted from 0."""
+    share: Share = field(default_factory=Share)
+    """Which of how many parts of the shards this run labels."""
     seed: int = 0
     """Of the draws."""
     device: str = "auto"
@@ -50,14 +51,8 @@ class LabelJob:
         """Refuse numbers that make no run.
 
         Raises:
-            KdcError: no such part, or an empty batch.
+            KdcError: an empty batch.
         """
-        number, count = self.part
-        if not 0 <= number < count:
-            raise KdcError(
-                f"--shard {number}/{count} is none of the parts: count them from 0, such as 0/4 to "
-                "3/4"
-            )
         if self.batch_tokens is not None and self.batch_tokens < 1:
             raise KdcError(f"--batch-tokens must be 1 or more, not {self.batch_tokens}")
 
@@ -78,8 +73,8 @@ class Labelling:
     @property
     def names(self) -> list[str]:
         """The token shards of this run's part, those held out among them."""
-        number, count = self.job.part
-        return [*self.corpus.shards, *self.corpus.held][number::count]
+        share = self.job.share
+        return [*self.corpus.shards, *self.corpus.held][share.index :: share.count]
 
     @property
     def batch_tokens(self) -> int:

@@ -54,7 +54,7 @@ def test_labels_are_written_verified_and_measured(places: Path, tmp_path: Path) 
     ("arguments", "words"),
     [
         (["--topk", "4", "--draws", "3"], "two ways to label: choose one"),
-        (["--shard", "3"], "such as 0/4, not '3'"),
+        (["--shard", "3"], "such as 0/4 to 3/4, not '3'"),
         (["--shard", "4/4"], "4/4 is none of the parts: count them from 0, such as 0/4 to 3/4"),
         (["--states", "last"], "a list of layers such as 0,6,12"),
         (["--topk", "4", "--bits", "7"], "--bits is 8 or 16, not 7"),

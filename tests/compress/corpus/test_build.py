@@ -10,8 +10,8 @@ import pytest
 from kdc.compress.corpus import part as part_module
 from kdc.compress.corpus.build import CorpusJob, build_corpus, make_corpus
 from kdc.compress.corpus.folder import read_corpus
-from kdc.compress.corpus.parts import Share, parse_share
 from kdc.compress.corpus.settings import Settings
+from kdc.compress.corpus.share import Share
 from kdc.compress.errors import KdcError, Stopped
 from kdc.compress.files import read_json
 from kdc.compress.progress import Silent
@@ -269,9 +269,3 @@ def test_a_damaged_corpus_is_made_again_by_the_same_command(
     (ours.out / name).write_bytes(damaged if name == "manifest.json" else data[:-1])
     assert build_corpus(ours, heard) is not None
     assert bytes_of(ours.out) == bytes_of(job.out)
-
-
-@pytest.mark.parametrize("text", ["", "1", "4/4", "-1/4", "a/b", "1/0", "1/2/3"])
-def test_shares_that_are_none(text: str) -> None:
-    with pytest.raises(KdcError, match="--shard"):
-        parse_share(text)

@@ -7,7 +7,7 @@ import pytest
 
 from kdc.compress.corpus.build import CorpusJob
 from kdc.compress.corpus.executors import run_corpus
-from kdc.compress.corpus.parts import Share
+from kdc.compress.corpus.share import Share
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
 from tests.compress.corpus.texts import bytes_of

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModel, BertForMaskedLM
 
 from kdc.compress.corpus.folder import read_corpus
+from kdc.compress.corpus.share import Share
 from kdc.compress.errors import KdcError
 from kdc.compress.labelling.label import LabelJob, label
 from kdc.compress.labels.method import Method
@@ -127,7 +128,7 @@ def test_parts_in_any_order_are_one_run(places: Path, tmp_path: Path) -> None:
     method = Method("draws", 6)
     label(job(places, tmp_path / "one", method), Silent())
     for number in (2, 0, 1):
-        label(job(places, tmp_path / "parts", method, part=(number, 3)), Silent())
+        label(job(places, tmp_path / "parts", method, share=Share(number, 3)), Silent())
     assert files(tmp_path / "one") == files(tmp_path / "parts")
     read_labels(tmp_path / "parts", read_corpus(places / "shards"))
 
@@ -279,13 +280,6 @@ def test_a_full_disk_ends_in_a_sentence(places: Path, tmp_path: Path, small_disk
     with pytest.raises(KdcError, match="the disk is full"):
         label(job(places, disk / "out", Method("full", bits=16)), Silent())
     assert not list((disk / "out").glob("*.safetensors"))
-
-
-@pytest.mark.parametrize("part", [(3, 3), (0, 0), (-1, 2)])
-def test_a_part_that_is_none_is_refused(tmp_path: Path, part: tuple[int, int]) -> None:
-    """Bug: the last task of an array job labels nothing, without a word."""
-    with pytest.raises(KdcError, match="none of the parts: count them from 0"):
-        LabelJob(tmp_path, "x", Method("topk", 3), tmp_path, part)
 
 
 def files(folder: Path) -> dict[str, bytes]:

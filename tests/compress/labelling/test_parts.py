@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kdc.compress.corpus.share import Share
 from kdc.compress.errors import KdcError, Stopped
 from kdc.compress.labelling.label import LabelJob, label, measure
 from kdc.compress.labelling.verify import verify
@@ -14,10 +15,12 @@ from kdc.compress.labels.method import Method
 from kdc.compress.progress import Advance, Silent
 from tests.tiny import Recorder
 
+WHOLE = Share()
 
-def job(places: Path, out: Path, part: tuple[int, int] = (0, 1)) -> LabelJob:
+
+def job(places: Path, out: Path, share: Share = WHOLE) -> LabelJob:
     teacher, method = str(places / "teacher"), Method("topk", 4)
-    return LabelJob(places / "shards", teacher, method, out, part, device="cpu")
+    return LabelJob(places / "shards", teacher, method, out, share, device="cpu")
 
 
 def test_an_overlapping_run_leaves_finished_shards_alone(places: Path, tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_only_labels_and_what_is_said_of_them_are_left(places: Path, tmp_path: P
 
 def test_a_part_that_no_shard_falls_to_is_done(places: Path, tmp_path: Path) -> None:
     """Bug: the last tasks of an array job divide by no tokens."""
-    ready = label(job(places, tmp_path / "out", (3, 4)), Silent())
+    ready = label(job(places, tmp_path / "out", Share(3, 4)), Silent())
     assert measure(ready).as_dict()["bytes_per_token"] == 0
     with pytest.raises(KdcError, match="no shard falls to this part"):
         verify(ready, 10, Silent())
