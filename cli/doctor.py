@@ -22,6 +22,10 @@ _EXTRAS = {
     "parquet": "reads Parquet files",
     "datasets": "reads hf:DATASET",
     "pictures": "draws --png",
+    "sign": "signs a bundle",
+    "slurm": "makes corpora under Slurm",
+    "ray": "makes corpora under Ray",
+    "optimum": "exports by --exporter optimum",
 }
 _PATIENCE = 2.0  # seconds for what is asked of other programs, which may be broken and hang
 _DISK_GB = 2.0  # a walk over the built-in task, with room to spare
@@ -64,25 +68,39 @@ def _packages() -> Iterator[Check]:
     asked = [Requirement(line) for line in requires("kdc") or []]
     for requirement in asked:
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield _package(requirement, needed=True, about="")
+            fits, found = _installed(requirement)
+            mend = "" if fits else f"pip install '{_wanted(requirement)}'"
+            yield Check(requirement.name, "ok" if fits else "missing", found, mend)
     for extra, about in _EXTRAS.items():
-        for requirement in asked:
-            if requirement.marker and requirement.marker.evaluate({"extra": extra}):
-                yield _package(requirement, needed=False, about=about)
+        names = {"extra": extra}
+        its = [each for each in asked if each.marker and each.marker.evaluate(names)]
+        if its:
+            yield _extra(extra, about, its)
 
 
-def _package(requirement: "Requirement", needed: bool, about: str) -> Check:
-    wanted = f"{requirement.name}{requirement.specifier}"
+def _extra(name: str, about: str, packages: "list[Requirement]") -> Check:
+    """Return the row of an extra: packages that are installed together."""
+    looks = [(package.name, *_installed(package)) for package in packages]
+    lacking = [f"{package} {found}" for package, fits, found in looks if not fits]
+    if lacking:
+        told = f"{', '.join(lacking)} ({about})"
+        return Check(f"extra {name}", "optional", told, f"pip install 'kdc[{name}]'")
+    return Check(f"extra {name}", "ok", ", ".join(f"{each} {found}" for each, _, found in looks))
+
+
+def _installed(requirement: "Requirement") -> tuple[bool, str]:
+    """Return whether a package is there in a version that fits, and what there is."""
     try:
         found = version(requirement.name)
     except PackageNotFoundError:
-        found = f"not installed ({about})" if about else "not installed"
-    else:
-        if requirement.specifier.contains(found, prereleases=True):
-            return Check(requirement.name, "ok", found)
-        found = f"{found}, but {wanted} is wanted"
-    state: Literal["missing", "optional"] = "missing" if needed else "optional"
-    return Check(requirement.name, state, found, f"pip install '{wanted}'")
+        return False, "not installed"
+    if requirement.specifier.contains(found, prereleases=True):
+        return True, found
+    return False, f"{found}, but {_wanted(requirement)} is wanted"
+
+
+def _wanted(requirement: "Requirement") -> str:
+    return f"{requirement.name}{requirement.specifier}"
 
 
 def _compute() -> Iterator[Check]:

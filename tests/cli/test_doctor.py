@@ -2,6 +2,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import metadata
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -41,11 +42,23 @@ def test_what_is_missing_or_too_old_is_named_with_its_command(
 def test_a_missing_extra_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without `datasets` can still distil."""
     lines = ["no-such-package>=2; extra == 'datasets'", "other>=1; extra == 'dev'"]
+    lines += [f"numpy=={np.__version__}; extra == 'ray'", "numpy>=999; extra == 'ray'"]
     monkeypatch.setattr(module, "requires", lambda name: lines)
-    done = CliRunner().invoke(build(), ["doctor"])
+    done = CliRunner().invoke(build(), ["doctor", "--json", "-"])
     assert done.exit_code == 0, done.output
-    assert "pip install 'no-such-package>=2'" in done.stdout
-    assert "other" not in done.stdout
+    checks = json.loads(done.stdout)["checks"]
+    rows = {check["what"]: check for check in checks if check["what"].startswith("extra")}
+    assert sorted(rows) == ["extra datasets", "extra ray"]
+    assert {check["state"] for check in rows.values()} == {"optional"}
+    assert rows["extra datasets"]["found"] == "no-such-package not installed (reads hf:DATASET)"
+    assert rows["extra datasets"]["mend"] == "pip install 'kdc[datasets]'"
+    assert f"numpy {np.__version__}, but numpy>=999 is wanted" in rows["extra ray"]["found"]
+
+
+def test_every_extra_but_those_of_developers_and_devices_is_listed() -> None:
+    """Bug: `kdc doctor` was silent about signing, Slurm, Ray and optimum."""
+    offered = set(metadata("kdc").get_all("Provides-Extra") or ())
+    assert set(module._EXTRAS) == offered - {"dev", "web"}  # what is there of web, its device says
 
 
 def test_one_thread_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
