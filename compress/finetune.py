@@ -27,7 +27,7 @@ from kdc.compress.metrics import Score, score
 from kdc.compress.models import Source, find_model, load_classifier
 from kdc.compress.objectives import build_objectives, needs, widths_between
 from kdc.compress.progress import Progress
-from kdc.compress.recipe import Recipe
+from kdc.compress.recipe import FINETUNE, Recipe
 from kdc.compress.rerun import stop_if_finished, tell_before
 from kdc.compress.rows import Rows, tokenise
 from kdc.compress.run import Leg, Run
@@ -70,10 +70,7 @@ def finetune(job: TeacherJob, progress: Progress, *, wait: bool = False) -> dict
     Raises:
         KdcError: the model or the output cannot be used, or the run was stopped (state kept).
     """
-    if job.recipe.for_corpus:
-        raise KdcError(f"recipe {job.recipe.name} is for a corpus: add --objective mlm")
-    if needs(job.recipe.losses):
-        raise KdcError(f"recipe {job.recipe.name} asks a teacher: a teacher is trained without one")
+    _refuse_a_students(job.recipe)
     place = Workspace(job.out)
     refuse_foreign(job.out, FORM)
     refuse_own_input(job.out, [("--model", job.model)])
@@ -94,6 +91,28 @@ def finetune(job: TeacherJob, progress: Progress, *, wait: bool = False) -> dict
             _write(job, model, rows, run, scores, history)
         place.forget_state()
     return scores
+
+
+def _refuse_a_students(recipe: Recipe) -> None:
+    """Refuse a recipe of which a teacher could follow only a part.
+
+    Raises:
+        KdcError: it is for a corpus, asks a teacher, makes new texts or begins elsewhere.
+    """
+    if recipe.for_corpus:
+        raise KdcError(f"recipe {recipe.name} is for a corpus: add --objective mlm")
+    if needs(recipe.losses):
+        raise KdcError(f"recipe {recipe.name} asks a teacher: a teacher is trained without one")
+    if recipe.augment.copies:
+        raise KdcError(
+            f"recipe {recipe.name} has an [augment], whose texts a teacher labels: take it out to "
+            "train a teacher"
+        )
+    if recipe.start.weights == "random":
+        raise KdcError(
+            f"recipe {recipe.name} starts from random weights, and kdc teacher from --model's: "
+            f"take another, such as {FINETUNE}"
+        )
 
 
 def _run(job: TeacherJob, source: Source, model: Model, rows: Rows, place: Workspace) -> Run:

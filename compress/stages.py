@@ -100,7 +100,7 @@ class Start:
         """Check the names.
 
         Raises:
-            KdcError: unknown weights or layers.
+            KdcError: unknown weights or layers, or layers of a teacher for random weights.
         """
         if self.weights not in ("teacher", "random"):
             raise unknown("start of the weights", str(self.weights), ("teacher", "random"))
@@ -108,6 +108,11 @@ class Start:
             raise unknown("layer map of the start", self.layers, (*NAMED, SEARCH))
         if isinstance(self.layers, list):
             object.__setattr__(self, "layers", tuple(self.layers))
+        if self.weights == "random" and self.layers != Start.layers:
+            raise KdcError(
+                "layers in [start] are those of the teacher that a student begins with, and random "
+                'weights begin with none: leave layers out, or say weights = "teacher"'
+            )
 
 
 @dataclass(frozen=True)

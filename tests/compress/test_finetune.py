@@ -4,11 +4,13 @@ import signal
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from kdc.compress.augment import Augmentation
 from kdc.compress.errors import Finished, KdcError
 from kdc.compress.files import read_manifest
 from kdc.compress.finetune import FORMAT, TeacherJob, finetune
@@ -124,9 +126,21 @@ def test_a_classifier_of_another_task_gets_a_new_head(tmp_path: Path) -> None:
     assert len(config["id2label"]) == 1
 
 
-def test_a_recipe_that_asks_a_teacher_is_refused(encoder: Path, tmp_path: Path) -> None:
-    with pytest.raises(KdcError, match="recipe hinton asks a teacher"):
-        finetune(job_of(encoder, tmp_path / "t", recipe=tiny_recipe("hinton")), Silent())
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "hinton"}, "recipe hinton asks a teacher"),
+        ({"name": "scratch"}, "scratch starts from random weights, and kdc teacher from --model's"),
+        ({"name": "finetune", "augment": Augmentation(copies=2)}, r"finetune has an \[augment\]"),
+    ],
+)
+def test_a_recipe_that_a_teacher_would_follow_in_part_is_refused(
+    encoder: Path, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    """Bug: [augment] and [start] of a recipe were ignored without a word."""
+    recipe = replace(tiny_recipe(changes.pop("name")), **changes)
+    with pytest.raises(KdcError, match=words):
+        finetune(job_of(encoder, tmp_path / "t", recipe=recipe), Silent())
     assert os.listdir(tmp_path) == []
 
 

@@ -91,6 +91,10 @@ def test_a_users_own_epochs_are_meant() -> None:
         ("lossess = 1\n" + LOSS, "'lossess': did you mean losses"),
         (LOSS + "[start]\nweights = 'techer'", "start of the weights 'techer'.*teacher"),
         (LOSS + "[start]\nweights = 5", "start of the weights '5': did you mean"),
+        (
+            LOSS + "[start]\nweights = 'random'\nlayers = 'last'",
+            'random weights begin with none: leave layers out, or say weights = "teacher"',
+        ),
         ("train = 5\n" + LOSS, "\\[train\\] of .* must be a section"),
         (
             LOSS + "[train]\nbatch = '32'",
