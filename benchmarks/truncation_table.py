@@ -6,8 +6,8 @@ from typing import Any
 from truncation_cells import WAYS
 
 from kdc.compress.spread import Spread, spread
-from kdc.export.report.style import picture_style
 from kdc.export.report.svg import Picture, Scale, bottom_axis, element, label, left_axis, line
+from kdc.export.report.svg_file import svg_file
 
 _WIDTH, _HEIGHT = 640.0, 380.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 150.0, 40.0, 330.0
@@ -89,9 +89,7 @@ def picture(cells: Sequence[Cell]) -> str:
             top = _TOP + 20 * number
             parts.append(element("circle", cx=_WIDTH - 138, cy=top, r=5, class_=f"s{number}"))
             parts.append(label(_WIDTH - 128, top + 4, way, "ink"))
-    style = element("style", f"text{{font-family:sans-serif}}{picture_style()}")
-    drawn = Picture(_WIDTH, _HEIGHT, style + "".join(parts), "KL over bytes per token")
-    return str(drawn).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
+    return svg_file(Picture(_WIDTH, _HEIGHT, "".join(parts), "KL over bytes per token"))
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,6 @@
-"""Writes the README's table of results from the measurements in `benchmarks/results`.
+"""Writes the README's results and their picture from the measurements in `benchmarks/results`.
 
-python docs/results.py                # the table; also run by `make fix`
+python docs/results.py                # table and picture; also run by `make fix`
 python docs/results.py NAME FILE...   # first keep what `kdc bench --json` wrote as NAME.json
 """
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdc.compress.files import write_json
+from kdc.compress.files import write_json, write_text
 from kdc.export.report.cells import Table
 from kdc.export.report.detail_tables import versus_table
 from kdc.export.report.document import Report
@@ -16,14 +16,18 @@ from kdc.export.report.merge import merge
 from kdc.export.report.names import shortened
 from kdc.export.report.pareto import settings
 from kdc.export.report.reader import read_report
-from kdc.export.report.tables import machine_words, pareto_table
+from kdc.export.report.svg_file import svg_file
+from kdc.export.report.tables import machine_words, pareto_table, setting_words
+from kdc.export.report.tradeoff import side_by_side, tradeoff
 from kdc.export.report.write import as_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "results.svg"
 FOLDER = ROOT / "benchmarks" / "results"
 START, END = "<!-- results -->\n", "<!-- /results -->"
 _COLUMNS = 4  # of latencies
+_FONT = "system-ui,sans-serif"
 
 
 def table(folder: Path = FOLDER) -> str:
@@ -33,6 +37,15 @@ def table(folder: Path = FOLDER) -> str:
         return ""
     report = shortened(merge([read_report(path) for path in files]))
     return f"{_rows(report)}\n{_sources(report)}\n"
+
+
+def picture(folder: Path = FOLDER) -> str:
+    """Return the picture of the setting that the table begins with, as SVG; empty without any."""
+    files = sorted(folder.glob("*.json"))
+    found = settings(shortened(merge([read_report(path) for path in files]))) if files else []
+    if not found:
+        return ""
+    return svg_file(side_by_side(tradeoff(found[0]), setting_words(found[0])), _FONT)
 
 
 def _rows(report: Report) -> str:
@@ -94,3 +107,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 2:
         keep(sys.argv[1], [Path(name) for name in sys.argv[2:]])
     README.write_text(readme(), encoding="utf-8")
+    if drawn := picture():
+        write_text(PICTURE, drawn)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
@@ -27,7 +28,8 @@ def elsewhere(results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A README with markers, and a folder of results without any."""
     monkeypatch.setattr(results, "README", tmp_path / "README.md")
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
-    monkeypatch.setattr(results.table, "__defaults__", (tmp_path / "results",))
+    for each in (results.table, results.picture):
+        monkeypatch.setattr(each, "__defaults__", (tmp_path / "results",))
     marked = f"# kdc\n\n{results.START}old\n{results.END}\n\nend\n"
     (tmp_path / "README.md").write_text(marked)
     return tmp_path
@@ -37,6 +39,13 @@ def test_the_readme_tells_what_was_measured(results: ModuleType) -> None:
     """A figure that was measured again and not written, or written and not measured."""
     written = (ROOT / "README.md").read_text(encoding="utf-8")
     assert written == results.readme(), "run python docs/results.py"
+
+
+def test_the_picture_shows_what_was_measured(results: ModuleType) -> None:
+    """A picture of last month's files above a table of today's."""
+    drawn = (ROOT / "docs" / "results.svg").read_text(encoding="utf-8")
+    assert drawn == results.picture(), "run python docs/results.py"
+    ElementTree.fromstring(drawn)
 
 
 def test_kept_measurements_are_small_and_hold_no_text_of_the_data() -> None:
@@ -49,7 +58,7 @@ def test_kept_measurements_are_small_and_hold_no_text_of_the_data() -> None:
 
 
 def test_without_measurements_there_is_no_table(results: ModuleType, elsewhere: Path) -> None:
-    assert results.table() == ""
+    assert results.table() == results.picture() == ""
     assert results.readme() == f"# kdc\n\n{results.START}{results.END}\n\nend\n"
 
 

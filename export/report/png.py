@@ -11,8 +11,8 @@ from kdc.compress.files import whole_file
 from kdc.export.report.document import Report
 from kdc.export.report.names import shortened
 from kdc.export.report.pareto import settings
-from kdc.export.report.style import LIGHT, picture_style
-from kdc.export.report.svg import element
+from kdc.export.report.svg import Picture
+from kdc.export.report.svg_file import svg_file
 from kdc.export.report.tables import setting_words
 from kdc.export.report.tradeoff import side_by_side, tradeoff
 
@@ -47,27 +47,20 @@ def write_png(path: Path, report: Report) -> None:
         raise KdcError("--png: no model has a size and a latency, so there is nothing to draw")
     check_png()
     pictures = tradeoff(found[0])
-    data = draw(str(side_by_side(pictures, setting_words(found[0]))))
+    data = draw(side_by_side(pictures, setting_words(found[0])))
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
 
 
-def draw(picture: str, system_fonts: bool = True) -> bytes:
-    """Draw an SVG on white, in the colours of the light page.
+def draw(picture: Picture, system_fonts: bool = True) -> bytes:
+    """Draw a picture on white, in the colours of the light page.
 
     Args:
-        picture: the SVG.
+        picture: what to draw.
         system_fonts: look for letters in the machine's own fonts too.
-
-    Raises:
-        ValueError: it is no SVG.
     """
-    style = element("style", f"text{{font-family:{_FAMILY}}}{picture_style()}")
-    opening, _, rest = picture.partition(">")
-    named = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     data: bytes = import_module(_RENDERER).svg_to_bytes(
-        svg_string=f"{named}>{style}{rest}",
-        background=LIGHT["card"],
+        svg_string=svg_file(picture, _FAMILY),
         zoom=_ZOOM,
         skip_system_fonts=not system_fonts,
         font_family=_FAMILY,

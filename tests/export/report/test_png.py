@@ -1,5 +1,6 @@
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.export.report.png import check_png, draw, write_png
 from kdc.export.report.reader import read_document
+from kdc.export.report.svg import Picture
 from tests.bench_documents import document
 
 
@@ -26,8 +28,8 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
 def test_words_are_drawn_on_a_machine_without_fonts() -> None:
     """Without fonts resvg leaves every text out and says nothing."""
     pytest.importorskip("resvg_py")
-    blank = '<svg viewBox="0 0 90 30" width="90" height="30"></svg>'
-    words = blank.replace("></svg>", '><text x="4" y="20">ms</text></svg>')
+    blank = Picture(90, 30, "", "")
+    words = replace(blank, body='<text x="4" y="20">ms</text>')
     drawn = draw(words, system_fonts=False)
     assert _size(drawn) == (225, 75)
     assert len(drawn) > 1.5 * len(draw(blank, system_fonts=False))
