@@ -113,7 +113,7 @@ class Learner:
         if batch.shares is not None:  # the means over slices add up to the mean over the batch
             parts = zip(losses, self._units, strict=True)
             losses = torch.stack([loss * batch.shares[unit] for loss, unit in parts])
-        (losses * self.weights).sum().backward()  # type: ignore[no-untyped-call]
+        (losses * self.weights).sum().backward()
         return losses.detach()
 
     def averaged(self) -> AbstractContextManager[None]:

@@ -76,5 +76,5 @@ def fit_linear(features: "torch.Tensor", labels: Labels, task: Task, penalty: fl
         bias.grad = error.mean(dim=0)
         return fit + decay * weight.square().sum()
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     return Linear(weight * scale.spread, bias * scale.spread + scale.mean)
