@@ -15,7 +15,7 @@ _CLIPPED = 0.95  # quantile of a channel's weights that becomes -128 or 127
 def wrong_zero_point(path: Path, out: Path) -> Path:
     """Give all weights a zero point that they were not rounded with."""
     model = onnx.load(path)
-    model.graph.initializer.append(numpy_helper.from_array(np.int8(_OFF_BY), "off"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(_OFF_BY, np.int8), "off"))
     for node in _products(model):
         node.input[3] = "off"
     onnx.save(model, out)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def pace(options: argparse.Namespace) -> dict[str, list[float]]:
             part = Part(0, 0, list(Source(packed).open().documents()))
             Maker(vocabulary, Settings(duplicates=duplicates)).make(part, folder)
 
-        ways = [
+        ways: list[Callable[[], None]] = [
             lambda: library("encode_batch"),
             lambda: library("encode_batch_fast"),
             lambda: ours(1),

@@ -26,8 +26,9 @@ from kdc.compress.models import (
 )
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
+from kdc.compress.report import Report
 from kdc.compress.rows import tokenise
-from kdc.compress.student_folder import Report, write_student
+from kdc.compress.student_folder import write_student
 from kdc.compress.students import Shape, build_student, choose_shape, shape_of
 from kdc.compress.task import Task
 from kdc.export.quiet import quiet
