@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined] # torch only imports it there
 
 from kdc.compress.families import set_dropout
 from kdc.compress.learner import Objectives
@@ -22,7 +22,7 @@ from kdc.compress.run import Run
 from kdc.compress.signals import HEADS, HIDDEN, LOGITS, SCORES, OnlineTeacher
 from kdc.compress.together import Lost, follow
 from tests.faults import start
-from tests.tiny import own_rng, tiny_model, tiny_run
+from tests.tiny import own_rng, rows_of, tiny_model, tiny_run
 
 SEPARABLE = [name for name, loss in LOSSES.items() if loss.unit not in ("batch", "masked")]
 
@@ -110,7 +110,7 @@ def run_of(state: Path, name: str) -> Run:
     set_dropout(run.model.config, 0.0)
     with own_rng():
         student = type(run.model)(run.model.config)
-    rows = run.legs[0].rows
+    rows = rows_of(run.legs[0])
     rows.labels[::3] = -100
     teacher = OnlineTeacher(
         tiny_model(layers=4, hidden=48, seed=1), wants=frozenset({LOGITS, HIDDEN, HEADS, SCORES})

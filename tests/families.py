@@ -27,8 +27,8 @@ def family_config(family: str, outputs: int = 3) -> Any:  # noqa: ANN401
     """Return a configuration of 4 layers, width 32, 2 heads and FFN 64."""
     sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
     sizes["intermediate_size"] = 64
-    shared = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS, "pad_token_id": 0}
-    shared |= {"num_labels": outputs, "initializer_range": 0.1}
+    shared: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS}
+    shared |= {"pad_token_id": 0, "num_labels": outputs, "initializer_range": 0.1}
     own = FAMILIES[family]
     return AutoConfig.for_model(family, **({} if "dim" in own else sizes), **{**shared, **own})
 

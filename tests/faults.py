@@ -33,12 +33,12 @@ def die_at_fsync(number: int) -> None:
     """Have this process killed, as by `kill -9`, at its `number`-th fsync, before it is done."""
     sync, calls = os.fsync, 0
 
-    def deadly(handle: int) -> None:
+    def deadly(fd: Any) -> None:  # noqa: ANN401 - whatever fsync takes
         nonlocal calls
         calls += 1
         if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
-        sync(handle)
+        sync(fd)
 
     os.fsync = deadly
 

@@ -1,6 +1,7 @@
 """A real text classifier of a few nodes, made on the spot, and its formula written by hand."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def by_hand(tokens: Array, types: Array) -> Array:
 
 def make_model(
     path: Path,
-    facts: dict[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
     inputs: tuple[str, ...] = INPUTS,
     kind: int = TensorProto.INT64,
     output: str = "logits",
@@ -62,7 +63,7 @@ def make_model(
     constants = {"zero": [0], "one": [1], "last": [-1], "nothing": [-1]}
     weights = {"words": WORDS, "places": PLACES, "types": TYPES, "head": HEAD}
     tensors = {name: np.array(value) for name, value in constants.items()} | weights
-    shape = ["batch", CLASSES] if pooled else ["batch", "length", CLASSES]
+    shape: list[str | int | None] = ["batch", CLASSES] if pooled else ["batch", "length", CLASSES]
     graph = helper.make_graph(
         nodes,
         "classifier",

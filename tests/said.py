@@ -1,5 +1,6 @@
 """Made-up signals: what two models of any sizes might say about three texts."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -50,11 +51,18 @@ def said(
     )
 
 
-def changed(signals: Signals, change: Any, mask: Tensor | None = None) -> Signals:  # noqa: ANN401
+def changed(
+    signals: Signals, change: Callable[[Tensor], Tensor], mask: Tensor | None = None
+) -> Signals:
     """Apply `change` to every tensor that has a place for each token."""
-    names = ("hidden", "queries", "keys", "values")
-    found = {name: tuple(change(tensor) for tensor in getattr(signals, name)) for name in names}
-    return replace(signals, **found, mask=signals.mask if mask is None else mask)
+    return replace(
+        signals,
+        hidden=tuple(map(change, signals.hidden)),
+        queries=tuple(map(change, signals.queries)),
+        keys=tuple(map(change, signals.keys)),
+        values=tuple(map(change, signals.values)),
+        mask=signals.mask if mask is None else mask,
+    )
 
 
 def spoilt(signals: Signals) -> Signals:

@@ -1,6 +1,7 @@
 """A student folder made on the spot: a tiny real encoder that sorts texts by their words."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,13 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+def token_of(tokenizer: Tokenizer, index: int) -> str:
+    """Return the token of an id that there is."""
+    token = tokenizer.id_to_token(index)
+    assert token is not None
+    return token
+
+
 def tiny_texts(count: int, seed: int) -> list[str]:
     """Return texts of 1 to 14 known words."""
     rng = np.random.default_rng(seed)
@@ -103,7 +111,8 @@ def tiny_examples(model: Any, task: Task, count: int, seed: int) -> Examples:  #
     """Tokenise texts, let the model answer each alone, and take nine in ten answers as gold."""
     texts, tokenizer = tiny_texts(count, seed), tiny_tokenizer()
     pairs = tiny_texts(count, seed + 1) if task.pair else None
-    rows = [tokenizer.encode(*row) for row in zip(texts, pairs or [None] * count, strict=True)]
+    others: Sequence[str | None] = pairs or [None] * count
+    rows = [tokenizer.encode(*row) for row in zip(texts, others, strict=True)]
     takes_types = getattr(model.config, "type_vocab_size", 0) > 1
     answers = []
     with torch.no_grad():

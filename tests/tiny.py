@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from kdc.compress.recipe import Recipe, load_recipe
 from kdc.compress.run import Leg, Run
 from kdc.compress.signals import KeptTeacher
 from kdc.compress.task import Kind, Task
+from tests.changes import JobChanges
 from tests.student import SPECIAL, WORDS, tiny_tokenizer
 
 VOCABULARY = 128
@@ -44,8 +45,9 @@ def tiny_data(
     labels = () if kind == "regression" else tuple(KEYWORDS)
     task = Task("tiny", kind, labels, pair, METRICS[kind])
     sizes = (rows, rows // 2, rows // 2)
-    splits = [_split(task, size, np.random.default_rng([seed, i])) for i, size in enumerate(sizes)]
-    return Dataset(task, *splits)
+    splits = (_split(task, size, np.random.default_rng([seed, i])) for i, size in enumerate(sizes))
+    train, dev, test = splits
+    return Dataset(task, train, dev, test)
 
 
 def _split(task: Task, rows: int, rng: np.random.Generator) -> Split:
@@ -57,7 +59,8 @@ def _split(task: Task, rows: int, rng: np.random.Generator) -> Split:
         told.append(text)
         others.append(" ".join(rng.choice(FILLERS, 3)))
         labels.append(label)
-    gold = np.array(labels, dtype=np.int64 if task.kind == "classification" else np.float32)
+    classes = task.kind == "classification"
+    gold = np.array(labels, np.int64) if classes else np.array(labels, np.float32)
     return Split(others if task.pair else told, told if task.pair else None, gold)
 
 
@@ -141,8 +144,8 @@ def _taught(kind: Kind, pair: bool, layers: int, hidden: int) -> Any:  # noqa: A
         optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
         tokenizer = tiny_tokenizer()
         tokenizer.enable_padding()
-        rows = zip(data.train.texts, data.train.pairs or [None] * len(data.train), strict=True)
-        batch = tokenizer.encode_batch([row if row[1] else row[0] for row in rows])
+        texts, others = data.train.texts, data.train.pairs
+        batch = tokenizer.encode_batch(list(zip(texts, others, strict=True)) if others else texts)
         inputs = {
             "input_ids": torch.tensor([row.ids for row in batch]),
             "attention_mask": torch.tensor([row.attention_mask for row in batch]),
@@ -164,10 +167,11 @@ def own_rng(seed: int = 0) -> Iterator[None]:
         yield
 
 
-def tiny_recipe(name: str = "hinton", **train: float) -> Recipe:
+def tiny_recipe(name: str = "hinton", **train: float | str) -> Recipe:
     """Load a recipe that ships and shorten its stages: 12 steps of 16 rows and 3 evaluations."""
     recipe = load_recipe(name)
-    short = {"epochs": 2.0, "min_steps": 0, "batch": 16, "evaluations": 3, **train}
+    short: dict[str, Any] = {"epochs": 2.0, "min_steps": 0, "batch": 16, "evaluations": 3}
+    short |= train
     stages = [replace(stage, train=replace(stage.train, **short)) for stage in recipe.stages]
     return replace(recipe, stages=tuple(stages))
 
@@ -177,7 +181,9 @@ def tiny_rows(split: Split) -> Examples:
     return encode(tiny_tokenizer(), split, Silent(), "rows")
 
 
-def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **train: float) -> Run:
+def tiny_run(
+    state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **train: float | str
+) -> Run:
     """Make a run of 12 steps: a random student with dropout, a teacher of made-up logits."""
     chosen = recipe if isinstance(recipe, Recipe) else tiny_recipe(recipe, **train)
     data = tiny_data()
@@ -209,12 +215,24 @@ def tiny_run(state: Path, *, seed: int = 0, recipe: str | Recipe = "hinton", **t
     )
 
 
-def tiny_job(teacher: Path, out: Path, **changes: object) -> StudentJob:
+def rows_of(leg: Leg) -> Examples:
+    """Return the rows of a stage that learns from a table, as every stage of a tiny run does."""
+    assert isinstance(leg.rows, Examples)
+    return leg.rows
+
+
+def dev_of(run: Run) -> Examples:
+    """Return the rows that judge a run that learns a task, as every tiny run does."""
+    assert isinstance(run.dev, Examples)
+    return run.dev
+
+
+def tiny_job(teacher: Path, out: Path, **changes: Unpack[JobChanges]) -> StudentJob:
     """Ask for a student of one layer, in 12 steps that learn something."""
     recipe = tiny_recipe(learning_rate=2e-3)
     job = StudentJob((str(teacher),), tiny_data(), "tiny", "1x32", recipe, out, device="cpu")
     job = replace(job, controls=False)
-    return replace(job, **changes)  # type: ignore[arg-type]
+    return replace(job, **changes)
 
 
 class Recorder:

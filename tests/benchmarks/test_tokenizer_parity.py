@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from types import ModuleType
 
+import pytest
+
 from kdc.export.parity_vectors.replay import Replay
 from tests.student import tiny_tokenizer
 
@@ -15,10 +17,10 @@ def test_the_cased_tokenizer_keeps_case_and_knows_it(benchmark_module: Load) -> 
 
 
 def test_the_reduced_tokenizer_has_fewer_tokens_and_still_writes_all(
-    benchmark_module: Load,
+    benchmark_module: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = benchmark_module("tokenizer_parity")
-    module.REDUCED = 5
+    monkeypatch.setattr(module, "REDUCED", 5)
     tokenizer = module.reduced(tiny_tokenizer())
     assert 5 < tokenizer.get_vocab_size() < 128
     assert tokenizer.encode("wake").tokens == ["[CLS]", "w", "##a", "##k", "##e", "[SEP]"]

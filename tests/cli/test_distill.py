@@ -128,14 +128,13 @@ def test_one_failing_run_ends_in_exit_code_1_after_the_table(here: Path) -> None
     options = ["--teacher", "one", "--recipe", "broken.toml", "--recipe", "plain.toml"]
     with pytest.MonkeyPatch.context() as patch:
         from kdc.compress import sweep
+        from kdc.compress.distill import distil_on
         from kdc.compress.errors import KdcError
-
-        real = sweep.distil_on
 
         def failing(ground: Any, job: Any, *rest: Any) -> Any:  # noqa: ANN401
             if job.recipe.name == "broken":
                 raise KdcError("the loss hard_labels became nan at step 2")
-            return real(ground, job, *rest)
+            return distil_on(ground, job, *rest)
 
         patch.setattr(sweep, "distil_on", failing)
         done = kdc("distill", *COMMON, *options, "--out", "some", "--json", "some.json")

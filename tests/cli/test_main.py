@@ -3,6 +3,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -44,8 +45,8 @@ def test_help_is_quick_and_loads_nothing_heavy(command: str | None) -> None:
 def test_every_command_and_option_says_what_it_is() -> None:
     import typer
 
-    root = typer.main.get_command(build())
-    for command in root.commands.values():  # type: ignore[attr-defined]
+    root: Any = typer.main.get_command(build())
+    for command in root.commands.values():
         assert command.help
         assert all(parameter.help for parameter in command.params)
 

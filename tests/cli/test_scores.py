@@ -1,6 +1,7 @@
 """What stands under the table: when the figures say that something was not worth it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ SCORES = {name: Score("accuracy", 0.9, 100, 0.8, 0.95) for name in MODELS}
 FLIP = Flip(3, "wake\nme \x1b[31m" + "x" * 200, None, "alarm", "alarm", "music")
 
 
-def report(**changes: object) -> Report:
-    return replace(Report(SCORES, SCORES, 0.97, []), **changes)  # type: ignore[arg-type]
+def report(**changes: Any) -> Report:  # noqa: ANN401
+    return replace(Report(SCORES, SCORES, 0.97, []), **changes)
 
 
 def test_a_student_that_beats_every_control_needs_no_words() -> None:

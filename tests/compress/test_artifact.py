@@ -7,6 +7,7 @@ import pytest
 
 from kdc.compress.artifact import Student, read_student, save_token_counts
 from kdc.compress.errors import KdcError
+from kdc.compress.examples import Array
 from kdc.compress.files import sha256
 from tests.student import make_student, remake
 
@@ -16,9 +17,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_student(tmp_path_factory.mktemp("made") / "student")
 
 
-def with_counts(folder: Path, copy: Path, **arrays: object) -> Student:
+def with_counts(folder: Path, copy: Path, **arrays: Array) -> Student:
     shutil.copytree(folder, copy)
-    np.savez_compressed(copy / "token_counts.npz", **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(copy / "token_counts.npz", allow_pickle=True, **arrays)
     remake(copy)
     return read_student(copy)
 
@@ -57,7 +58,7 @@ def test_a_folder_of_an_older_kdc_has_none_and_a_stray_file_is_not_read(
     assert read_student(copy).token_counts() is None
 
 
-HOSTILE = {
+HOSTILE: dict[str, dict[str, Array]] = {
     "short": {"counts": np.zeros(127, np.int64)},
     "wide": {"counts": np.zeros((128, 1), np.int64)},
     "negative": {"counts": np.full(128, -1)},

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from kdc.compress.compact import CompactEmbedding, compact, expand
 from kdc.compress.encode import Batches, epoch_order
 from kdc.compress.learner import Learner
-from tests.tiny import tiny_model, tiny_run
+from tests.tiny import rows_of, tiny_model, tiny_run
 
 USED = torch.tensor([0, 2, 3, 5, 8, 13, 21, 34, 55, 89])
 
@@ -15,12 +15,12 @@ USED = torch.tensor([0, 2, 3, 5, 8, 13, 21, 34, 55, 89])
 def trained(tmp_path: Path, *, small: bool, clip: float) -> dict[str, Tensor]:
     run = tiny_run(tmp_path, clip=clip, weight_decay=0.1)
     if small:
-        occurring = [*run.legs[0].rows.tokens.tolist(), run.padding]
+        occurring = [*rows_of(run.legs[0]).tokens.tolist(), run.padding]
         compact(run.model, torch.tensor(sorted(set(occurring))))
     learner = Learner(run.model, run.legs[0].objectives, run.legs[0].training, run.device)
-    batches = Batches(run.legs[0].rows, run.padding, run.device)
+    batches = Batches(rows_of(run.legs[0]), run.padding, run.device)
     torch.manual_seed(1)
-    for index in epoch_order(run.legs[0].rows.lengths, 16, 0, 0):
+    for index in epoch_order(rows_of(run.legs[0]).lengths, 16, 0, 0):
         learner.step(batches.make(index), run.legs[0].teacher, 1e-3)
     expand(run.model)
     return dict(run.model.state_dict())

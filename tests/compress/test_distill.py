@@ -16,8 +16,9 @@ from kdc.compress.distill import distill
 from kdc.compress.errors import Finished, KdcError
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
-from kdc.compress.student_folder import Report
+from kdc.compress.report import Report
 from kdc.compress.workspace import Workspace
+from tests.changes import JobChanges
 from tests.faults import die_at_fsync, exit_code_of
 from tests.folders import digests
 from tests.tiny import Recorder, tiny_data, tiny_job, tiny_recipe, tiny_teacher
@@ -168,10 +169,15 @@ class TestResuming:
         """Bug: --resume with another student or seed trains a mixture of both."""
         out = tmp_path / "student"
         assert exit_code_of(distill_and_die, str(teacher), str(out), 14) == -signal.SIGKILL
-        others = ({"seed": 1}, {"student": "2x32"}, {"recipe": tiny_recipe()})
-        for changes in (*others, {"embedding_rank": 8}):
+        others: list[JobChanges] = [
+            {"seed": 1},
+            {"student": "2x32"},
+            {"recipe": tiny_recipe()},
+            {"embedding_rank": 8},
+        ]
+        for changes in others:
             with pytest.raises(KdcError, match="give the same options to --resume it"):
-                distill(tiny_job(teacher, out, resume=True, **changes), Silent())
+                distill(replace(tiny_job(teacher, out, **changes), resume=True), Silent())
 
     def test_with_nothing_kept_it_simply_starts(
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path

@@ -17,6 +17,7 @@ from kdc.compress.objectives import needs
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import FINETUNE, load_recipe, recipe_names
 from kdc.compress.signals import LOGITS
+from kdc.compress.task import Kind
 from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_job, tiny_recipe, tiny_teacher
 
 ASKING = "asking the teacher"
@@ -95,8 +96,8 @@ def test_layers_of_another_width_and_depth(tmp_path: Path) -> None:
         ("multi-label", True),
     ],
 )
-def test_pairs_scores_and_several_labels(tmp_path: Path, kind: str, pair: bool) -> None:
-    data = tiny_data(kind, pair=pair)  # type: ignore[arg-type]
+def test_pairs_scores_and_several_labels(tmp_path: Path, kind: Kind, pair: bool) -> None:
+    data = tiny_data(kind, pair=pair)
     teacher = tiny_teacher(tmp_path / "teacher", data)
     recipe = tiny_recipe(learning_rate=2e-3)
     job = tiny_job(teacher, tmp_path / "s", data=data, recipe=recipe, student="2x32")

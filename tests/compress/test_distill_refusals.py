@@ -1,7 +1,7 @@
 import errno
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from kdc.compress.distill import distill
 from kdc.compress.errors import KdcError
 from kdc.compress.locks import lock
 from kdc.compress.progress import Advance, Silent
-from kdc.compress.student_folder import Report
+from kdc.compress.report import Report
 from kdc.compress.workspace import Workspace
 from tests.faults import refusing
 from tests.folders import digests
@@ -36,12 +36,14 @@ class Filling(Recorder):
         super().__init__()
         self.disk, self.left = disk, left
 
-    def bar(self, what: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
+    @contextmanager
+    def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
         if what == "the student on test":
             room = os.statvfs(self.disk)
             size = room.f_bavail * room.f_bsize - 1024 * self.left
             (self.disk / "filler").write_bytes(b"x" * size)
-        return super().bar(what, total, done)
+        with super().bar(what, total, done) as advance:
+            yield advance
 
 
 class TestRefusals:

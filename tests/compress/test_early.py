@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from kdc.compress.early import check_options
 from kdc.compress.errors import KdcError
 
-USUAL = {"recipes": ["best"], "seeds": None, "device": "auto", "student": "3x384"}
+USUAL: dict[str, Any] = {"recipes": ["best"], "seeds": None, "device": "auto", "student": "3x384"}
 USUAL |= {"heads": None, "ffn": None}
 
 
@@ -26,10 +27,10 @@ USUAL |= {"heads": None, "ffn": None}
         ({"ffn": 0}, "size below 1"),
     ],
 )
-def test_what_is_impossible_is_refused(options: dict[str, object], told: str) -> None:
+def test_what_is_impossible_is_refused(options: dict[str, Any], told: str) -> None:
     """Bug: refused after the data were read and torch was loaded, 8 to 24 seconds later."""
     with pytest.raises(KdcError, match=told):
-        check_options(**{**USUAL, **options})  # type: ignore[arg-type]
+        check_options(**{**USUAL, **options})
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,8 @@ def test_what_is_impossible_is_refused(options: dict[str, object], told: str) ->
         {"student": "folder/student", "heads": 5},
     ],
 )
-def test_what_may_be_right_is_left_to_whoever_knows_the_teacher(options: dict[str, object]) -> None:
-    check_options(**{**USUAL, **options})  # type: ignore[arg-type]
+def test_what_may_be_right_is_left_to_whoever_knows_the_teacher(options: dict[str, Any]) -> None:
+    check_options(**{**USUAL, **options})
 
 
 def test_it_is_found_before_torch_is_loaded() -> None:

@@ -18,7 +18,7 @@ from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe, read_recipe
 from kdc.compress.run import Run
 from kdc.compress.stages import Training
-from tests.tiny import Recorder, Stopped, tiny_recipe, tiny_run
+from tests.tiny import Recorder, Stopped, dev_of, tiny_recipe, tiny_run
 
 WHAT = "distilling"
 
@@ -92,8 +92,8 @@ def test_the_average_is_measured_and_kept_while_the_weights_go_on(
     kept = run.model.classifier.weight
     torch.testing.assert_close(kept, averages[int(best["step"]) - 1], rtol=1e-5, atol=1e-7)
     assert not torch.allclose(kept, bare[int(best["step"]) - 1], rtol=1e-3)
-    logits = predict(run.model, run.dev, run.padding)
-    assert score("accuracy", logits, run.dev.labels).value == best["dev"]
+    logits = predict(run.model, dev_of(run), run.padding)
+    assert score("accuracy", logits, dev_of(run).labels).value == best["dev"]
 
 
 def test_a_stage_whose_last_weights_count_hands_on_their_average(

@@ -13,6 +13,7 @@ from kdc.compress.encode import Batches
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.fake_quantize import FakeQuantization
+from kdc.compress.learner import Learner
 from kdc.compress.loop import train
 from kdc.compress.low_rank import hold
 from kdc.compress.progress import Silent
@@ -22,7 +23,7 @@ from kdc.compress.signals import HEADS, HIDDEN, observe
 from kdc.compress.stages import Training
 from tests.families import FAMILIES, family_model, some_ids
 from tests.student import with_a_far_channel
-from tests.tiny import Recorder, Stopped, tiny_model, tiny_recipe, tiny_run
+from tests.tiny import Recorder, Stopped, dev_of, rows_of, tiny_model, tiny_recipe, tiny_run
 
 METHODS = ["int8-dynamic", "int8-embeddings4", "int4"]
 WHAT = "distilling"
@@ -78,7 +79,7 @@ def test_every_family_can_be_trained_so(family: str) -> None:
 def test_other_signals_are_still_heard(tmp_path: Path) -> None:
     """Bug: hidden states and heads are caught by hooks of their own, which rounding replaces."""
     run = tiny_run(tmp_path)
-    batch = Batches(run.legs[0].rows, 0, run.device).make(np.arange(4))
+    batch = Batches(rows_of(run.legs[0]), 0, run.device).make(np.arange(4))
     FakeQuantization(run.model, "int4", pair=False)
     found = observe(run.model, batch, wants=frozenset({HIDDEN, HEADS}))
     assert (len(found.hidden), len(found.queries), len(found.values)) == (3, 2, 2)
@@ -116,8 +117,8 @@ def test_only_what_was_rounded_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
     rounds: list[bool] = []
 
     def spy(model: nn.Module, *rest: Any, **more: Any) -> Any:  # noqa: ANN401
-        rounds.append(hasattr(model.classifier, "parametrizations"))  # type: ignore[union-attr]
-        return predict(model, *rest, **more)  # type: ignore[arg-type]
+        rounds.append(hasattr(model.classifier, "parametrizations"))
+        return predict(model, *rest, **more)
 
     monkeypatch.setattr(judging, "predict", spy)
     run = rounded_run(tmp_path, quantize_share=0.3, evaluations=6)
@@ -128,9 +129,9 @@ def test_only_what_was_rounded_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
     assert [row["step"] for row in history] == [2, 4, 6, 8, 10, 12]
     assert len(set(kept[0][0].tolist())) <= 16
     again = FakeQuantization(run.model, "int4", pair=False)
-    logits = predict(run.model, run.dev, 0)
+    logits = predict(run.model, dev_of(run), 0)
     again.settle()
-    right = float((logits.argmax(1) == run.dev.labels).mean())
+    right = float((logits.argmax(1) == dev_of(run).labels).mean())
     assert right == pytest.approx(max(row["dev"] for row in history[4:]))
 
 
@@ -164,14 +165,13 @@ def test_resumed_the_same_channels_are_set_apart(
     with pytest.raises(Stopped):
         train(parts, Recorder(WHAT, 9), WHAT, resume=False)
     found: list[int] = []
-    monkeypatch.setattr(
-        FakeQuantization,
-        "restore",
-        lambda self, tensors, do=FakeQuantization.restore: (
-            found.append(len(tensors)),
-            do(self, tensors),
-        ),
-    )
+    restore = FakeQuantization.restore
+
+    def noted(self: FakeQuantization, tensors: dict[str, Tensor]) -> None:
+        found.append(len(tensors))
+        restore(self, tensors)
+
+    monkeypatch.setattr(FakeQuantization, "restore", noted)
     assert train(again, Silent(), WHAT, resume=True) == history
     assert found[0] > 0
     ours, theirs = again.model.state_dict(), whole.model.state_dict()
@@ -185,10 +185,10 @@ def test_the_first_steps_are_those_of_a_run_that_never_rounds(
     seen: dict[str, list[Tensor]] = {"plain": [], "rounded": []}
     rates: dict[str, list[float]] = {"plain": [], "rounded": []}
     for name, method in (("plain", "none"), ("rounded", "int8-dynamic")):
-        step = loop.Learner.step
+        step = Learner.step
 
         def spy(
-            self: loop.Learner,
+            self: Learner,
             batch: Any,  # noqa: ANN401
             teacher: Any,  # noqa: ANN401
             rate: float,
@@ -201,7 +201,7 @@ def test_the_first_steps_are_those_of_a_run_that_never_rounds(
             return losses
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop.Learner, "step", spy)
+            patch.setattr(Learner, "step", spy)
             run = rounded_run(tmp_path / name, quantize=method)
             train(run, Silent(), WHAT, resume=False)
     same = [torch.equal(a, b) for a, b in zip(seen["plain"], seen["rounded"], strict=True)]
@@ -219,12 +219,12 @@ def test_a_method_that_cannot_be_trained_for_is_refused() -> None:
 
 def test_only_the_last_stage_can_be_rounded() -> None:
     """Bug: a stage is trained in 4 bits, and the next one moves its weights off the grid."""
-    stage = {"losses": {"soft_labels": {}}}
+    stage: dict[str, Any] = {"losses": {"soft_labels": {}}}
     stages = [{"name": "begin", **stage}, {"name": "end", **stage}]
     values = {"name": "two", "stages": stages}
     with pytest.raises(KdcError, match=r"begin in few bits.*give quantize to end alone"):
         read_recipe({**values, "train": {"quantize": "int4"}}, "two", "two")
-    stages[1]["train"] = {"quantize": "int4"}  # type: ignore[assignment]
+    stages[1]["train"] = {"quantize": "int4"}
     recipe = read_recipe(values, "two", "two")
     assert [stage.train.quantize for stage in recipe.stages] == ["none", "int4"]
     assert replace(recipe, name="other").stages == recipe.stages
@@ -233,9 +233,9 @@ def test_only_the_last_stage_can_be_rounded() -> None:
 def test_four_bits_begin_where_gptq_would_round(tmp_path: Path) -> None:
     """Bug: the stretch begins at the nearest values, and spends its steps on getting to GPTQ's."""
     run = tiny_run(tmp_path)
-    exact = predict(run.model, run.dev, 0)
+    exact = predict(run.model, dev_of(run), 0)
     errors = []
-    trained = replace(run.legs[0].rows, texts=[])  # as the second of several processes has them
+    trained = replace(rows_of(run.legs[0]), texts=[])  # as the second of several processes has them
     for rows in (None, trained):
         model = tiny_model()
         before = model.classifier.weight.detach().clone()
@@ -243,6 +243,6 @@ def test_four_bits_begin_where_gptq_would_round(tmp_path: Path) -> None:
         assert torch.equal(model.classifier.parametrizations.weight.original, before) == (
             rows is None
         )
-        errors.append(np.abs(predict(model, run.dev, 0) - exact).mean())
+        errors.append(np.abs(predict(model, dev_of(run), 0) - exact).mean())
         rounding.settle()
     assert errors[1] < 0.9 * errors[0]

@@ -24,10 +24,10 @@ from tests.folders import digests
 from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_recipe, tiny_teacher
 
 
-def job_of(encoder: Path, out: Path, **changes: object) -> TeacherJob:
+def job_of(encoder: Path, out: Path, **changes: Any) -> TeacherJob:  # noqa: ANN401
     recipe = tiny_recipe("finetune", learning_rate=2e-3, epochs=12.0)
     job = TeacherJob(str(encoder), tiny_data(), "tiny", recipe, out, device="cpu")
-    return replace(job, **changes)  # type: ignore[arg-type]
+    return replace(job, **changes)
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,16 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.compress.job import StudentJob, read_weights
+from tests.changes import JobChanges
 from tests.tiny import tiny_job
 
 
-def job(**changes: object) -> StudentJob:
+def job(**changes: Unpack[JobChanges]) -> StudentJob:
     return tiny_job(Path("a"), Path("out"), **changes)
 
 
@@ -26,7 +28,7 @@ def job(**changes: object) -> StudentJob:
     ],
 )
 def test_teachers_and_weights_that_make_no_mean_are_refused(
-    changes: dict[str, object], words: str
+    changes: JobChanges, words: str
 ) -> None:
     """Bug: NaN logits, or a division by 0, after the teachers were fine-tuned."""
     with pytest.raises(KdcError, match=words):

@@ -7,7 +7,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.kept_tokens import Wanted, choose_tokens, common_words, parse_vocab
 from kdc.compress.wordpiece import WordPiece
-from tests.student import SPECIAL, WORDS, tiny_tokenizer
+from tests.student import SPECIAL, WORDS, tiny_tokenizer, token_of
 
 ROWS = 128
 
@@ -24,7 +24,7 @@ def chosen(counts: Array, wanted: Wanted) -> list[str]:
     tokenizer = tiny_tokenizer()
     kept = choose_tokens(tokenizer, counts, wanted)
     assert kept.tolist() == sorted(set(kept.tolist()))
-    return [tokenizer.id_to_token(int(index)) for index in kept]
+    return [token_of(tokenizer, int(index)) for index in kept]
 
 
 def basic() -> set[str]:
@@ -133,6 +133,7 @@ def test_tokens_without_a_row_of_the_model_are_not_kept() -> None:
 
 def test_ids_that_the_configuration_calls_special_are_kept() -> None:
     place = tiny_tokenizer().token_to_id("[unused3]")
+    assert place is not None
     assert place not in choose_tokens(tiny_tokenizer(), counted(), "task")
     assert place in choose_tokens(tiny_tokenizer(), counted(), "task", [place])
 

@@ -14,7 +14,7 @@ from kdc.compress.losses.hidden_states import HiddenStates
 from kdc.compress.losses.objective import Widths
 from kdc.compress.run import Run
 from kdc.compress.signals import HIDDEN, OnlineTeacher, observe
-from tests.tiny import tiny_model, tiny_run
+from tests.tiny import rows_of, tiny_model, tiny_run
 
 
 def learner_of(run: Run) -> Learner:
@@ -24,7 +24,7 @@ def learner_of(run: Run) -> Learner:
 
 def batch_of(run: Run, first: int = 0) -> Batch:
     index = torch.arange(first, first + 16).numpy()
-    return Batches(run.legs[0].rows, run.padding, run.device).make(index)
+    return Batches(rows_of(run.legs[0]), run.padding, run.device).make(index)
 
 
 def snapshot(model: Any) -> dict[str, Tensor]:  # noqa: ANN401
@@ -83,7 +83,7 @@ def test_a_step_follows_the_clipped_gradient_of_the_weighted_sum(
     grads = torch.autograd.grad(0.9 * soft + 0.1 * hard, parameters)
     norm = torch.cat([grad.flatten() for grad in grads]).norm()
 
-    learner, seen = learner_of(run), []
+    learner, seen = learner_of(run), list[Tensor]()
     monkeypatch.setattr(
         learner.optimizer, "step", lambda: seen.extend(p.grad.clone() for p in parameters)
     )
@@ -119,6 +119,7 @@ def test_the_parameters_of_an_objective_learn_and_are_kept(tmp_path: Path) -> No
     run = tiny_run(tmp_path)
     loss = HiddenStates()
     loss.fit(Widths(run.task, 2, 32, 4, 48))
+    assert isinstance(loss.projection, nn.Linear)
     before = loss.projection.weight.detach().clone()
     learner = Learner(run.model, {"hidden_states": (1.0, loss)}, run.legs[0].training, run.device)
     teacher = OnlineTeacher(tiny_model(layers=4, hidden=48), wants=frozenset({HIDDEN}))

@@ -21,7 +21,7 @@ from kdc.compress.loop import train
 from kdc.compress.progress import Advance, Progress, Silent
 from kdc.compress.signals import KeptTeacher
 from tests.faults import die_at_fsync, exit_code_of, start
-from tests.tiny import Recorder, Stopped, tiny_run
+from tests.tiny import Recorder, Stopped, rows_of, tiny_run
 
 STEPS = 12
 WHAT = "distilling"
@@ -223,8 +223,10 @@ class TestStopped:
     ) -> None:
         """Bug: NaN weights are saved over good ones, and argmax of NaN scores like a class."""
         run = tiny_run(tmp_path)
-        broken = run.legs[0].teacher.logits.clone()  # type: ignore[attr-defined]
-        broken[epoch_order(run.legs[0].rows.lengths, 16, 0, 0)[3][0]] = float("nan")
+        teacher = run.legs[0].teacher
+        assert isinstance(teacher, KeptTeacher)
+        broken = teacher.logits.clone()
+        broken[epoch_order(rows_of(run.legs[0]).lengths, 16, 0, 0)[3][0]] = float("nan")
         with pytest.raises(KdcError, match=r"the loss soft_labels became nan at step 4.*rate"):
             leg = replace(run.legs[0], teacher=KeptTeacher(broken))
             train(replace(run, legs=(leg,)), Silent(), WHAT, resume=False)

@@ -22,7 +22,7 @@ from kdc.compress.running import Losses
 from kdc.compress.signals import KeptTeacher, Signals
 from kdc.compress.stages import Stage, Training
 from tests.faults import die_at_fsync, exit_code_of
-from tests.tiny import Recorder, Stopped, tiny_run
+from tests.tiny import Recorder, Stopped, rows_of, tiny_run
 
 WHAT = "distilling"
 FIRST, SECOND = "distilling, warm (1 of 2)", "distilling, end (2 of 2)"
@@ -144,7 +144,7 @@ def test_a_broken_loss_of_a_later_stage_is_named_and_the_good_state_kept(tmp_pat
     second = run.legs[1]
     assert isinstance(second.teacher, KeptTeacher)
     logits = second.teacher.logits.clone()
-    order = epoch_order(second.rows.lengths, 16, run.seed_of(1), 0)
+    order = epoch_order(rows_of(second).lengths, 16, run.seed_of(1), 0)
     logits[order[3][0]] = float("nan")
     broken = replace(run, legs=(run.legs[0], replace(second, teacher=KeptTeacher(logits))))
     said = r"end \(2 of 2\): the loss soft_labels became nan at step 4.*the last good state is kept"
@@ -189,7 +189,7 @@ def test_a_step_does_not_wait_for_the_device(
     run = tiny_run(tmp_path)
     leg = run.legs[0]
     learner, losses = Learner(run.model, leg.objectives, leg.training, run.device), losses_of(run)
-    batch = Batches(leg.rows, 0, run.device).make(np.arange(16))
+    batch = Batches(rows_of(leg), 0, run.device).make(np.arange(16))
 
     inside = 0  # the model itself: transformers looks whether anything is padded
 

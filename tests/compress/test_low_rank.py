@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from kdc.compress.metrics import score
 from kdc.compress.progress import Silent
 from kdc.compress.run import Run
 from tests.families import FAMILIES, family_model, some_ids
-from tests.tiny import Recorder, Stopped, tiny_model, tiny_run
+from tests.tiny import Recorder, Stopped, dev_of, rows_of, tiny_model, tiny_run
 
 RANK = 6
 USED = torch.tensor([0, 2, 3, 5, 8, 13, 21, 34, 55, 89])
@@ -26,8 +27,8 @@ NEVER = torch.zeros(128, dtype=torch.long)
 WHAT = "distilling"
 
 
-def table_of(model: nn.Module) -> Tensor:
-    weight: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
+def table_of(model: Any) -> Tensor:  # noqa: ANN401
+    weight: Tensor = model.get_input_embeddings().weight.detach()
     return weight.clone()
 
 
@@ -38,8 +39,8 @@ def nearest(table: Tensor, rank: int) -> Tensor:
 
 def occurring(run: Run) -> tuple[Tensor, Tensor]:
     """Return the rows that a run trains, and how often each of all 128 occurs."""
-    counts = np.bincount(run.legs[0].rows.tokens, minlength=128)
-    used = sorted({*run.legs[0].rows.tokens.tolist(), run.padding})
+    counts = np.bincount(rows_of(run.legs[0]).tokens, minlength=128)
+    used = sorted({*rows_of(run.legs[0]).tokens.tolist(), run.padding})
     return torch.tensor(used), torch.from_numpy(counts)
 
 
@@ -94,12 +95,12 @@ def test_both_factors_learn_and_rows_that_never_occur_follow_the_matrix(tmp_path
     before = table_of(run.model)
     used, counts = occurring(run)
     unseen = torch.tensor([row for row in range(128) if row not in used.tolist()])
-    hold(run.model, used, RANK, torch.from_numpy(run.legs[0].rows.tokens))
+    hold(run.model, used, RANK, torch.from_numpy(rows_of(run.legs[0]).tokens))
     held = run.model.get_input_embeddings()
     start, matrix = held.narrow.expand().weight.detach().clone(), held.widen.detach().clone()
     learner = Learner(run.model, run.legs[0].objectives, run.legs[0].training, run.device)
-    batches = Batches(run.legs[0].rows, run.padding, run.device)
-    for index in epoch_order(run.legs[0].rows.lengths, 16, 0, 0):
+    batches = Batches(rows_of(run.legs[0]), run.padding, run.device)
+    for index in epoch_order(rows_of(run.legs[0]).lengths, 16, 0, 0):
         learner.step(batches.make(index), run.legs[0].teacher, 1e-2)
     rows, widen = held.narrow.expand().weight.detach(), held.widen.detach()
     assert not torch.equal(widen, matrix)
@@ -134,8 +135,8 @@ def test_what_remains_is_a_plain_model_that_scores_as_the_history_says(tmp_path:
     embedding = run.model.get_input_embeddings()
     assert type(embedding) is nn.Embedding
     assert rank_of(embedding.weight.detach()) == RANK
-    logits = predict(run.model, run.dev, run.padding)
-    assert score("accuracy", logits, run.dev.labels).value == max(row["dev"] for row in history)
+    logits = predict(run.model, dev_of(run), run.padding)
+    assert score("accuracy", logits, dev_of(run).labels).value == max(row["dev"] for row in history)
 
 
 @pytest.mark.parametrize("step", [2, 6, 7, 12])

@@ -1,6 +1,8 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -11,7 +13,7 @@ from kdc.compress.mapped import map_arrays
 
 def test_arrays_are_those_that_safetensors_reads(tmp_path: Path) -> None:
     """Bug: an array from another array's bytes."""
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "a": np.arange(7, dtype=np.uint8),
         "b": np.arange(6, dtype=np.int64).reshape(2, 3),
         "c": np.zeros((0, 4), np.float16),

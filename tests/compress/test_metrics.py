@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kdc.compress.errors import KdcError
+from kdc.compress.examples import Array
 from kdc.compress.metrics import (
     METRICS,
     Score,
@@ -136,6 +137,8 @@ def test_no_rows_other_rows_and_an_unknown_metric_are_refused() -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_of_the_table_gives_a_perfect_answer_1(name: str) -> None:
     rng = np.random.default_rng(3)
+    gold: Array
+    logits: Array
     if METRICS[name].kind == "classification":
         gold = rng.integers(0, 2, 40)
         logits = np.eye(2)[gold]

@@ -78,8 +78,8 @@ def test_new_rows_are_tokenised_unlabelled_and_leak_nothing(
     assert len(set(keys)) == len(keys)
     assert not set(keys) & {key for split in held if split for key in row_keys(split)}
     for index in (0, len(found) - 1):
-        texts = (found.texts[index], *([found.pairs[index]] if found.pairs else []))
-        expected = tiny_tokenizer().encode(*texts)
+        other = found.pairs[index] if found.pairs else None
+        expected = tiny_tokenizer().encode(found.texts[index], other)
         assert found.row(index)[0].tolist() == expected.ids
         assert found.row(index)[1].tolist() == expected.type_ids
 
@@ -114,14 +114,17 @@ def test_agreeing_rows_are_those_the_teacher_answers_alike(tmp_path: Path, kind:
 
 def test_agreement_by_hand() -> None:
     task = tiny_data().task
-    before, after = np.eye(4)[[0, 1, 2]], np.eye(4)[[0, 2, 2]] * 3
+    sure = np.eye(4, dtype=np.float32)
+    before, after = sure[[0, 1, 2]], sure[[0, 2, 2]] * 3
     assert agree(before, after, before, task).tolist() == [True, False, True]
     scores = tiny_data("regression").task
-    every = np.array([[0.0], [2.0]])  # a standard deviation of 1
-    near = agree(np.zeros((3, 1)), np.array([[0.4], [0.6], [-0.5]]), every, scores)
+    every = np.array([[0.0], [2.0]], np.float32)  # a standard deviation of 1
+    origin, moved = np.zeros((3, 1), np.float32), np.array([[0.4], [0.6], [-0.5]], np.float32)
+    near = agree(origin, moved, every, scores)
     assert near.tolist() == [True, False, True]
     sets = tiny_data("multi-label").task
-    one, other = np.array([[1.0, -1.0], [1.0, 2.0]]), np.array([[3.0, -2.0], [3.0, -1.0]])
+    one = np.array([[1.0, -1.0], [1.0, 2.0]], np.float32)
+    other = np.array([[3.0, -2.0], [3.0, -1.0]], np.float32)
     assert agree(one, other, one, sets).tolist() == [True, False]
 
 

@@ -1,6 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
@@ -11,6 +11,7 @@ from kdc.compress.plan import make_plan
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.stages import ALL, TASK, Stage, Start
+from tests.changes import JobChanges
 from tests.tiny import tiny_data, tiny_encoder, tiny_job, tiny_teacher
 
 LAYERS = (Stage("layers", {"hidden_states": {}}),)
@@ -23,8 +24,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return find_model(str(tiny_teacher(tmp_path_factory.mktemp("models") / "teacher")), Silent())
 
 
-def plan(teacher: Source, recipe: Recipe, **changes: object) -> Any:  # noqa: ANN401
-    job = tiny_job(teacher.folder, teacher.folder / "out", recipe=recipe, **changes)
+def plan(teacher: Source, recipe: Recipe, /, **changes: Unpack[JobChanges]) -> Any:  # noqa: ANN401
+    changes["recipe"] = recipe
+    job = tiny_job(teacher.folder, teacher.folder / "out", **changes)
     return make_plan(job, teacher)
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ TASK = Task("t", "classification", NAMES, False, "accuracy")
 SCORES = Task("t", "regression", (), False, "pearson")
 
 
-def named(family: str, *names: str):  # type: ignore[no-untyped-def] # noqa: ANN201
+def named(family: str, *names: str) -> Any:  # noqa: ANN401
     model = family_model(family, len(names))
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: index for index, name in enumerate(names)}
@@ -125,11 +126,11 @@ def test_a_teacher_of_scores_fits_data_of_scores() -> None:
 # -- what the teacher knows ---------------------------------------------------------------------
 
 
-def answers(predicted: np.ndarray, classes: int = 3) -> np.ndarray:  # type: ignore[type-arg]
-    return np.eye(classes, dtype=np.float32)[predicted]
+def answers(predicted: np.ndarray, classes: int = 3) -> np.ndarray:
+    return np.asarray(np.eye(classes, dtype=np.float32)[predicted])
 
 
-def gold(rows: int, shares: tuple[float, ...] = (0.4, 0.3, 0.3)) -> np.ndarray:  # type: ignore[type-arg]
+def gold(rows: int, shares: tuple[float, ...] = (0.4, 0.3, 0.3)) -> np.ndarray:
     return np.random.default_rng(0).choice(len(shares), rows, p=shares)
 
 

@@ -16,7 +16,7 @@ NAMES = ("no", "maybe", "yes")
 SEVERAL = Task("t", "multi-label", NAMES, False, "micro_f1")
 
 
-def sets(rows: int, shares: tuple[float, ...] = (0.6, 0.3, 0.1)) -> np.ndarray:  # type: ignore[type-arg]
+def sets(rows: int, shares: tuple[float, ...] = (0.6, 0.3, 0.1)) -> np.ndarray:
     return (np.random.default_rng(0).random((rows, len(shares))) < shares).astype(np.float32)
 
 

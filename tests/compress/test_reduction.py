@@ -141,7 +141,7 @@ def test_pooled_numbers_that_decide_nothing_are_the_ones_that_go(family: str) ->
     with torch.no_grad():
         parts["answer"].weight[:, 5:21] *= 1e-4
         if family == "distilbert":  # behind whose ReLU some numbers are always 0
-            parts["head"].bias += 3
+            parts["head"].bias.add_(3)
     reduction = reduce_teacher(teacher, student_of(teacher, "4x16"), ROWS, 0)
     assert reduction.neurons[""].tolist() == [*range(5), *range(21, 32)]
     fitted = {name for name in reduction.linears if name.startswith("classifier")}

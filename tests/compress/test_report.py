@@ -12,6 +12,7 @@ from kdc.compress.comparison import compare
 from kdc.compress.data.dataset import Dataset
 from kdc.compress.metrics import Score, score
 from kdc.compress.report import Report, make_report
+from kdc.compress.task import Kind
 from tests.tiny import tiny_data
 
 
@@ -24,7 +25,7 @@ def report_of(teacher: float, student: float) -> Report:
     return Report({name: scored(value) for name, value in rows.items()}, {}, 0.7, [{"step": 1}])
 
 
-def _truth(labels: Any, kind: str) -> Any:  # noqa: ANN401 - arrays
+def _truth(labels: Any, kind: Kind) -> Any:  # noqa: ANN401 - arrays
     """Return the (N, C) logits that are right."""
     if kind == "multi-label":
         return labels - 0.5
@@ -32,10 +33,10 @@ def _truth(labels: Any, kind: str) -> Any:  # noqa: ANN401 - arrays
 
 
 def answers(
-    kind: str, noise: dict[str, float], test: bool = True
+    kind: Kind, noise: dict[str, float], test: bool = True
 ) -> tuple[Dataset, dict[str, Any]]:
     """Made-up models: the truth, and noise of the size given."""
-    data = tiny_data(kind, rows=400)  # type: ignore[arg-type]
+    data = tiny_data(kind, rows=400)
     data = data if test else replace(data, test=None)
     splits = {"dev": data.dev} | ({"test": data.test} if data.test else {})
     found: dict[str, Any] = {}
@@ -70,9 +71,10 @@ def test_a_teacher_that_scores_nothing_has_nothing_to_keep() -> None:
 
 
 @pytest.mark.parametrize("kind", ["classification", "multi-label", "regression"])
-def test_every_figure_is_that_of_the_answers(kind: str) -> None:
+def test_every_figure_is_that_of_the_answers(kind: Kind) -> None:
     """Bug: dev's labels for test's answers, or a control compared the wrong way round."""
     data, found = answers(kind, MODELS)
+    assert data.test is not None
     report = make_report(data, found, [{"step": 1}])
     for split, rows in (("dev", data.dev), ("test", data.test)):
         for who in MODELS:
@@ -84,13 +86,12 @@ def test_every_figure_is_that_of_the_answers(kind: str) -> None:
     assert bag.split == "test" and bag.low > 0
     expected_gain = report.test["student"].value - report.test["bag_of_words"].value
     assert bag.difference == pytest.approx(expected_gain)
-    assert data.test is not None
     scratch = found["scratch"]["test"]
-    expected = compare("test", found["student"]["test"], scratch, data.test.labels, data.task)
-    assert report.comparisons["scratch"] == expected
+    compared = compare("test", found["student"]["test"], scratch, data.test.labels, data.task)
+    assert report.comparisons["scratch"] == compared
     if kind != "regression":
-        expected = calibration(found["student"]["dev"], data.dev.labels)
-        assert report.calibration["student"] == expected
+        calibrated = calibration(found["student"]["dev"], data.dev.labels)
+        assert report.calibration["student"] == calibrated
         student, teacher = (found[who]["dev"] for who in ("student", "teacher"))
         same = student.argmax(1) == teacher.argmax(1)
         if kind == "multi-label":
@@ -114,7 +115,7 @@ def test_without_a_test_split_dev_decides_and_what_is_left_out_is_said() -> None
 
 
 @pytest.mark.parametrize("kind", ["classification", "multi-label", "regression"])
-def test_one_dev_row(kind: str) -> None:
+def test_one_dev_row(kind: Kind) -> None:
     """Bug: a user's --dev of one row ends in a traceback after the training."""
     data, found = answers(kind, {"teacher": 0.2, "student": 0.4}, test=False)
     one = replace(data.dev, texts=data.dev.texts[:1], labels=data.dev.labels[:1])

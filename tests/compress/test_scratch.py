@@ -8,13 +8,13 @@ import pytest
 from kdc.compress import scratch
 from kdc.compress.distill import distill
 from kdc.compress.evaluate import predict
-from kdc.compress.examples import Examples
 from kdc.compress.files import sha256
 from kdc.compress.loop import train
 from kdc.compress.progress import Silent
 from kdc.compress.run import Run
 from kdc.compress.scratch import Control, scratch_answers
 from kdc.compress.workspace import Workspace
+from tests.changes import JobChanges
 from tests.tiny import (
     Recorder,
     Stopped,
@@ -58,11 +58,16 @@ def test_runs_of_one_shape_seed_and_length_share_it(teacher: Path, tmp_path: Pat
     base = tiny_job(teacher, tmp_path / "a", controls=True)
     other = tiny_recipe("layers", learning_rate=2e-3)
     trained = []
-    for number, changes in enumerate(
-        [{}, {"recipe": other}, {"seed": 1}, {"student": "2x32"}, {"embedding_rank": 8}]
-    ):
+    every: list[JobChanges] = [
+        {},
+        {"recipe": other},
+        {"seed": 1},
+        {"student": "2x32"},
+        {"embedding_rank": 8},
+    ]
+    for number, changes in enumerate(every):
         progress = Recorder()
-        distill(replace(base, out=tmp_path / str(number), **changes), progress)  # type: ignore[arg-type]
+        distill(replace(base, out=tmp_path / str(number), **changes), progress)
         trained.append(TRAINING in progress.bars)
     assert trained == [True, False, True, True, True]
 
@@ -105,8 +110,10 @@ def test_its_steps_are_as_large(
     Or the control takes them at once where the student, for want of memory, took parts of them.
     """
     job = tiny_job(teacher, tmp_path / "s", controls=True)
-    changes = {"batch": 64, "accumulate": 4}
-    stages = [replace(stage, train=replace(stage.train, **changes)) for stage in job.recipe.stages]
+    stages = [
+        replace(stage, train=replace(stage.train, batch=64, accumulate=4))
+        for stage in job.recipe.stages
+    ]
     runs: list[Run] = []
 
     def trained(run: Run, *args: Any, **named: Any) -> Any:  # noqa: ANN401
@@ -127,8 +134,8 @@ def test_it_learns_from_labels_alone(tmp_path: Path) -> None:
 
     data, config = tiny_data(), tiny_model().config
     set_task(config, data.task)
-    splits: list[Examples] = [tiny_rows(data.train), tiny_rows(data.dev)]
-    rows = Rows(None, tiny_tokenizer(), *splits, None, 0, 32)
+    train_rows, dev = tiny_rows(data.train), tiny_rows(data.dev)
+    rows = Rows(None, tiny_tokenizer(), train_rows, dev, None, 0, 32)
     job = tiny_job(Path("-"), tmp_path / "s")
     found = scratch_answers(job, Control(config, rows, 150, 32), Workspace(job.out), Silent())
     assert set(found) == {"dev"}

@@ -18,7 +18,7 @@ from kdc.compress.signals import Signals
 from kdc.compress.slices import is_labelled, make_slices
 from kdc.compress.task import Task
 from tests.crew import SEPARABLE, run_of
-from tests.tiny import tiny_run
+from tests.tiny import rows_of, tiny_run
 
 
 class Member(Crew):
@@ -49,7 +49,7 @@ class TestSlices:
             run = run_of(tmp_path, name)
             leg = run.legs[0]
             learner = Learner(run.model, leg.objectives, leg.training, run.device, member)
-            batch = make_slices(Batches(leg.rows, run.padding, run.device), index, member)[0]
+            batch = make_slices(Batches(rows_of(leg), run.padding, run.device), index, member)[0]
             learner.step(batch, leg.teacher, 1e-3)
             return member.given[0]
 
@@ -58,7 +58,7 @@ class TestSlices:
         run = run_of(tmp_path, name)
         leg = run.legs[0]
         learner = Learner(run.model, leg.objectives, leg.training, run.device, one)
-        whole = Batches(leg.rows, run.padding, run.device).make(index)
+        whole = Batches(rows_of(leg), run.padding, run.device).make(index)
         learner.step(whole, leg.teacher, 1e-3)
         parts = [given(Member(rank, size)) for rank in range(size)]
         for each, *slices in zip(one.given[0], *parts, strict=True):
@@ -68,7 +68,7 @@ class TestSlices:
 
     def test_slices_of_rows_with_several_labels_add_up_too(self, tmp_path: Path) -> None:
         """Bug: a row counts as often as it has labels, or not at all."""
-        rows = tiny_run(tmp_path).legs[0].rows
+        rows = rows_of(tiny_run(tmp_path).legs[0])
         rng = np.random.default_rng(0)
         gold = rng.integers(0, 2, (len(rows), 4)).astype(np.float32)
         gold[::3] = np.nan
@@ -91,7 +91,7 @@ class TestSlices:
     def test_every_row_of_a_batch_is_in_one_slice(self, tmp_path: Path) -> None:
         """Bug: a row is trained twice or never; one process gets all the long texts."""
         run = tiny_run(tmp_path)
-        batches = Batches(run.legs[0].rows, 0, run.device)
+        batches = Batches(rows_of(run.legs[0]), 0, run.device)
         index = np.argsort(batches.examples.lengths, kind="stable")[:45]
         made = [make_slices(batches, index, Member(rank, 4))[0] for rank in range(4)]
         assert sorted(row for batch in made for row in batch.index.tolist()) == sorted(index)

@@ -17,8 +17,8 @@ ROWS = tiny_rows(tiny_data().train)
 LAYERED = [family for family in FAMILIES if family != "albert"]
 
 
-def student_of(teacher: Any, size: str, **options: int) -> Any:  # noqa: ANN401
-    shape = choose_shape(size, shape_of(teacher.config), **options)  # type: ignore[arg-type]
+def student_of(teacher: Any, size: str, **options: Any) -> Any:  # noqa: ANN401
+    shape = choose_shape(size, shape_of(teacher.config), **options)
     with own_rng(9):
         return build_student(teacher.config, shape, dropout=0.0).eval()
 
@@ -129,7 +129,7 @@ def test_a_narrower_student_starts_nearer_to_its_teacher_than_a_random_one(famil
             states = model(input_ids=ids, output_hidden_states=True).hidden_states[1]
         flat = states.reshape(-1, states.shape[-1]).double()
         flat = flat - flat.mean(0)
-        return (flat @ flat.T).flatten().numpy()
+        return np.asarray((flat @ flat.T).flatten())
 
     started, random = student_of(teacher, "2x16"), student_of(teacher, "2x16")
     start_from_teacher(started, teacher, "first", ROWS)

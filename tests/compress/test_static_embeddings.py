@@ -9,7 +9,7 @@ from kdc.compress.data.dataset import Split
 from kdc.compress.linear import fit_linear
 from kdc.compress.metrics import score
 from kdc.compress.static_embeddings import fit_static_embeddings
-from kdc.compress.task import Task
+from kdc.compress.task import Kind, Task
 from tests.student import tiny_tokenizer
 from tests.tiny import tiny_data
 
@@ -47,9 +47,9 @@ def features(split: Split, weights: dict[int, float]) -> Floats:
 
 @pytest.mark.parametrize("pair", [False, True])
 @pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_features_match_plain_loops(kind: str, pair: bool) -> None:
+def test_features_match_plain_loops(kind: Kind, pair: bool) -> None:
     """Bug: special tokens in the mean, a mean over the wrong rows, weights of another text."""
-    data = tiny_data(kind, pair=pair)  # type: ignore[arg-type]
+    data = tiny_data(kind, pair=pair)
     weights = idf([*data.train.texts, *(data.train.pairs or [])]) if pair else {}
     x, asked = features(data.train, weights), features(data.dev, weights)
     mean, spread = x.mean(axis=0), x.std(axis=0)

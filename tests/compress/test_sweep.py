@@ -3,21 +3,22 @@ import os
 import statistics
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pytest
 
 from kdc.compress import sweep
 from kdc.compress.data.dataset import Split
-from kdc.compress.distill import distill
+from kdc.compress.distill import distil_on, distill
 from kdc.compress.errors import KdcError
 from kdc.compress.errors import Stopped as Interrupted
 from kdc.compress.files import sha256
-from kdc.compress.progress import Silent
+from kdc.compress.progress import Progress, Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.spread import Results, spread
 from kdc.compress.sweep import run_sweep, sweep_jobs
+from tests.changes import JobChanges
 from tests.tiny import Recorder, tiny_job, tiny_recipe, tiny_teacher
 
 ASKING, DISTILLING = "asking the teacher", "distilling 1x32"
@@ -33,7 +34,12 @@ def recipes() -> list[Recipe]:
     return [tiny_recipe("hinton", learning_rate=2e-3), tiny_recipe("scratch", learning_rate=2e-3)]
 
 
-def run(teacher: Path, out: Path, progress: Any = None, **changes: object) -> Results:  # noqa: ANN401
+def run(
+    teacher: Path,
+    out: Path,
+    progress: Progress | None = None,
+    **changes: Unpack[JobChanges],
+) -> Results:
     jobs = sweep_jobs(tiny_job(teacher, out, **changes), recipes(), 2)
     return run_sweep(jobs, progress or Silent(), str)
 
@@ -131,12 +137,11 @@ def test_one_failing_run_is_told_and_the_others_are_done(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bug: NaN in the first of nine runs, at night."""
-    real = sweep.distil_on
 
     def failing(ground: Any, job: Any, *rest: Any) -> Any:  # noqa: ANN401
         if job.out.name == RUNS[1]:
             raise KdcError("the loss soft_labels became nan")
-        return real(ground, job, *rest)
+        return distil_on(ground, job, *rest)
 
     monkeypatch.setattr(sweep, "distil_on", failing)
     progress, out = Recorder(), tmp_path / "many"
@@ -161,12 +166,11 @@ def test_ctrl_c_ends_the_sweep_and_resume_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Bug: Ctrl-C only skips to the next of many runs."""
-    real = sweep.distil_on
 
     def stopping(ground: Any, job: Any, *rest: Any) -> Any:  # noqa: ANN401
         if job.out.name == RUNS[1]:
             raise Interrupted("stopped at step 3; run the same command with --resume")
-        return real(ground, job, *rest)
+        return distil_on(ground, job, *rest)
 
     monkeypatch.setattr(sweep, "distil_on", stopping)
     with pytest.raises(Interrupted, match="--resume"):

@@ -3,7 +3,7 @@ import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pytest
@@ -13,14 +13,16 @@ from kdc.compress import ready_teacher, teachers
 from kdc.compress.distill import distill
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
+from kdc.compress.examples import Examples
 from kdc.compress.files import read_json, write_json
 from kdc.compress.ground import find_encoders
 from kdc.compress.job import StudentJob
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import FINETUNE
-from kdc.compress.signals import HEADS, HIDDEN, LOGITS, OnlineTeacher, Signals
-from kdc.compress.teachers import Teachers, ready_teachers
+from kdc.compress.signals import HEADS, HIDDEN, LOGITS, KeptTeacher, OnlineTeacher, Signals
+from kdc.compress.teachers import Logits, Teachers, ready_teachers
 from kdc.compress.workspace import Workspace
+from tests.changes import JobChanges
 from tests.tiny import (
     POSITIONS,
     Recorder,
@@ -41,8 +43,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(tiny_teacher(root / "one")), str(tiny_teacher(root / "two", layers=3, hidden=48))
 
 
-def two(folders: tuple[str, str], out: Path, **changes: object) -> StudentJob:
-    return tiny_job(Path("-"), out, teachers=folders, **changes)
+def two(folders: tuple[str, ...], out: Path, **changes: Unpack[JobChanges]) -> StudentJob:
+    changes["teachers"] = folders
+    return tiny_job(Path("-"), out, **changes)
 
 
 def ready(job: StudentJob) -> Teachers:
@@ -76,7 +79,8 @@ def test_the_student_hears_the_weighted_mean(folders: tuple[str, str], tmp_path:
             ids = torch.from_numpy(member.rows.train.row(index)[0])[None]
             with torch.no_grad():
                 by_hand[index] += share * member.model(input_ids=ids).logits[0].numpy()
-    near = signals.logits.numpy() - by_hand  # type: ignore[attr-defined]
+    assert isinstance(signals, KeptTeacher)
+    near = signals.logits.numpy() - by_hand
     assert np.abs(near).max() < 0.05  # the teacher may answer in bf16
     assert len(list((tmp_path / ".kdc" / "kept").glob("*.safetensors"))) == 2
 
@@ -131,13 +135,12 @@ def test_new_rows_are_asked_in_each_teachers_own_tokens(
     dev = found.first.rows.dev
     asked: list[Any] = []
     monkeypatch.setattr(teachers, "same_tokenizer", lambda one, other: one is other)
-    monkeypatch.setattr(
-        teachers,
-        "kept_logits",
-        lambda folder, who, model, rows, *rest: (
-            asked.append((model, rows)) or np.zeros((len(rows), 4), np.float32)
-        ),
-    )
+
+    def answer(folder: Path, who: str, model: Any, rows: Examples, *rest: object) -> Logits:  # noqa: ANN401
+        asked.append((model, rows))
+        return np.zeros((len(rows), 4), np.float32)
+
+    monkeypatch.setattr(teachers, "kept_logits", answer)
     parts = [found.first.rows.train, dev]
     found.signals(frozenset({LOGITS}), parts, Workspace(job.out), Silent())
     assert [rows is part for (_, rows), part in zip(asked, parts, strict=False)] == [True, True]
@@ -175,7 +178,7 @@ def test_classes_in_another_order_are_aligned_by_name(
     """Bug: the mean of `music` of one teacher and `stop` of the other is everybody's lesson."""
     other = reordered(folders[0], tmp_path / "t", ["room", "alarm", "silence", "music"])
     data, progress = tiny_data(), Recorder()
-    plain = distill(two(folders[:1], tmp_path / "a"), Silent())  # type: ignore[arg-type]
+    plain = distill(two(folders[:1], tmp_path / "a"), Silent())
     found = distill(two((folders[0], other), tmp_path / "b"), progress)
     assert f"the teacher {other}'s classes stand in another order" in "\n".join(progress.said)
     assert found.dev["teacher"] == plain.dev["teacher"]
@@ -216,7 +219,7 @@ def test_the_one_whose_names_are_wrong_is_named_with_its_own_order(
     for names in [(other,), (folders[0], other), (other, folders[0])]:
         start = "" if len(names) == 1 else f"{other}: "
         with pytest.raises(KdcError, match=f"^{start}the teacher scores .* {said}"):
-            distill(two(names, tmp_path / "s"), Silent())  # type: ignore[arg-type]
+            distill(two(names, tmp_path / "s"), Silent())
 
 
 def test_a_bare_encoder_among_them_is_fine_tuned_first(

@@ -12,16 +12,19 @@ from torch import Tensor
 
 from kdc.compress import learner as learner_module
 from kdc.compress import loop
+from kdc.compress.checkpoint import Checkpoints
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.learner import Learner
 from kdc.compress.loop import train
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Silent
-from kdc.compress.run import Leg, Run, own_seed
+from kdc.compress.run import Run, own_seed
+from kdc.compress.running import Losses
+from kdc.compress.signals import KeptTeacher
 from tests.crew import SEPARABLE, Processes, run_of
 from tests.faults import exit_code_of
-from tests.tiny import Recorder, tiny_run
+from tests.tiny import Recorder, dev_of, tiny_run
 
 WHAT = "distilling"
 STEPS = 12
@@ -43,7 +46,7 @@ def same(one: Outcome, other: Outcome) -> bool:
 
 
 def in_fp32(team: Crew) -> None:
-    learner_module.autocast = lambda device: nullcontext()  # type: ignore[assignment]
+    pytest.MonkeyPatch().setattr(learner_module, "autocast", lambda device: nullcontext())
 
 
 def train_each(folder: str, out: str) -> None:
@@ -51,13 +54,13 @@ def train_each(folder: str, out: str) -> None:
     with crew(torch.device("cpu")) as team:
         team.call(in_fp32)
         in_fp32(team)
-    losses, add = [], loop.Losses.add
+    losses, add = list[float](), Losses.add
 
     def spy(self: Any, values: Tensor, norm: Tensor, step: int) -> None:  # noqa: ANN401
         losses.append(float(values))
         add(self, values, norm, step)
 
-    loop.Losses.add = spy  # type: ignore[method-assign]
+    pytest.MonkeyPatch().setattr(Losses, "add", spy)
     for name in SEPARABLE:
         train(run_of(Path(folder) / name, name), Silent(), WHAT, resume=False)
     each = {name: losses[20 * place : 20 * place + 20] for place, name in enumerate(SEPARABLE)}
@@ -115,7 +118,7 @@ def doom(team: Crew, rank: int, step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         add(self, tensors)
 
-    type(team).add = deadly  # type: ignore[method-assign]
+    pytest.MonkeyPatch().setattr(type(team), "add", deadly)
 
 
 class TestResume:
@@ -174,15 +177,14 @@ class TestResume:
 
 def fail_then_train(state: str, out: str) -> None:
     """Leave one run by an error of the first process alone, then train another."""
-    save_state = loop.Checkpoints.save
 
     def full(*_: object) -> None:
         raise KdcError("the disk is full")
 
-    loop.Checkpoints.save = full  # type: ignore[method-assign]
-    with pytest.raises(KdcError, match="the disk is full"):
-        train(tiny_run(Path(state) / "full"), Silent(), WHAT, resume=False)
-    loop.Checkpoints.save = save_state  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save", full)
+        with pytest.raises(KdcError, match="the disk is full"):
+            train(tiny_run(Path(state) / "full"), Silent(), WHAT, resume=False)
     finish(state, out, False)
 
 
@@ -197,14 +199,15 @@ def break_learner(team: Crew) -> None:
     def broken(*_: object) -> None:
         raise MemoryError("no memory here")
 
-    Learner.step = broken  # type: ignore[assignment,method-assign]
+    pytest.MonkeyPatch().setattr(Learner, "step", broken)
 
 
 def broken_loss(state: str) -> None:
     """Have a loss become NaN, which all processes see."""
     run = tiny_run(Path(state))
-    leg: Leg = run.legs[0]
-    leg.teacher.logits[3] = float("nan")  # type: ignore[attr-defined]
+    teacher = run.legs[0].teacher
+    assert isinstance(teacher, KeptTeacher)
+    teacher.logits[3] = float("nan")
     with pytest.raises(KdcError, match=r"the loss soft_labels became nan at step \d"):
         train(run, Silent(), WHAT, resume=False)
 
@@ -213,9 +216,9 @@ def ask(out: str) -> None:
     """Ask a model about rows, alone and together."""
     run = tiny_run(Path(out))
     with crew(torch.device("cpu")) as team:
-        team.call(ask_along, run.model, run.dev)
-        both = predict(run.model, run.dev, 0, crew=team)
-    assert np.array_equal(both, predict(run.model, run.dev, 0))
+        team.call(ask_along, run.model, dev_of(run))
+        both = predict(run.model, dev_of(run), 0, crew=team)
+    assert np.array_equal(both, predict(run.model, dev_of(run), 0))
     assert np.abs(both).min() > 0
 
 

@@ -17,7 +17,15 @@ from kdc.compress.examples import Array
 from kdc.compress.wordpiece import WordPiece, reduce_tokenizer
 from kdc.export.awkward import awkward_texts
 from kdc.export.tokenizer import write_tokenizer
-from tests.student import MAX_LENGTH, SPECIAL, make_student, remake, tiny_texts, tiny_tokenizer
+from tests.student import (
+    MAX_LENGTH,
+    SPECIAL,
+    make_student,
+    remake,
+    tiny_texts,
+    tiny_tokenizer,
+    token_of,
+)
 
 DROPPED = ["wake", "music", "##q", "##z", "7", "你"]
 
@@ -74,7 +82,7 @@ def pieces_of(word: str, number: dict[str, int], limit: int) -> list[int]:
 
 
 def tokens_of(tokenizer: Tokenizer) -> list[str]:
-    return [tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())]
+    return [token_of(tokenizer, index) for index in range(tokenizer.get_vocab_size())]
 
 
 def texts() -> list[str]:
@@ -90,7 +98,7 @@ def test_it_cuts_as_a_greedy_longest_match_over_the_fewer_tokens() -> None:
     full = tiny_tokenizer()
     kept = kept_without(full, DROPPED)
     reduced = reduce_tokenizer(full, kept)
-    tokens = [full.id_to_token(int(index)) for index in kept]
+    tokens = [token_of(full, int(index)) for index in kept]
     assert tokens_of(reduced) == tokens
     for text in texts():
         assert reduced.encode(text).ids == by_hand(text, tokens), text

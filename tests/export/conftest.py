@@ -29,8 +29,11 @@ def fp32(student_folder: Path) -> Path:
 @pytest.fixture
 def ready_export(fp32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the exporter hand out the tiny BERT's export: seconds for tests of what comes after."""
-    ready = Exporter("for a test", lambda _, out, __: shutil.copyfile(fp32, out))
-    monkeypatch.setitem(EXPORTERS, "torch", ready)
+
+    def hand_out(student: Path, out: Path, standard: bool) -> None:
+        shutil.copyfile(fp32, out)
+
+    monkeypatch.setitem(EXPORTERS, "torch", Exporter("for a test", hand_out))
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,14 @@ from kdc.compress.errors import KdcError
 from kdc.export.edit import Editor
 from tests.student import FAMILIES
 
+Array = npt.NDArray[Any]
+Node = tuple[str, list[str], str, dict[str, Any]]
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.standard_normal((6, 4)).astype(np.float32)
 BIAS = RNG.standard_normal(4).astype(np.float32)
 
 
-def model(nodes: list[Any], constants: dict[str, npt.NDArray[Any]], opset: int = 20) -> Any:  # noqa: ANN401
+def model(nodes: list[Any], constants: dict[str, Array], opset: int = 20) -> Any:  # noqa: ANN401
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 6])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
@@ -26,7 +28,7 @@ def model(nodes: list[Any], constants: dict[str, npt.NDArray[Any]], opset: int =
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
 
 
-LAYERS = {
+LAYERS: dict[str, tuple[list[Node], dict[str, Array]]] = {
     "bias second": (
         [("MatMul", ["x", "w"], "m", {}), ("Add", ["m", "b"], "y", {})],
         {"w": WEIGHT, "b": BIAS},
@@ -103,7 +105,8 @@ def test_tables_are_read_by_gather_or_from_the_first_row() -> None:
         helper.make_node("Slice", ["t", "zero", "end", "one"], ["narrow"]),
         helper.make_node("Gather", ["few", "ids"], ["type"]),
     ]
-    constants = {"t": table, "few": table[:2], "zero": zero, "one": one, "end": 3 * one}
+    constants: dict[str, Array] = {"t": table, "few": table[:2]}
+    constants |= {"zero": zero, "one": one, "end": 3 * one}
     found = Editor(model(nodes, constants)).tables()
     assert [(each.operator, each.output) for each in found] == [
         ("Gather", "rows"),

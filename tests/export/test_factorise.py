@@ -77,7 +77,7 @@ class TestFactors:
         table = random(200, 32)
         narrow, widen = factors(table, rank)
         assert (narrow.shape, widen.shape) == ((200, rank), (rank, 32))
-        assert (narrow.dtype, widen.dtype) == (np.float32, np.float32)
+        assert narrow.dtype == widen.dtype == np.float32
         u, s, v = np.linalg.svd(table, full_matrices=False)
         by_hand = (u[:, :rank] * s[:rank]) @ v[:rank]
         np.testing.assert_allclose(narrow @ widen, by_hand, atol=2e-5)

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ LENGTH = 16
 TOKENS, TYPES = np.array([5, 17, 99, 3]), np.array([0, 0, 1, 1])
 
 
-def _fixed(path: Path, length: int = LENGTH, facts: dict[str, object] | None = None) -> Path:
+def _fixed(path: Path, length: int = LENGTH, facts: Mapping[str, object] | None = None) -> Path:
     model = onnx.load(make_model(path, facts))
     fix_length(model, length)
     save_model(model, path)

@@ -99,9 +99,12 @@ def test_a_file_says_how_it_wants_to_be_opened(
     assert read_model_file(path).session == wanted
     used: list[SessionOptions] = []
     build = SessionOptions.build
-    monkeypatch.setattr(
-        SessionOptions, "build", lambda self, threads: used.append(self) or build(self, threads)
-    )
+
+    def noted(self: SessionOptions, threads: int) -> Any:  # noqa: ANN401
+        used.append(self)
+        return build(self, threads)
+
+    monkeypatch.setattr(SessionOptions, "build", noted)
     open_session(path)
     open_session(path, options=FRUGAL)
     open_session(make_model(tmp_path / "foreign.onnx"))

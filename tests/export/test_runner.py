@@ -5,9 +5,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,9 +45,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recorder], Recorder]:
     return put
 
 
-def _job(**changes: object) -> Job:
-    fields = {"model": "m.onnx", "lengths": [8], "ids": (5, 100), "threads": 1, "seconds": 9.0}
-    return Job(**{**fields, "runs": 5, **changes})  # type: ignore[arg-type]
+def _job(**changes: Any) -> Job:  # noqa: ANN401
+    return replace(Job("m.onnx", [8], (5, 100), 1, 9.0, runs=5), **changes)
 
 
 def _child(job: Job, *command: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +60,7 @@ def test_one_job_in_one_line_out(tmp_path: Path) -> None:
     assert child.stderr == "" and child.stdout.count("\n") == 1
     reading = Reading(**json.loads(child.stdout))
     assert len(reading.wall_ms) == len(reading.cpu_ms) == 5
+    assert reading.load_ms is not None and reading.first_ms is not None
     assert min(*reading.wall_ms, reading.load_ms, reading.first_ms) > 0
 
 
@@ -88,6 +89,7 @@ def test_the_warm_up_is_not_measured(opened: Callable[[Recorder], Recorder]) -> 
     recorder = opened(Recorder(lambda: time.sleep(next(pauses))))
     reading = measure(_job())
     assert len(recorder.tokens) == 16
+    assert reading.first_ms is not None
     assert reading.first_ms >= 20 and median(reading.wall_ms) < 20
 
 
@@ -150,6 +152,7 @@ def test_memory_the_model_keeps_is_seen(opened: Callable[[Recorder], Recorder]) 
 
     opened(Recorder(keep))
     grown = measure(_job(runs=9)).private_bytes
+    assert grown is not None
     assert len(kept) == 20 and 18e6 < grown < 24e6
 
 
@@ -176,7 +179,9 @@ def test_pages_of_files_are_not_the_process_own(
     with (tmp_path / "weights").open("rb") as file:
         weights = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     opened(Recorder(lambda: touched.append(sum(weights[::4096]))))
-    assert measure(_job(runs=3)).private_bytes < 5e6 and touched
+    grown = measure(_job(runs=3)).private_bytes
+    assert grown is not None
+    assert grown < 5e6 and touched
 
 
 @linux

@@ -72,8 +72,9 @@ def test_the_config_keeps_no_code_or_path_and_a_class_that_both_majors_know(
     student_folder: Path, tmp_path: Path
 ) -> None:
     """transformers 4 cannot load a `TokenizersBackend`; `auto_map` would run foreign code."""
-    config = {"tokenizer_class": "TokenizersBackend", "auto_map": {"AutoTokenizer": "evil.py"}}
-    config |= {"name_or_path": "/home/me/teacher", "pad_token": "[PAD]", "max_length": 512}
+    config: dict[str, object] = {"tokenizer_class": "TokenizersBackend", "pad_token": "[PAD]"}
+    config |= {"auto_map": {"AutoTokenizer": "evil.py"}}
+    config |= {"name_or_path": "/home/me/teacher", "max_length": 512}
     text = json.dumps(config)
     student = changed(student_folder, tmp_path / "s", "tokenizer_config.json", text)
     write_tokenizer(student, tmp_path, load_tokenizer(student))

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Turner, Recor
     ) -> tuple[Turner, Recorder]:
         recorder = Recorder(work)
         monkeypatch.setattr(turning, "open_session", lambda path, threads, options: recorder)
-        job = Job(
-            **{"model": "m.onnx", "lengths": [4, 9], "ids": (5, 100), "threads": 1}
-            | {"seconds": 9.0, **changes}
-        )  # type: ignore[arg-type]
-        return Turner(job), recorder
+        job = Job("m.onnx", [4, 9], (5, 100), threads=1, seconds=9.0)
+        return Turner(replace(job, **changes)), recorder
 
     return put
 

@@ -27,11 +27,11 @@ class Sides:
         return [(side, asked) for side, asked in self.asked if "core" in asked]
 
     def _side(self, number: int) -> Callable[[object], dict[str, Any]]:
-        def ask(question: object) -> dict[str, Any]:
-            self.asked.append((number, question if question == END else dict(question)))  # type: ignore[call-overload]
+        def ask(question: Any) -> dict[str, Any]:  # noqa: ANN401
+            self.asked.append((number, question if question == END else dict(question)))
             if question == END:
                 return {"peak_rss_bytes": 7, "private_bytes": number}
-            if "model" in question:  # type: ignore[operator]
+            if "model" in question:
                 return OPENED
             count = sum(side == number for side, _ in self.turns)
             cpu_ms = self.cpu_ms[number] if self.cpu_ms else float(count)

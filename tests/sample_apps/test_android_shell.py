@@ -13,8 +13,9 @@ from threading import Timer
 
 import pytest
 
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
 from kdc.export.bundle.apk_tools import missing_packages
+from kdc.export.bundle.app import BundleJob
 from kdc.export.devices.web.browser import browse, find_browser
 from tests.phones import make_phone
 

@@ -34,7 +34,8 @@ def test_one_bit_anywhere_makes_a_signature_wrong() -> None:
         for bit in range(0, 8 * len(content), 7):
             data = bytearray(content)
             data[bit // 8] ^= 1 << bit % 8
-            key, message, signature = (*whole[:part], bytes(data), *whole[part + 1 :])
+            forged = [*whole[:part], bytes(data), *whole[part + 1 :]]
+            key, message, signature = forged
             lines.append((key, message, signature))
     assert len(lines) > 100
     assert verified(*lines) == [False] * len(lines)

@@ -7,6 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ SCRIPT = "a script could not be loaded: is there a network, and is this browser 
 class _Torn(SimpleHTTPRequestHandler):
     """A host whose connection breaks in the midst of one file."""
 
-    def __init__(self, *args: object, folder: Path, torn: str) -> None:
+    def __init__(self, *args: Any, folder: Path, torn: str) -> None:  # noqa: ANN401
         self._torn = torn
-        super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
+        super().__init__(*args, directory=str(folder))
 
     def do_GET(self) -> None:
         if self.path != f"/{self._torn}":

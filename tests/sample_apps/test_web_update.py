@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,8 +188,8 @@ def test_a_newer_app_works_with_the_kept_model_until_its_own_is_there(
     """Bug: a page that was updated, and then had no network, refused the model that was here."""
     old = releases / ("signed" if sign else "plain")
     app = Path(shutil.copytree(old, tmp_path / "app"))
-    signed = {"sign": key, "number": 200} if sign else {}
-    bundle(BundleJob(releases / "new", "web", tmp_path / "next", "Better kitchen", **signed))
+    job = BundleJob(releases / "new", "web", tmp_path / "next", "Better kitchen")
+    bundle(replace(job, sign=key, number=200) if sign else job)
     with hosted(app) as host:
         page.do("open", host.url)
         first = page.self_test()["digest"]

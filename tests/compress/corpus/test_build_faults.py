@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kdc.compress.corpus.build import CorpusJob, build_corpus
+from kdc.compress.corpus.finish import finish
 from kdc.compress.corpus.pool import Pool
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Silent
@@ -62,13 +64,11 @@ def test_kill_9_while_the_folder_is_put_together(
 def _die_while_finishing(job: CorpusJob, number: int) -> None:
     from kdc.compress.corpus import build
 
-    finish = build.finish
-
-    def deadly(*arguments: object) -> list[str]:
+    def deadly(*arguments: Any) -> list[str]:  # noqa: ANN401
         die_at_fsync(3 * number)
-        return finish(*arguments)  # type: ignore[arg-type]
+        return finish(*arguments)
 
-    build.finish = deadly  # type: ignore[assignment]
+    pytest.MonkeyPatch().setattr(build, "finish", deadly)
     build_corpus(job, Silent())
 
 
@@ -87,13 +87,13 @@ def test_kill_9_between_the_folder_and_the_removal_of_its_parts(
 def _die_before_parts_are_removed(job: CorpusJob) -> None:
     from kdc.compress.corpus import build
 
-    finish = build.finish
+    def deadly(*arguments: Any) -> list[str]:  # noqa: ANN401
+        pytest.MonkeyPatch().setattr(
+            shutil, "rmtree", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        )
+        return finish(*arguments)
 
-    def deadly(*arguments: object) -> list[str]:
-        shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
-        return finish(*arguments)  # type: ignore[arg-type]
-
-    build.finish = deadly  # type: ignore[assignment]
+    pytest.MonkeyPatch().setattr(build, "finish", deadly)
     build_corpus(job, Silent())
 
 
@@ -141,9 +141,9 @@ def test_workers_end_with_who_started_them(job: CorpusJob, tmp_path: Path) -> No
 
 
 def test_a_full_disk_ends_in_a_sentence_and_is_gone_on_from(
-    job: CorpusJob, small_disk: object
+    job: CorpusJob, small_disk: Callable[[int], Path]
 ) -> None:
-    disk = small_disk(900)  # type: ignore[operator]
+    disk = small_disk(900)
     ours = replace(job, out=disk / "out")
     filler = disk / "filler"
     filler.write_bytes(bytes(760_000))
@@ -208,7 +208,7 @@ def test_a_worker_that_is_being_started_says_nothing_at_ctrl_c(both: bool, tmp_p
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
 
 
-def _killer() -> object:
+def _killer() -> Callable[[int], None]:
     def kill(number: int) -> None:
         if number == 1:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -130,9 +131,9 @@ def test_small_shards_that_are_equal_by_chance_make_a_corpus_that_can_be_read(
     ],
 )
 def test_what_is_wrong_is_named_before_anything_is_used(
-    folder: Path, spoil: object, said: str
+    folder: Path, spoil: Callable[[Path], object], said: str
 ) -> None:
     """Bug: a student trains for a day on a shard that a disk has damaged."""
-    spoil(folder)  # type: ignore[operator]
+    spoil(folder)
     with pytest.raises(KdcError, match=said):
         read_corpus(folder)

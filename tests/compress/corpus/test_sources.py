@@ -70,8 +70,8 @@ def test_a_dump_gives_articles_and_nothing_else(tmp_path: Path) -> None:
 def test_a_piece_of_a_dump_is_a_dump(end: str, tmp_path: Path) -> None:
     """Bug: Wikipedia's own pieces are read as plain text, and markup is taught as language."""
     made, path = dump(page("one")), tmp_path / f"enwiki-20240901-pages-articles1.{end}"
-    pack = {"bz2": bz2.compress, "gz": gzip.compress}.get(end.split(".")[-1], bytes)
-    path.write_bytes(pack(made))
+    packed = {"bz2": bz2.compress(made), "gz": gzip.compress(made)}
+    path.write_bytes(packed.get(end.split(".")[-1], made))
     assert texts(path) == ["one"]
 
 

@@ -7,7 +7,7 @@ from kdc.compress.data.labels import Known
 from kdc.compress.data.same_rows import row_keys
 from kdc.compress.data.table import Table
 from kdc.compress.errors import KdcError
-from kdc.compress.task import Task
+from kdc.compress.task import Kind, Task
 
 
 def _rows(source: str, labels: list[str], pair: bool = False) -> Labelled:
@@ -89,7 +89,7 @@ def test_metric_that_does_not_fit_is_refused(
     labels: tuple[str, ...], metric: str, message: str
 ) -> None:
     """F1 of class 1 among 150 classes was reported as if it were the task's score."""
-    kind = "classification" if labels else "regression"
+    kind: Kind = "classification" if labels else "regression"
     with pytest.raises(KdcError, match=message):
         with_metric(Task("t", kind, labels, False, "accuracy"), metric)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +27,8 @@ def csv_of(folder: Path, cells: list[str], name: str = "data.csv") -> Path:
     return path
 
 
-def load(path: Path, **options: str | None) -> Dataset:
-    return load_data(str(path), dev=path, **options)  # type: ignore[arg-type]
+def load(path: Path, **options: Any) -> Dataset:  # noqa: ANN401
+    return load_data(str(path), dev=path, **options)
 
 
 def by_separator(folder: Path, separator: str) -> Dataset:

@@ -76,7 +76,8 @@ def test_a_metric_says_what_numbers_are(
 def test_integers_in_dev_are_scores_when_train_has_fractions() -> None:
     """A dev file that happens to hold whole scores alone is no classification."""
     dev = encode(_rows("5", "4"), coding_of(_rows("0.5", "2")))
-    assert (dev.dtype, dev.tolist()) == (np.float32, [5.0, 4.0])
+    assert dev.dtype == np.float32
+    assert dev.tolist() == [5.0, 4.0]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_options_without_effect_are_refused(
         ("hf:imdb", "--dev", {"dev": tmp_path}),
     ):
         with pytest.raises(KdcError, match=f"{option} is for"):
-            load_data(spec, **values)  # type: ignore[arg-type]
+            load_data(spec, **values)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from kdc.compress.data.dataset import Dataset
 from kdc.compress.data.unlabelled import load_unlabelled
 from kdc.compress.errors import KdcError
+from kdc.compress.task import Kind
 from tests.tiny import tiny_data
 
 NEW = ["turn it on", "🎉 مرحبا", 'a, b and "c"']
@@ -35,9 +36,9 @@ def write(path: Path, columns: dict[str, list[str]]) -> Path:
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
 @pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_tables_of_every_kind(tmp_path: Path, suffix: str, kind: str) -> None:
+def test_tables_of_every_kind(tmp_path: Path, suffix: str, kind: Kind) -> None:
     """Bug: a column of labels is taken for one of texts, or its labels are trained on."""
-    data = tiny_data(kind)  # type: ignore[arg-type]
+    data = tiny_data(kind)
     path = write(tmp_path / f"more{suffix}", {"label": ["x"] * 3, "text": NEW})
     found = load_unlabelled(path, data)
     assert found.rows.texts == NEW and found.rows.pairs is None

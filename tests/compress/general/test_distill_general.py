@@ -18,6 +18,7 @@ from kdc.compress.general import folder as folder_module
 from kdc.compress.general.distill import distill_general, make_run
 from kdc.compress.general.folder import FORMAT
 from kdc.compress.progress import Advance, Silent
+from kdc.compress.signals import OnlineTeacher
 from kdc.compress.workspace import Workspace
 from tests.faults import refusing
 from tests.general import job, short
@@ -80,9 +81,9 @@ def test_student_and_teacher_get_the_attention_of_their_device(
     run = make_run(job(places, tmp_path, ""), corpus, Workspace(tmp_path), Silent())
     (leg,) = run.legs
     run.suit(leg)
-    teacher = leg.teacher.model  # type: ignore[attr-defined]
+    assert isinstance(leg.teacher, OnlineTeacher)
     assert leg.longest == corpus.max_length > 8
-    for model in (run.model, teacher):
+    for model in (run.model, leg.teacher.model):
         assert model.config._attn_implementation == "eager"
 
 

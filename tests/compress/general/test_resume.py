@@ -150,7 +150,7 @@ def fp32_where_nothing_is_drawn(train: dict[str, Any]) -> None:
 
 
 def _fp32(team: object) -> None:
-    learner.autocast = no_autocast
+    pytest.MonkeyPatch().setattr(learner, "autocast", no_autocast)
 
 
 def distil(places: str, out: str, recipe: str, train: dict[str, Any], resume: bool) -> None:

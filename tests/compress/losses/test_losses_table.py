@@ -179,6 +179,9 @@ def test_a_loss_that_was_not_fitted_is_refused(name: str) -> None:
 class _NoWaiting(TorchDispatchMode):
     """Fails where a number is fetched from the device, or a shape depends on numbers there."""
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
         name = func.overloadpacket.__name__
         assert name not in _WAITING, name

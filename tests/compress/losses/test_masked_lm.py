@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoModelForMaskedLM
 
 from kdc.compress.encode import Batch, Masked
@@ -55,7 +56,8 @@ def test_the_gradient_does_not_depend_on_how_much_is_held_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Bug: what is computed anew for the gradient is not what was computed before."""
-    student, teacher, found = filled(0), filled(1), []
+    student, teacher = filled(0), filled(1)
+    found: list[Tensor] = []
     assert student.masked is not None
     for at_once in (2, 256):
         monkeypatch.setattr(masked_lm, "_PLACES", at_once)
@@ -136,7 +138,7 @@ def test_what_was_not_said_is_named() -> None:
     ],
     ids=str,
 )
-def test_options_out_of_range_are_refused(options: dict[str, float], words: str) -> None:
+def test_options_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
     """Bug: a term that rewards wrong words."""
     with pytest.raises(KdcError, match=words):
         MaskedLm(**options)
@@ -176,10 +178,11 @@ def test_labels_of_every_token_are_the_full_softmax() -> None:
     student, teacher = filled(0), filled(1)
     every, _, _ = labels_of(teacher, 11)
     assert student.masked is not None
-    gradients = []
+    gradients: list[Tensor] = []
     for source in (teacher, every):
         student.masked.grad = None
         MaskedLm(1.0, 1.0, 0.0)(student, source, None).backward()
+        assert student.masked.grad is not None
         gradients.append(student.masked.grad)
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
 

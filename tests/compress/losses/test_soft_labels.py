@@ -51,7 +51,7 @@ def test_the_value_is_hintons_formula(temperature: float) -> None:
 def test_the_gradient_is_t_times_the_difference_of_the_distributions(temperature: float) -> None:
     """Bug: a higher temperature trains more slowly, because T squared is lost."""
     student = logits(0).requires_grad_()
-    measure(fitted(temperature), student, logits(1)).backward()  # type: ignore[no-untyped-call]
+    measure(fitted(temperature), student, logits(1)).backward()
     q = softmax(student.detach().numpy() / temperature)
     p = softmax(logits(1).numpy() / temperature)
     assert student.grad is not None
@@ -61,7 +61,7 @@ def test_the_gradient_is_t_times_the_difference_of_the_distributions(temperature
 def test_at_a_high_temperature_it_is_logit_matching() -> None:
     """Bug: at high T the loss vanishes, though the paper shows it to be the logits' distance."""
     student = logits(0).requires_grad_()
-    measure(fitted(1000.0), student, logits(1)).backward()  # type: ignore[no-untyped-call]
+    measure(fitted(1000.0), student, logits(1)).backward()
     gap = student.detach().numpy() - logits(1).numpy()
     gap -= gap.mean(axis=1, keepdims=True)
     assert student.grad is not None
@@ -118,7 +118,7 @@ def test_of_several_labels_each_is_a_yes_or_no(temperature: float) -> None:
 def test_the_gradient_of_several_labels_is_t_times_the_difference_of_probabilities() -> None:
     """Bug: a teacher's half of the sum is left out, or T squared is lost."""
     student = logits(0).requires_grad_()
-    measure(fitted(4.0, SEVERAL), student, logits(1)).backward()  # type: ignore[no-untyped-call]
+    measure(fitted(4.0, SEVERAL), student, logits(1)).backward()
     q, p = (1 / (1 + np.exp(-z.detach().numpy() / 4)) for z in (student, logits(1)))
     assert student.grad is not None
     np.testing.assert_allclose(student.grad.numpy(), 4 * (q - p) / 6, atol=1e-12)
@@ -129,6 +129,6 @@ def test_of_several_labels_sure_answers_stay_finite_and_alike_ones_teach_nothing
     sure = torch.tensor([[1000.0, -1000.0, 0.0]] * 6).requires_grad_()
     value = measure(fitted(1.0, SEVERAL), sure, -sure.detach())
     assert value.item() == pytest.approx(2000.0)
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     assert sure.grad is not None and sure.grad.isfinite().all()
     assert measure(fitted(1.0, SEVERAL), sure, sure.detach()).item() == 0.0

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from tests.phones import make_phone
 
 HOSTILE = 'It\'s "<&>" \\n %s ${x} @y'
@@ -98,9 +99,11 @@ def test_the_resources_compile_and_link(phone: Path, tmp_path: Path) -> None:
     text = (main / "AndroidManifest.xml").read_text()  # Gradle adds the package
     manifest.write_text(text.replace("<manifest ", '<manifest package="kdc.android" ', 1))
     compiled, linked = tmp_path / "res.zip", tmp_path / "base.apk"
-    link = ["aapt2", "link", "-o", linked, "-I", framework, "--manifest", manifest, compiled]
+    first: list[str | Path] = ["aapt2", "compile", "--dir", main / "res", "-o", compiled]
+    link: list[str | Path] = ["aapt2", "link", "-o", linked, "-I", framework]
+    link += ["--manifest", manifest, compiled]
     link += ["--min-sdk-version", "24", "--target-sdk-version", "35"]
-    for command in (["aapt2", "compile", "--dir", main / "res", "-o", compiled], link):
+    for command in (first, link):
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
     dump = ["aapt2", "dump", "strings", str(linked)]

@@ -1,11 +1,13 @@
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.bundle import BundleJob, apk_tools, bundle
+from kdc.export.bundle import apk_tools, bundle
 from kdc.export.bundle.apk_tools import missing_packages, run_tool
+from kdc.export.bundle.app import BundleJob
 from tests.phones import make_phone
 
 pytestmark = pytest.mark.usefixtures("some_runtime")
@@ -20,7 +22,7 @@ def test_what_is_missing_is_named_in_one_command(
     phone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One missing program after the other would be five tries for a newcomer."""
-    monkeypatch.setattr(apk_tools.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(apk_tools, "FRAMEWORK", tmp_path / "none")
     monkeypatch.delenv("ANDROID_HOME", raising=False)
     monkeypatch.delenv("ANDROID_SDK_ROOT", raising=False)

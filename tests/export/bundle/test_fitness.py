@@ -10,7 +10,8 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.compress.files import write_json
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.bundle.fitness import check_fitness
 from kdc.export.phone_model import read_phone
 from tests.phones import LABELS, make_phone
@@ -72,7 +73,7 @@ def manifest(**fields: object) -> Change:
 
     def change(phone: Path) -> None:
         whole = json.loads((phone / "manifest.json").read_text())
-        fields["task"] = whole["task"] | fields.get("task", {})  # type: ignore[operator]
+        fields["task"] = whole["task"] | fields.get("task", {})
         new = {name: value for name, value in (whole | fields).items() if value is not None}
         write_json(phone / "manifest.json", new)
 

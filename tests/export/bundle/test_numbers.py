@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.bundle.numbers import HIGHEST, HIGHEST_BUILD, build_number, model_number
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.bundle import BundleJob, bundle
-from kdc.export.bundle.app import App, Content
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import App, BundleJob, Content
 from kdc.export.bundle.replace import place_for
 from tests.phones import make_phone
 

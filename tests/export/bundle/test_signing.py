@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.bundle import BundleJob, bundle
+from kdc.export.bundle import bundle
+from kdc.export.bundle.app import BundleJob
 from kdc.export.bundle.signing import new_key, read_key
 from kdc.export.ship import Shipped
 

@@ -42,8 +42,8 @@ def test_a_phone_measures_and_keeps_the_runner_alone(
 def test_what_a_phone_says_of_itself(make: Make, tmp_path: Path) -> None:
     make().tool("nproc", "echo 8")
     where = adb.measure(make_job(tmp_path), "").where
-    warmth = {"battery_percent": 83, "battery_celsius": 31.2, "plugged_in": True}
-    warmth |= {"hottest_celsius": 41.5, "hottest_zone": "cpu-0-0"}
+    warmth: dict[str, object] = {"battery_percent": 83, "plugged_in": True}
+    warmth |= {"battery_celsius": 31.2, "hottest_celsius": 41.5, "hottest_zone": "cpu-0-0"}
     assert where.pop("before") == where.pop("after") == warmth
     assert where.pop("cores") == 8
     assert where == {"maker": "Fake", "model": "Fake 9", "android": "14", "soc": "F9000"}

@@ -1,3 +1,4 @@
+import importlib.util
 import os
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from kdc.compress.errors import KdcError
 from kdc.export.devices import DEVICES, arm64, find_device, host
-from kdc.export.devices.aarch64 import compilers
 from kdc.export.devices.aarch64.bundle import runner_bundle
 from kdc.export.devices.aarch64.emulator import find_emulator
 from kdc.export.jobs import Asked, Job
@@ -98,7 +98,7 @@ def test_needs_name_what_an_empty_path_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(compilers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr("kdc.export.devices.aarch64.libraries.FOLDERS", ())
     needs = {need.what: need for need in arm64.needs()}
     assert not any(need.there for need in needs.values())

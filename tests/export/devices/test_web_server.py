@@ -12,7 +12,11 @@ from kdc.export.devices.web.server import Site, serve
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     (tmp_path / "m.onnx").write_bytes(bytes(range(256)) * 9)
-    files = {"page.html": b"<html>", "models/0/0": tmp_path / "m.onnx", "a.wasm": b"\0asm"}
+    files: dict[str, Path | bytes] = {
+        "page.html": b"<html>",
+        "models/0/0": tmp_path / "m.onnx",
+        "a.wasm": b"\0asm",
+    }
     with serve(files) as served:
         yield served
 

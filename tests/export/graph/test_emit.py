@@ -145,7 +145,8 @@ def by_hand(encoder: Encoder, tokens: Array) -> Array:
 
     def normed(part: Norm, x: Array) -> Array:
         centred = x - x.mean(-1, keepdims=True)
-        return centred / np.sqrt(x.var(-1, keepdims=True) + part.epsilon) * part.scale + part.shift
+        spread = np.sqrt(x.var(-1, keepdims=True) + part.epsilon)
+        return np.asarray(centred / spread * part.scale + part.shift)
 
     embeddings = encoder.embeddings
     x = normed(embeddings.norm, embeddings.words[tokens] + embeddings.positions[: len(tokens)])
@@ -195,6 +196,8 @@ def test_activations_are_those_of_transformers(tmp_path: Path, activation: str) 
         opset_imports=[onnx.helper.make_opsetid("", 20)],
     )
     x = np.linspace(-6, 6, 241, dtype=np.float32)
-    (got,) = ReferenceEvaluator(single).run(None, {node.input[0]: x})
+    found = ReferenceEvaluator(single).run(None, {node.input[0]: x})
+    assert isinstance(found, list)
+    (got,) = found
     wanted = ACT2FN[activation](torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(got, wanted, atol=2e-6)

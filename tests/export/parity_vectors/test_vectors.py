@@ -16,8 +16,8 @@ def test_vectors_are_what_the_tokenizer_gives() -> None:
     assert len(vectors) == 400
     assert 20 < sum("pair" in vector for vector in vectors) < 90
     for vector in vectors:
-        row = [as_utf8(vector["text"])] + ([as_utf8(vector["pair"])] if "pair" in vector else [])
-        encoded = tokenizer.encode(*row)
+        other = as_utf8(vector["pair"]) if "pair" in vector else None
+        encoded = tokenizer.encode(as_utf8(vector["text"]), other)
         assert vector["ids"] == encoded.ids
         assert vector["types"] == encoded.type_ids
         assert [tuple(offset) for offset in vector["offsets"]] == encoded.offsets

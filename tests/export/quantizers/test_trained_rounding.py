@@ -29,7 +29,7 @@ from tests.student import (
     tiny_model,
     with_a_far_channel,
 )
-from tests.tiny import tiny_recipe, tiny_run
+from tests.tiny import dev_of, rows_of, tiny_recipe, tiny_run
 
 METHODS = [method for method in ROUNDINGS if method != NONE]
 Logits = npt.NDArray[np.float32]
@@ -115,14 +115,14 @@ def test_a_trained_model_loses_nothing_more_when_it_is_exported(
     That moves the answer to every row; an activation in the very middle of two bytes, of which
     either is right, that to a few.
     """
-    recipe = tiny_recipe(quantize=method, quantize_share=0.5, learning_rate=2e-3)  # type: ignore[arg-type]
+    recipe = tiny_recipe(quantize=method, quantize_share=0.5, learning_rate=2e-3)
     run = tiny_run(tmp_path / "state", recipe=recipe)
     train(run, Silent(), "distilling", resume=False)
     weights = {name: value.clone() for name, value in run.model.state_dict().items()}
     again = FakeQuantization(run.model, method, pair=False)
-    trained = predict(run.model, run.dev, 0)
+    trained = predict(run.model, dev_of(run), 0)
     again.settle()
-    seen = np.unique(run.legs[0].rows.tokens)  # the others never learn, and were not rounded
+    seen = np.unique(rows_of(run.legs[0]).tokens)  # the others never learn, and were not rounded
     for name, value in run.model.state_dict().items():
         rows = seen if "word_embeddings" in name else slice(None)
         torch.testing.assert_close(value[rows], weights[name][rows], rtol=1e-5, atol=1e-7)
@@ -130,6 +130,6 @@ def test_a_trained_model_loses_nothing_more_when_it_is_exported(
     folder = make_student(tmp_path / "student", "Bert", task)
     run.model.save_pretrained(folder)
     remake(folder)
-    file = shipped(folder, method, run.dev)
+    file = shipped(folder, method, dev_of(run))
     off = np.abs(file - trained).max(axis=1)
     assert np.median(off) < 1e-5 * trained.std()

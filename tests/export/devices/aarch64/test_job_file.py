@@ -21,8 +21,8 @@ from kdc.export.options import DEFAULT, PHONE, SessionOptions
 ANSWER = RunnerJob("answer", [("/m.onnx", DEFAULT)], [([7, 8], [0, 1]), ([9], [0])])
 MEASURE = replace(ANSWER, mode="measure", runs=3)
 COUNT = replace(ANSWER, mode="count")
-_TIMES = {"load_ms": 5.0, "first_ms": 2, "wall_ms": [1.5, 2], "cpu_ms": [1, 1.25]}
-_SIZES = {"peak_rss_bytes": 4096, "private_bytes": None}
+_TIMES: dict[str, Any] = {"load_ms": 5.0, "first_ms": 2, "wall_ms": [1.5, 2], "cpu_ms": [1, 1.25]}
+_SIZES: dict[str, Any] = {"peak_rss_bytes": 4096, "private_bytes": None}
 
 
 def _one(**fields: Any) -> str:  # noqa: ANN401
