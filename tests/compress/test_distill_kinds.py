@@ -17,6 +17,7 @@ from kdc.compress.objectives import needs
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import FINETUNE, load_recipe, recipe_names
 from kdc.compress.signals import LOGITS
+from kdc.compress.stages import Start
 from kdc.compress.task import Kind
 from tests.tiny import Recorder, tiny_data, tiny_encoder, tiny_job, tiny_recipe, tiny_teacher
 
@@ -47,7 +48,7 @@ def test_every_recipe_that_ships_trains_a_narrower_student(
     """
     progress = Recorder()
     recipe = tiny_recipe(name, learning_rate=1e-2, narrow_rate=1e-2, epochs=6)
-    recipe = replace(recipe, start=replace(recipe.start, weights="random"))
+    recipe = replace(recipe, start=Start("random"))
     job = tiny_job(deep_teacher, tmp_path / "s", recipe=recipe, student="2x16", heads=2)
     report = distill(job, progress)
     for number, stage in enumerate(recipe.stages, start=1):
@@ -69,7 +70,7 @@ def test_a_narrower_student_that_starts_in_its_teacher_answers_as_it_does(
     recipe = tiny_recipe(name, learning_rate=2e-5, narrow_rate=2e-5)
     job = tiny_job(deep_teacher, tmp_path / "s", recipe=recipe, student="2x16", heads=2)
     started = distill(job, Silent())
-    random = replace(recipe, start=replace(recipe.start, weights="random"))
+    random = replace(recipe, start=Start("random"))
     other = distill(replace(job, out=tmp_path / "r", recipe=random), Silent())
     assert started.agreement > 0.9 > other.agreement
     read_student(tmp_path / "s")
