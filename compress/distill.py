@@ -11,7 +11,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.examples import calibration_rows, concatenate
 from kdc.compress.families import max_length
 from kdc.compress.fewer_words import cut_embedding, fewer_words
-from kdc.compress.files import refuse_foreign, refuse_own_input
+from kdc.compress.files import refuse_loss, refuse_own_input
 from kdc.compress.ground import Ground, find_encoders, make_ground
 from kdc.compress.job import StudentJob
 from kdc.compress.layer_maps import SEARCH
@@ -67,10 +67,10 @@ def distill(job: StudentJob, progress: Progress) -> Report:
 
 def refuse_out(job: StudentJob) -> None:
     """Raise KdcError where a job's output holds something else, or what the job reads."""
-    refuse_foreign(job.out, FORM)
     teachers = [("--teacher", name) for name in job.teachers]
     student = job.student if names_encoder(job.student) else None
     refuse_own_input(job.out, [("--student", student), *teachers])
+    refuse_loss(job.out, FORM)
 
 
 def refuse_idle(jobs: Sequence[StudentJob]) -> None:

@@ -21,6 +21,7 @@ from kdc.compress.folder_kinds import how_made, mistaken
 from kdc.compress.swap import swap
 
 MANIFEST = "manifest.json"
+_OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave everywhere
 _REFUSED = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space and run it again",
@@ -71,8 +72,9 @@ def _concerns(error: Exception, path: Path) -> bool:
     """Return whether an error names `path`, a folder above it or its temporary name."""
     if not isinstance(error, OSError) or not isinstance(error.filename, str | os.PathLike):
         return False
-    named, path = Path(error.filename).absolute(), path.absolute()
-    return named in (path, *path.parents) or named.name.startswith(f".{path.name}.")
+    named, whole = (Path(os.path.realpath(each)) for each in (error.filename, path))  # no ..
+    names = (f".{path.name}.", f".{whole.name}.")
+    return named in (whole, *whole.parents) or named.name.startswith(names)
 
 
 def sync_folder(folder: Path) -> None:
@@ -162,9 +164,10 @@ def whole_folder(out: Path, form: str) -> Iterator[Path]:
         form: what the manifest's `format` starts with, such as `kdc.student`.
 
     Raises:
-        KdcError: `out` holds something else, the disk is full or the place cannot be written.
+        KdcError: `out` holds something else, or more, the disk is full or the place cannot be
+            written.
     """
-    refuse_foreign(out, form)
+    refuse_loss(out, form)
     with disk_errors(out):
         out = out.resolve()  # a link to a folder stays a link
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -190,6 +193,28 @@ def refuse_foreign(out: Path, form: str) -> None:
             if str(read_json(out / MANIFEST).get("format", "")).startswith(f"{form}/"):
                 return
     raise KdcError(f"{out} already holds something else: choose another --out or remove it")
+
+
+def refuse_loss(out: Path, form: str) -> None:
+    """Refuse to replace a folder with anything in it that no run of this kind wrote.
+
+    Raises:
+        KdcError: `out` holds something else, or beside a folder of this `form` more (named).
+    """
+    refuse_foreign(out, form)
+    if not (out / MANIFEST).is_file():
+        return
+    with disk_errors(out):
+        files = read_json(out / MANIFEST).get("files")
+        listed = {MANIFEST, *(files if isinstance(files, dict) else ())}
+        for path in sorted(out.rglob("*")):
+            name = path.relative_to(out).as_posix()
+            there = path.is_symlink() or not path.is_dir()
+            if there and name not in listed and path.name not in _OF_SYSTEMS:
+                raise KdcError(
+                    f"{out} holds {name}, which would be lost with the folder that is replaced: "
+                    "choose another --out or move it away"
+                )
 
 
 def refuse_own_input(out: Path, named: Iterable[tuple[str, str | None]]) -> None:

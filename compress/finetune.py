@@ -14,7 +14,7 @@ from kdc.compress.evaluate import predict
 from kdc.compress.examples import calibration_rows
 from kdc.compress.families import max_length
 from kdc.compress.files import (
-    refuse_foreign,
+    refuse_loss,
     refuse_own_input,
     whole_folder,
     write_json,
@@ -72,8 +72,8 @@ def finetune(job: TeacherJob, progress: Progress, *, wait: bool = False) -> dict
     """
     _refuse_a_students(job.recipe)
     place = Workspace(job.out)
-    refuse_foreign(job.out, FORM)
     refuse_own_input(job.out, [("--model", job.model)])
+    refuse_loss(job.out, FORM)
     with lock(place.lock, str(job.out), wait=wait):
         clear_leftovers(job.out)
         source = find_model(job.model, progress)

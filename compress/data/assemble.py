@@ -56,6 +56,11 @@ def assemble(
     else:
         coding = coding_for(known, parts.train)
     notes = list(parts.notes)
+    if known is not None and set(coding.classes) != set(known.labels):
+        names = ", ".join(known.labels[:4]) + (", ..." if len(known.labels) > 4 else "")
+        notes.append(
+            f"the labels 0, 1, ... are taken for the model's classes in its order: {names}"
+        )
     train = _split(parts.train, coding, parts.train)
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)

@@ -94,7 +94,8 @@ def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
 def coding_for(known: Known, rows: Labelled) -> Coding:
     """Find out how rows write what a finished model answers.
 
-    Rows of numbers from 0 on, where its classes have names, are those of its outputs.
+    Rows of numbers from 0 on, where its classes have names, are those of its outputs; numbers from
+    1 on are some other count.
 
     Raises:
         KdcError: the rows may have several labels, and the model gives a text one.
@@ -109,10 +110,16 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
     sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
     found = {label for labels in sets for label in labels}
     outputs = tuple(str(number) for number in range(len(known.labels)))
-    if not found & set(known.labels) and {_plain(label) for label in found} <= set(outputs):
+    if not found & set(known.labels) and _are_outputs({_plain(label) for label in found}, outputs):
         return Coding(known.kind, outputs, whole=True, of_model=True)
     classes, whole = _classes(set(known.labels))
     return Coding(known.kind, classes, whole, of_model=True)
+
+
+def _are_outputs(numbers: set[str], outputs: tuple[str, ...]) -> bool:
+    """Whether numbers are those of outputs; 1 to 4, which a table of stars has, are not."""
+    from_one = len(numbers) > 1 and numbers == set(outputs[1 : len(numbers) + 1])
+    return numbers <= set(outputs) and not from_one
 
 
 def _classes(found: set[str]) -> tuple[tuple[str, ...], bool]:

@@ -11,7 +11,7 @@ from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
-from kdc.compress.files import refuse_foreign, refuse_own_input
+from kdc.compress.files import refuse_loss, refuse_own_input
 from kdc.compress.general.batches import NOTHING
 from kdc.compress.general.folder import FORM, FORMAT, write_general
 from kdc.compress.general.held_out import HeldOutWords
@@ -50,8 +50,8 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
             was stopped (its state is kept).
     """
     place = Workspace(job.out)
-    refuse_foreign(job.out, FORM)
     _refuse_own_input(job)
+    refuse_loss(job.out, FORM)
     choose_device(job.device)  # a wrong name is told before a corpus is read
     with lock(place.lock, str(job.out)):
         clear_leftovers(job.out)

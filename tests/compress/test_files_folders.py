@@ -41,6 +41,7 @@ class TestWholeFolder:
         """Bug: files of the old folder that the new one lacks stay and are mixed in."""
         out = make_folder(tmp_path / "out", "old")
         (out / "stray").touch()
+        write_manifest(out, FORMAT, {"note": "old"})
         make_folder(out, "new")
         assert read_manifest(out, FORMAT, "demo")["note"] == "new"
         assert not (out / "stray").exists()
@@ -171,6 +172,35 @@ class TestRefuseForeign:
         """Bug: a container's `--out /output` fails at the rename, after all the training."""
         with pytest.raises(KdcError, match="no name for a new folder"):
             refuse_foreign(small_disk(64), FORM)
+
+
+class TestRefuseLoss:
+    @pytest.mark.parametrize("name", ["notes.txt", "best/student.bin", "link"])
+    def test_what_a_user_added_is_not_lost(self, tmp_path: Path, name: str) -> None:
+        """Bug: a training into the same folder deletes notes and other students in it."""
+        out = make_folder(tmp_path / "out", "old")
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).symlink_to("a.txt") if name == "link" else (out / name).write_text("mine")
+        with pytest.raises(KdcError, match=f"holds {name}, which would be lost .* move it away"):
+            make_folder(out, "new")
+        assert read_manifest(out, FORMAT, "demo")["note"] == "old"
+        assert os.path.lexists(out / name)
+
+    def test_what_a_file_manager_leaves_is_no_loss(self, tmp_path: Path) -> None:
+        out = make_folder(tmp_path / "out", "old")
+        (out / "deep" / ".DS_Store").write_text("x")
+        assert read_manifest(make_folder(out, "new"), FORMAT, "demo")["note"] == "new"
+
+    @pytest.mark.parametrize("name", ["file/out", "../here/file/out", "../here/file/deep/out"])
+    def test_a_file_where_a_folder_should_be_is_one_sentence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """Bug: an internal error where the path goes through `..`."""
+        (tmp_path / "here").mkdir()
+        (tmp_path / "here" / "file").write_text("x")
+        monkeypatch.chdir(tmp_path / "here")
+        with pytest.raises(KdcError, match="a part of that path is a file, not a folder"):
+            make_folder(Path(name))
 
 
 class TestManifest:

@@ -128,6 +128,16 @@ def test_a_real_loss_fails_unless_it_was_allowed(student_folder: Path) -> None:
     assert Gate(student, student.dev(), 1.0).fault(logits, real) is None
 
 
+def test_what_may_be_lost_may_be_lost_to_the_last_row(student_folder: Path) -> None:
+    """Bug: one row of a hundred is 1.0000000000000009 points: "loses 1.00 where 1 is allowed"."""
+    student = read_student(student_folder)
+    gate, logits = Gate(student, student.dev(), 1.0), np.asarray(student.dev().logits)
+    lost = 100 * (0.93 - 0.92)
+    assert lost > 1.0
+    assert gate.fault(logits, Drop(lost, 0.0, 2.0, 1.0)) is None
+    assert gate.fault(logits, Drop(1.001, 0.0, 2.0, 1.0)) is not None
+
+
 def test_scores_on_another_scale_do_not_pass(tmp_path: Path) -> None:
     """Bug: a correlation of 1, and every score of 0 to 5 shown to the user was between 3 and 5.
 

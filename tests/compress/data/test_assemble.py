@@ -117,3 +117,13 @@ def test_the_same_dev_rows_are_set_aside_to_judge_as_to_teach() -> None:
     rows = Parts("a", _rows("a.csv", ["c", "e"] * 50))
     known = Known("classification", ("a", "b", "c", "d", "e"))
     assert assemble(rows, None, known).dev.texts == assemble(rows, None).dev.texts
+
+
+def test_numbers_that_are_taken_for_outputs_are_told() -> None:
+    """Bug: data of another task, whose labels are 0 and 1 too, are judged without a word."""
+    known = Known("classification", ("on", "off"))
+    data = assemble(Parts("a", _rows("a.csv", ["0", "1", "1"])), None, known, aside=False)
+    told = "the labels 0, 1, ... are taken for the model's classes in its order: on, off"
+    assert told in data.notes
+    named = assemble(Parts("a", _rows("a.csv", ["on", "off"])), None, known, aside=False)
+    assert not any("taken for" in note for note in named.notes)
