@@ -68,7 +68,8 @@ Data = Annotated[
     ),
 ]
 Split = Annotated[
-    str, typer.Option("--split", metavar="NAME", help="Which rows of --data: dev or test.")
+    str,
+    typer.Option("--split", metavar="NAME", help="Which rows of --data: train, dev, test or all."),
 ]
 Rows = Annotated[
     int | None,

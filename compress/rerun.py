@@ -115,6 +115,14 @@ def tell_before(place: Workspace, called: str, progress: Progress, *, resume: bo
         progress.say(f"replacing the {called} in {place.out} once the new one is finished")
 
 
+def tell_given_up(place: Workspace, progress: Progress) -> None:
+    """Say that a run that was stopped is not gone on with, before its state is removed."""
+    if holds_state(place.state):
+        progress.say(
+            f"a run to {place.out} that was stopped is given up; --resume would have gone on"
+        )
+
+
 def made_by(out: Path, form: str, called: str, recipe: Recipe, identity: Mapping[str, Any]) -> bool:
     """Whether a folder is whole and was made by this very recipe from this very ground.
 

@@ -25,7 +25,7 @@ from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.plan import names_encoder
 from kdc.compress.progress import Progress
-from kdc.compress.rerun import stop_if_finished, tell_before
+from kdc.compress.rerun import stop_if_finished, tell_before, tell_given_up
 from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.stages import Stage, Training
@@ -60,6 +60,8 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
         if job.resume:
             stop_if_finished(place, FORMAT, "encoder", job.recipe, run.identity)
         tell_before(place, "encoder", progress, resume=job.resume)
+        if not job.resume:
+            tell_given_up(place, progress)
         what = f"{'distilling' if job.teacher else 'pre-training'} {job.student}"
         history = train(run, progress, what, resume=job.resume)
         with place.state_kept():

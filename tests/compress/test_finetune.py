@@ -96,6 +96,19 @@ def test_killed_and_resumed_the_folder_is_the_same(
     assert digests(tmp_path / "t") == digests(done[0])
 
 
+def test_a_stopped_run_is_not_given_up_without_a_word(
+    encoder: Path, done: tuple[Path, dict[str, Score]], tmp_path: Path
+) -> None:
+    """Bug: who forgets --resume loses the hours before Ctrl-C, and is not told."""
+    heard, state = Recorder(), Workspace(tmp_path / "t").state
+    state.mkdir(parents=True)
+    (state / "state.json").write_text("{}")
+    finetune(job_of(encoder, tmp_path / "t"), heard)
+    told = f"a run to {tmp_path / 't'} that was stopped is given up; --resume would have gone on"
+    assert any(line.startswith(told) for line in heard.said)
+    assert digests(tmp_path / "t") == digests(done[0])
+
+
 def test_what_is_finished_is_not_trained_again(encoder: Path, tmp_path: Path) -> None:
     """Bug: the line of a queue that is run once more costs the whole training."""
     job = job_of(encoder, tmp_path / "t", resume=True)
