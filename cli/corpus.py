@@ -104,5 +104,6 @@ def corpus(
     from kdc.compress.corpus.executors import run_corpus
     from kdc.compress.corpus.share import parse_share
 
-    job = CorpusJob(tuple(sources), teacher, out, settings, text, workers, parse_share(shard))
+    share = None if shard is None else parse_share(shard)
+    job = CorpusJob(tuple(sources), teacher, out, settings, text, workers, share)
     show_corpus(terminal, job, run_corpus(job, executor, executor_option or [], terminal))

@@ -67,13 +67,12 @@ def label(
     method = choose_method(topk, draws, full, least, states, pooled, bits, temperature)
     places = choose_sample(verify, sample, method)
 
-    from kdc.compress.corpus.share import Share, parse_share
+    from kdc.compress.corpus.share import parse_share
     from kdc.compress.labelling.label import LabelJob
     from kdc.compress.labelling.label import label as write_labels
     from kdc.compress.labelling.verify import verify as compare
 
-    share = parse_share(shard) or Share()
-    job = LabelJob(shards, teacher, method, out, share, seed, device, batch_tokens)
+    job = LabelJob(shards, teacher, method, out, parse_share(shard), seed, device, batch_tokens)
     ready = write_labels(job, terminal)
     asked = places and ready.names  # a part may have none
     show_labels(terminal, ready, compare(ready, places, terminal) if asked else None)

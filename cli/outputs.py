@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import permutations
 from pathlib import Path
 
+from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError
-from kdc.compress.files import disk_errors
 
 
 def check_paths(

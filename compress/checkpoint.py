@@ -10,8 +10,9 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError, Unusable
-from kdc.compress.files import disk_errors, read_json, sha256, whole_file, write_json
+from kdc.compress.files import read_json, sha256, whole_file, write_json
 
 _FORMAT = "kdc.state/2"
 _STATE = "state.json"

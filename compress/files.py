@@ -4,11 +4,9 @@ Everything is written under a temporary name in the same folder, synced to the d
 A folder additionally carries a `manifest.json`, written last, with the sha256 of every file.
 """
 
-import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,27 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError
 from kdc.compress.folder_kinds import how_made, mistaken
 from kdc.compress.swap import swap
 
 MANIFEST = "manifest.json"
 _OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave everywhere
-_REFUSED = {
-    errno.ENOSPC: "the disk is full: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run it again",
-    errno.EROFS: "the folder is read-only: choose another --out",
-    errno.EACCES: "permission denied: choose another --out or change its owner",
-    errno.ENOTDIR: "a part of that path is a file, not a folder",
-    errno.EISDIR: "there is a folder of that name where a file was expected",
-}
-_REFUSED[errno.EPERM] = _REFUSED[errno.EACCES]
-_NO_PLACE = {  # only of the path itself: what is done meanwhile can fail so for other reasons
-    errno.ENOENT: "no file can be made in that folder",
-    errno.EEXIST: _REFUSED[errno.ENOTDIR],
-    errno.EBUSY: "the system is using that place: choose another path",
-    errno.ENAMETOOLONG: "the name is too long",
-}
 
 
 def sha256(*paths: Path) -> str:
@@ -46,35 +30,6 @@ def sha256(*paths: Path) -> str:
         with path.open("rb") as file:
             hashlib.file_digest(file, lambda: found)  # which adds to what is there
     return found.hexdigest()
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses (full, read-only, no such folder) into one sentence."""
-    try:
-        yield
-    except Exception as error:
-        reasons = _REFUSED | (_NO_PLACE if _concerns(error, path) else {})
-        if (number := _errno(error)) not in reasons:
-            raise
-        raise KdcError(f"cannot write {path}: {reasons[number]}") from error
-
-
-def _errno(error: Exception) -> int | None:
-    """Return the system's reason for an error; libraries in Rust carry it only in their text."""
-    if isinstance(error, OSError):
-        return error.errno
-    found = None if isinstance(error, KdcError) else re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found else None
-
-
-def _concerns(error: Exception, path: Path) -> bool:
-    """Return whether an error names `path`, a folder above it or its temporary name."""
-    if not isinstance(error, OSError) or not isinstance(error.filename, str | os.PathLike):
-        return False
-    named, whole = (Path(os.path.realpath(each)) for each in (error.filename, path))  # no ..
-    names = (f".{path.name}.", f".{whole.name}.")
-    return named in (whole, *whole.parents) or named.name.startswith(names)
 
 
 def sync_folder(folder: Path) -> None:
@@ -202,19 +157,29 @@ def refuse_loss(out: Path, form: str) -> None:
         KdcError: `out` holds something else, or beside a folder of this `form` more (named).
     """
     refuse_foreign(out, form)
-    if not (out / MANIFEST).is_file():
-        return
-    with disk_errors(out):
-        files = read_json(out / MANIFEST).get("files")
-        listed = {MANIFEST, *(files if isinstance(files, dict) else ())}
-        for path in sorted(out.rglob("*")):
-            name = path.relative_to(out).as_posix()
-            there = path.is_symlink() or not path.is_dir()
-            if there and name not in listed and path.name not in _OF_SYSTEMS:
-                raise KdcError(
-                    f"{out} holds {name}, which would be lost with the folder that is replaced: "
-                    "choose another --out or move it away"
-                )
+    if (out / MANIFEST).is_file() and (more := added_to(out)):
+        raise KdcError(
+            f"{out} holds {more[0]}, which would be lost with the folder that is replaced: choose "
+            "another --out or move it away"
+        )
+
+
+def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what a folder holds at any depth that is no folder, links among it, by name."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_dir():
+            yield path.relative_to(folder).as_posix(), path
+
+
+def added_to(folder: Path) -> list[str]:
+    """Return the names of what a folder holds beside the plain files that its manifest lists."""
+    files = read_json(folder / MANIFEST).get("files")
+    listed = {MANIFEST, *(files if isinstance(files, dict) else ())}
+    return [
+        name
+        for name, path in files_in(folder)
+        if path.is_symlink() or (name not in listed and path.name not in _OF_SYSTEMS)
+    ]
 
 
 def refuse_own_input(out: Path, named: Iterable[tuple[str, str | None]]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError
-from kdc.compress.files import disk_errors
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from kdc.compress.class_heads import class_names, class_places, reorder
 from kdc.compress.errors import KdcError
 from kdc.compress.metrics import Score, accuracy, micro_f1, predictions, score
 from kdc.compress.models import PROBLEM_TYPES, set_task
+from kdc.compress.progress import some
 from kdc.compress.task import Task
 
 _MAX_ORDERED = 6  # classes whose every order is tried when a teacher seems to use another one
@@ -43,7 +44,7 @@ def align_labels(model: Model, task: Task) -> bool:
     if len(theirs) != task.outputs:
         raise KdcError(
             f"the teacher has {len(theirs)} classes, the data {task.outputs} "
-            f"({_some(task.labels)}): it was fine-tuned on another task"
+            f"({some(task.labels)}): it was fine-tuned on another task"
         )
     if task.kind == "multi-label" and model.config.problem_type == PROBLEM_TYPES["classification"]:
         raise KdcError(
@@ -55,17 +56,13 @@ def align_labels(model: Model, task: Task) -> bool:
     order = [place for place in places if place is not None]
     if sorted(order) != own_order:
         raise KdcError(
-            f"the teacher's classes ({_some(theirs)}) are not the data's ({_some(task.labels)}): "
+            f"the teacher's classes ({some(theirs)}) are not the data's ({some(task.labels)}): "
             "it was fine-tuned on another task"
         )
     if order != own_order:
         reorder(model, order)
     set_task(model.config, task)
     return order != own_order
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def majority(task: Task, train: Labels, rows: Labels) -> Score:

@@ -1,6 +1,6 @@
 """How long work tells how far it is, without knowing who listens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -27,6 +27,11 @@ class Silent:
     def bar(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Show nothing."""
         yield lambda units: None
+
+
+def some(names: Sequence[str]) -> str:
+    """Print the first names of many, such as `a, b, c, d, ...`."""
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def plural(count: int, what: str) -> str:

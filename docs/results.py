@@ -17,8 +17,8 @@ from kdc.export.report.names import shortened
 from kdc.export.report.pareto import settings
 from kdc.export.report.reader import read_report
 from kdc.export.report.svg_file import svg_file
-from kdc.export.report.tables import machine_words, pareto_table, setting_words
-from kdc.export.report.tradeoff import side_by_side, tradeoff
+from kdc.export.report.tables import machine_words, pareto_table
+from kdc.export.report.tradeoff import overview
 from kdc.export.report.write import as_dict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,20 +32,22 @@ _FONT = "system-ui,sans-serif"
 
 def table(folder: Path = FOLDER) -> str:
     """Return the table of every measurement in a folder, as Markdown; empty without any."""
-    files = sorted(folder.glob("*.json"))
-    if not files:
+    report = _report(folder)
+    if report is None:
         return ""
-    report = shortened(merge([read_report(path) for path in files]))
     return f"{_rows(report)}\n{_sources(report)}\n"
 
 
 def picture(folder: Path = FOLDER) -> str:
     """Return the picture of the setting that the table begins with, as SVG; empty without any."""
+    report = _report(folder)
+    found = settings(report) if report else []
+    return svg_file(overview(found[0]), _FONT) if found else ""
+
+
+def _report(folder: Path) -> Report | None:
     files = sorted(folder.glob("*.json"))
-    found = settings(shortened(merge([read_report(path) for path in files]))) if files else []
-    if not found:
-        return ""
-    return svg_file(side_by_side(tradeoff(found[0]), setting_words(found[0])), _FONT)
+    return shortened(merge([read_report(path) for path in files])) if files else None
 
 
 def _rows(report: Report) -> str:

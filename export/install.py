@@ -10,8 +10,9 @@ bits by 3.9 instead of 17 or 30; load took 9 ms of CPU instead of 12 or 27, and 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError
-from kdc.compress.files import disk_errors, whole_file
+from kdc.compress.files import whole_file
 from kdc.export.layouts import INSIDE, SUFFIX
 from kdc.export.model_file import read_model_file
 from kdc.export.options import SessionOptions

@@ -39,14 +39,12 @@ class Share:
         return self.owner(part.source, part.number, sources) == self.index
 
 
-def parse_share(text: str | None) -> Share | None:
+def parse_share(text: str) -> Share:
     """Read `--shard I/N`.
 
     Raises:
         KdcError: it is something else, or out of range.
     """
-    if text is None:
-        return None
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if not found:
         raise KdcError(f"--shard is I/N, such as 0/4 to 3/4, not {text!r}")

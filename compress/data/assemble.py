@@ -12,6 +12,7 @@ from kdc.compress.data.same_rows import row_keys
 from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.metrics import METRICS
+from kdc.compress.progress import some
 from kdc.compress.task import Kind, Task
 
 _DEFAULTS: dict[Kind, str] = {
@@ -57,10 +58,8 @@ def assemble(
         coding = coding_for(known, parts.train)
     notes = list(parts.notes)
     if known is not None and set(coding.classes) != set(known.labels):
-        names = ", ".join(known.labels[:4]) + (", ..." if len(known.labels) > 4 else "")
-        notes.append(
-            f"the labels 0, 1, ... are taken for the model's classes in its order: {names}"
-        )
+        told = "the labels 0, 1, ... are taken for the model's classes in its order"
+        notes.append(f"{told}: {some(known.labels)}")
     train = _split(parts.train, coding, parts.train)
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)

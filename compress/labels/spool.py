@@ -12,7 +12,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from kdc.compress.files import disk_errors, whole_file
+from kdc.compress.disk import disk_errors
+from kdc.compress.files import whole_file
 
 _TYPES = {"uint8": "U8", "uint16": "U16", "uint32": "U32", "float16": "F16"}
 _ALIGNED = 8  # bytes that the header's length is a multiple of, as the format asks

@@ -5,8 +5,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError
-from kdc.compress.files import disk_errors, whole_file
+from kdc.compress.files import whole_file
 from kdc.compress.progress import Progress
 from kdc.export.bundle.android_names import package_id
 from kdc.export.bundle.android_resources import write_resources

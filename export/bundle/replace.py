@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import MANIFEST, read_json, refuse_foreign, sha256
+from kdc.compress.files import MANIFEST, added_to, files_in, read_json, refuse_foreign, sha256
 from kdc.compress.locks import hold
 from kdc.compress.swap import clear_leftovers
 
@@ -44,14 +44,13 @@ def refuse_loss(out: Path, form: str, kind: dict[str, Any]) -> None:
     manifest = read_json(out / MANIFEST)
     if any(manifest.get(name, False) != value for name, value in kind.items()):
         raise KdcError(f"{out} holds another kind of app: {_CHOOSE}")
+    if more := added_to(out):
+        raise KdcError(f"{out} holds {more[0]}, which is no part of the app: {_CHOOSE}")
     files = manifest.get("files")
     listed = files if isinstance(files, dict) else {}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if name == MANIFEST or (path.is_dir() and not path.is_symlink()):
+    for name, path in files_in(out):
+        if name not in listed:  # the manifest itself, and what file managers leave
             continue
-        entry = listed.get(name)
-        if not isinstance(entry, dict) or path.is_symlink():
-            raise KdcError(f"{out} holds {name}, which is no part of the app: {_CHOOSE}")
+        entry = listed[name] if isinstance(listed[name], dict) else {}
         if not path.is_file() or sha256(path) != entry.get("sha256"):
             raise KdcError(f"{out} holds {name}, which was changed by hand: {_CHOOSE}")

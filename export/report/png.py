@@ -13,8 +13,7 @@ from kdc.export.report.names import shortened
 from kdc.export.report.pareto import settings
 from kdc.export.report.svg import Picture
 from kdc.export.report.svg_file import svg_file
-from kdc.export.report.tables import setting_words
-from kdc.export.report.tradeoff import side_by_side, tradeoff
+from kdc.export.report.tradeoff import overview
 
 INSTALL = "pip install 'kdc[pictures]'"
 _RENDERER = "resvg_py"
@@ -46,8 +45,7 @@ def write_png(path: Path, report: Report) -> None:
     if not found:
         raise KdcError("--png: no model has a size and a latency, so there is nothing to draw")
     check_png()
-    pictures = tradeoff(found[0])
-    data = draw(side_by_side(pictures, setting_words(found[0])))
+    data = draw(overview(found[0]))
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
 

@@ -18,6 +18,7 @@ from kdc.export.report.svg import (
     path,
     width_of,
 )
+from kdc.export.report.tables import setting_words
 
 _HEIGHT = 360.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 12.0, 34.0, 46.0
@@ -47,6 +48,11 @@ def tradeoff(setting: Setting) -> list[Picture]:
         _picture(scored, cost, _value, (bottom, title), higher=True)
         for cost, bottom in ((_bytes, size), (latency_of, latency))
     ]
+
+
+def overview(setting: Setting) -> Picture:
+    """Draw a setting's pictures as one, over the words for how it was measured."""
+    return side_by_side(tradeoff(setting), setting_words(setting))
 
 
 def side_by_side(pictures: Sequence[Picture], below: str) -> Picture:
