@@ -27,8 +27,14 @@ def check_paths(
 
     Raises:
         KdcError: no name, a folder or a device in its place, a folder that cannot be written, one
-            path for two outputs, or a path that is an input or `out`, or lies inside one.
+            path for two outputs, a path that is an input or `out`, or lies inside one, or `-` for
+            anything but JSON.
     """
+    for option, path in outputs.items():
+        if str(path) == "-" and option != "--json":
+            raise KdcError(
+                f"{option}: - is standard output, where only --json can go: give the name of a file"
+            )
     paths = {
         option: Path(path) for option, path in outputs.items() if path is not None and path != "-"
     }

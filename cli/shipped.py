@@ -3,6 +3,7 @@
 from math import ceil
 
 from kdc.cli.console import Terminal
+from kdc.cli.written import do_all
 from kdc.compress.stages import ROUNDINGS
 from kdc.export.ledger import GROUPS, Row
 from kdc.export.ship import Shipped
@@ -14,9 +15,16 @@ _VERDICT = 60  # characters of a verdict, beside which the other columns take as
 def show(terminal: Terminal, shipped: Shipped) -> None:
     """Write an export's result and print its tables.
 
-    The result comes first: who reads the tables may leave before their end.
+    The result comes first: who reads the tables may leave before their end. They are printed though
+    its file cannot be written: the folder is there, and what it cost is told nowhere else.
+
+    Raises:
+        KdcError: the file cannot be written.
     """
-    terminal.result(shipped.as_dict())
+    do_all(lambda: terminal.result(shipped.as_dict()), lambda: _tell(terminal, shipped))
+
+
+def _tell(terminal: Terminal, shipped: Shipped) -> None:
     outcome, prepared = shipped.outcome, shipped.prepared
     _show_methods(terminal, f"phone folder {shipped.folder}", outcome)
     terminal.table("where its bytes are", ("part", "MB", "MB zipped", ""), _bytes(shipped.ledger))

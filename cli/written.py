@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +56,8 @@ def deliver(
 ) -> None:
     """Write a bench document to where the options say, and print it as tables.
 
-    Files come first: who reads the tables may leave before their end, which ends the command.
+    Files come first: who reads the tables may leave before their end, which ends the command. What
+    one of them cannot take, the others and the tables still tell: it may be minutes of measuring.
 
     Args:
         terminal: prints the tables, and writes the document where `--json` was given.
@@ -67,25 +68,50 @@ def deliver(
     Raises:
         KdcError: the document makes no sense, a file cannot be written, or a package is missing.
     """
-    from kdc.compress.files import write_text
-    from kdc.export.report.html import page
-    from kdc.export.report.png import write_png
     from kdc.export.report.reader import read_document
 
     report = read_document(document, "the bench document")
     to_output = terminal.json_to == "-"
-    if not to_output:
-        terminal.result(document)
-    if html_to is not None:
-        write_text(html_to, page(report))
-    if png_to is not None:
-        write_png(png_to, report)
-    if to_output:
-        terminal.result(document)
-    show(terminal, report)
-    for what, path in (("page", html_to), ("picture", png_to)):
-        if path is not None:
-            terminal.say(f"{what}: {path}")
+    written: list[str] = []
+    do_all(
+        *(() if to_output else (lambda: terminal.result(document),)),
+        lambda: _write_page(report, html_to, written),
+        lambda: _write_picture(report, png_to, written),
+        *((lambda: terminal.result(document),) if to_output else ()),
+        lambda: show(terminal, report),
+        lambda: terminal.say("\n".join(written)) if written else None,
+    )
+
+
+def do_all(*steps: Callable[[], None]) -> None:
+    """Take every step, whatever an earlier one raised; then raise what the first of them did."""
+    failures: list[Exception] = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:  # a step loses nothing of what the next ones tell
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _write_page(report: "Report", path: Path | None, written: list[str]) -> None:
+    """Write the page, and note where it is."""
+    if path is not None:
+        from kdc.compress.files import write_text
+        from kdc.export.report.html import page
+
+        write_text(path, page(report))
+        written.append(f"page: {path}")
+
+
+def _write_picture(report: "Report", path: Path | None, written: list[str]) -> None:
+    """Write the picture, and note where it is."""
+    if path is not None:
+        from kdc.export.report.png import write_png
+
+        write_png(path, report)
+        written.append(f"picture: {path}")
 
 
 def show(terminal: Terminal, report: "Report") -> None:

@@ -3,11 +3,13 @@
 Children are forked from a clean server that has imported torch already: each starts at once.
 """
 
+import errno
 import os
 import signal
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 _PATIENCE = 600  # seconds
@@ -50,3 +52,13 @@ def refusing(number: int) -> Callable[..., Any]:
         raise OSError(number, os.strerror(number))
 
     return refuse
+
+
+def full_disk_at(name: str) -> Callable[[Path], None]:
+    """Return what syncs a file, but finds the disk full at those that are to be called `name`."""
+
+    def sync(path: Path) -> None:
+        if path.name.startswith(f".{name}."):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    return sync

@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import kdc.compress.files as files
 from kdc.cli.console import Terminal
 from kdc.cli.main import build
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import Progress
 from kdc.export.job import ExportJob
+from tests.faults import full_disk_at
 from tests.student import make_student
 
 
@@ -35,6 +37,19 @@ def test_export_without_options_reads_student_and_writes_phone_in_fp32(
     assert f"{result['tried'][0]['zip_bytes'] / 1e6:.2f}" in done.stdout
     assert "100.00 %" in done.stdout
     assert "student.onnx: accuracy" in done.stderr
+
+
+def test_what_an_export_tried_is_told_though_the_disk_became_full(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the phone folder was there, and what it cost and weighs was told nowhere."""
+    monkeypatch.setattr(files, "_sync_file", full_disk_at("export.json"))
+    phone = tmp_path / "phone"
+    done = run(str(student), "--out", str(phone), "--json", str(tmp_path / "export.json"))
+    assert done.exit_code == 1 and (phone / "manifest.json").is_file()
+    assert "where its bytes are" in done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("kdc: cannot write ") and "export.json: the disk is full" in last
 
 
 @pytest.mark.parametrize(

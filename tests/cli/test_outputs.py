@@ -46,6 +46,8 @@ UNUSABLE = [
     (("--json", "pipe"), "--json pipe is no regular file: choose another path; - is standard"),
     (("--html", "/dev/null"), "--html /dev/null is no regular file"),
     (("--html", ""), "--html . is no name for a file"),
+    (("--html", "-"), "--html: - is standard output, where only --json can go: give the name of"),
+    (("--json", "-", "--png", "-"), "--png: - is standard output, where only --json can go"),
     (("--html", "new/.."), "--html new/.. is no name for a file"),
     (("--json", "phone"), "--json phone is a folder"),
     (("--json", "m.onnx/x.json"), "--json m.onnx/x.json"),
