@@ -20,6 +20,7 @@ from kdc.cli.export import export
 from kdc.cli.failures import explain, guarded, report
 from kdc.cli.label import label
 from kdc.cli.list import list_names
+from kdc.cli.predict import predict
 from kdc.cli.report import merge_reports
 from kdc.cli.teacher import teacher
 from kdc.compress.errors import KdcError
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "teacher": teacher,
     "distill": distill,
     "eval": evaluate,
+    "predict": predict,
     "export": export,
     "bench": bench,
     "report": merge_reports,

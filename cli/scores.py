@@ -109,18 +109,20 @@ def _show_flips(terminal: Terminal, flips: "Flips", *, regression: bool) -> None
         f"{flips.student_right:,}), such as"
     )
     rows = [
-        (*map(_told, (flip.label, flip.teacher, flip.student)), _short(flip.text, flip.pair))
+        (*map(told, (flip.label, flip.teacher, flip.student)), short(flip.text, flip.pair))
         for flip in flips.shown[:_FLIPS]
     ]
     terminal.table(title, ["label", "teacher", "student", "text"], rows)
 
 
-def _told(answer: "Answer") -> str | float:
+def told(answer: "Answer") -> str | float:
+    """Return what a table shows of an answer."""
     if not isinstance(answer, tuple):
         return answer
     return ", ".join(answer) or "(none)"
 
 
-def _short(text: str, pair: str | None) -> str:
+def short(text: str, pair: str | None) -> str:
+    """Return a text, or a pair's two, on one line of at most 70 characters."""
     line = " ".join((text if pair is None else f"{text} | {pair}").split())
     return line if len(line) <= _TEXT else line[: _TEXT - 1] + "…"

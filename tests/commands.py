@@ -7,6 +7,6 @@ from typer.testing import CliRunner, Result
 from kdc.cli.main import build
 
 
-def kdc(*words: str | Path) -> Result:
+def kdc(*words: str | Path, stdin: bytes | None = None) -> Result:
     """Run a command line; its exit code and output are in the result."""
-    return CliRunner().invoke(build(), [str(word) for word in words])
+    return CliRunner().invoke(build(), [str(word) for word in words], input=stdin)

@@ -60,6 +60,20 @@ def test_eval_of_the_file_that_ships_repeats_what_export_measured(walk: Path) ->
     assert {key: found[key] for key in shipped} == shipped
 
 
+def test_predict_repeats_the_answers_that_distill_kept(walk: Path) -> None:
+    """Bug: a folder's classes in another order, or texts cut elsewhere, than when it was judged."""
+    from kdc.compress.artifact import read_student
+
+    dev, student = tiny_data().dev, read_student(walk / "student")
+    kept, labels = np.asarray(student.dev().logits), student.task.labels
+    done = kdc("predict", "--model", walk / "student", "--json", "-", "--quiet", *dev.texts[:20])
+    found = json.loads(done.stdout)["answers"]
+    assert [row["answer"] for row in found] == [labels[i] for i in kept[:20].argmax(axis=1)]
+    shares = [np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in kept[:20]]
+    sure = [next(iter(row["probabilities"].values())) for row in found]
+    assert sure == pytest.approx([share.max() for share in shares], abs=1e-4)
+
+
 def test_eval_of_all_rows_counts_every_split(walk: Path) -> None:
     """A held-out table is scored whole, not on the dev rows that a seed would choose."""
     data = tiny_data()

@@ -1,0 +1,106 @@
+"""`kdc predict`: what a model says to a text."""
+
+import sys
+from itertools import repeat
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdc.cli.console import Terminal
+from kdc.cli.options import Device, Json, Quiet, refuse_given
+from kdc.compress.errors import KdcError
+from kdc.compress.progress import plural
+
+if TYPE_CHECKING:
+    from kdc.compress.data.dataset import Split
+    from kdc.compress.predictions import Prediction
+
+_LINES = "-"
+
+
+def predict(
+    context: typer.Context,
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT", help="Texts; - reads one a line from standard input."),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="A model folder, a phone folder, an .onnx or a Hub id."),
+    ] = "student",
+    pair: Annotated[
+        list[str] | None,
+        typer.Option("--pair", metavar="TEXT", help="The second text of a pair, once a TEXT."),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many of the most probable to show.")
+    ] = 3,
+    device: Device = "auto",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answer texts with a model, or with the file that ships."""
+    rows = _rows(texts, pair)
+    from pathlib import Path
+
+    from kdc.cli.subject import find_subject, refuse_unlike
+    from kdc.compress.predictions import read_predictions
+    from kdc.export.phone_model import is_phone
+
+    terminal = Terminal(quiet, json, [model])
+    if is_phone(Path(model)):
+        refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
+    subject = find_subject(model, device, terminal)
+    refuse_unlike(subject, model, rows.pairs is not None)
+    _, logits = subject.answers(rows, terminal)
+    found = read_predictions(subject.task, logits, top)
+    every = [{**_asked(rows, row), **each.as_dict()} for row, each in enumerate(found)]
+    terminal.result({"model": model, "answers": every})
+    _show(terminal, model, rows, found)
+
+
+def _rows(texts: list[str], pairs: list[str] | None) -> "Split":
+    """Return what is asked as rows, whose labels nobody knows."""
+    if texts == [_LINES]:
+        texts = _lines()
+    if pairs is not None and len(pairs) != len(texts):
+        counts = f"{plural(len(texts), 'text')}, and --pair {plural(len(pairs), 'time')}"
+        raise KdcError(f"{counts}: give one for each, in the same order")
+    import numpy as np
+
+    from kdc.compress.data.dataset import Split
+
+    return Split(texts, pairs, np.zeros(len(texts), dtype=np.int64))
+
+
+def _lines() -> list[str]:
+    """Read standard input, a text a line."""
+    try:
+        lines = sys.stdin.buffer.read().decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise KdcError("standard input is not UTF-8: convert it, for instance by iconv") from error
+    if not lines:
+        raise KdcError("standard input is empty: give texts, one a line")
+    return lines
+
+
+def _asked(rows: "Split", row: int) -> dict[str, str]:
+    return {"text": rows.texts[row], **({} if rows.pairs is None else {"pair": rows.pairs[row]})}
+
+
+def _show(terminal: Terminal, model: str, rows: "Split", found: "list[Prediction]") -> None:
+    """Print a line a text; the probabilities last, which are the longest."""
+    from kdc.cli.scores import short, told
+
+    columns = ["text", "answer", "probability"]
+    table = [
+        [short(text, pair), told(each.answer), _shares(each)]
+        for text, pair, each in zip(rows.texts, rows.pairs or repeat(None), found, strict=False)
+    ]
+    scores = not any(each.probabilities for each in found)
+    shown = 2 if scores else 3
+    terminal.table(model, columns[:shown], [row[:shown] for row in table])
+
+
+def _shares(found: "Prediction") -> str:
+    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.probabilities.items())
