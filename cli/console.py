@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kdc.cli.outputs import check_paths
 from kdc.compress.files import write_json
@@ -76,7 +76,7 @@ class Terminal:
         if not (to_errors and self.quiet):
             console = _console(to_errors)
             _print(console, title)
-            console.print(_table(columns, rows))
+            console.print(_table(columns, rows, console))
 
     def result(self, result: Mapping[str, object]) -> None:
         """Write the result as JSON to where `--json` says.
@@ -154,8 +154,15 @@ class Pace:
             return count
         rate = fresh / seconds
         if self.done >= self.total:
-            return f"{count}, {rate:.3g}/s, took {duration(seconds)}"
-        return f"{count}, {rate:.3g}/s, {duration((self.total - self.done) / rate)} left"
+            return f"{count}, {_rounded(rate)}/s, took {duration(seconds)}"
+        left = duration((self.total - self.done) / rate)
+        return f"{count}, {_rounded(rate)}/s, {left} left"
+
+
+def _rounded(rate: float) -> str:
+    """Print three digits that count, such as `0.0417`, `8.3` or `4,240`."""
+    short = f"{rate:.3g}"
+    return f"{float(short):,.0f}" if "e+" in short else short
 
 
 def duration(seconds: float) -> str:
@@ -187,16 +194,53 @@ def _print(console: "Console", line: str) -> None:
     console.print(visible(line), soft_wrap=True)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], console: "Console") -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     cells = [[visible(str(cell)) for cell in row] for row in rows]
-    table = Table(box=box.SIMPLE_HEAD)
+    widths, nearer = _widths(columns, cells, console.width)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0 if nearer else 1))
     for index, column in enumerate(columns):
         numbers = all(_NUMBER.match(row[index]) for row in cells)
-        table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
+        side: Literal["right", "left"] = "right" if numbers else "left"
+        table.add_column(Text(column), justify=side, overflow="fold", width=widths[index])
     for row in cells:
         table.add_row(*map(Text, row))
     return table
+
+
+def _widths(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], screen: int
+) -> tuple[Sequence[int | None], bool]:
+    """Choose columns' widths so that no word is cut, which rich alone does before it wraps.
+
+    Narrow columns keep their width, the others share what is left alike, each at least as wide as
+    its longest word. Where that is too much, columns stand nearer to each other, then headings are
+    cut, and where the cells' words alone are too much rich chooses.
+
+    Returns:
+        The widths, and whether a cell has a blank at its right alone.
+    """
+    from rich.cells import cell_len
+
+    by_column, count = list(zip(columns, *cells, strict=True)), len(columns)
+    lines = [max(map(cell_len, "\n".join(column).split("\n"))) for column in by_column]
+    room = screen - 3 * count - 1  # a blank at either side of a cell, and what is between
+    for first, nearer in ((0, False), (0, True), (1, True)):
+        words = [
+            max(map(cell_len, _words(column[first:1], column[1:])), default=1)
+            for column in by_column
+        ]
+        for level in range(max(lines), 0, -1):
+            widths = [min(line, max(word, level)) for line, word in zip(lines, words, strict=True)]
+            if sum(widths) <= room + nearer * count:
+                return widths, nearer
+    return [None] * count, False
+
+
+def _words(heading: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """Return what is not cut of a column: its words, and numbers with their units."""
+    numbers = cells if all(map(_NUMBER.match, cells)) else ()
+    return [*" ".join([*heading, *cells]).split(), *numbers]

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pty
@@ -10,6 +11,8 @@ import pytest
 from kdc.cli import console as module
 from kdc.cli.console import Pace, Terminal, duration, visible
 from kdc.compress.errors import KdcError
+from kdc.compress.recipe import describe_recipes
+from kdc.compress.students import describe_students
 
 
 class Clock:
@@ -56,6 +59,35 @@ def test_a_table_in_a_pipe_is_never_cut(capsys: pytest.CaptureFixture[str]) -> N
     Terminal().table("wide", [f"column {index}" for index in range(5)], [cells])
     line = next(line for line in capsys.readouterr().out.splitlines() if "0-x" in line)
     assert all(cell in line for cell in cells)
+
+
+@pytest.mark.parametrize("screen", [80, 100])
+def test_a_terminal_cuts_lines_between_words(screen: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: `general-distilbert` and `arXiv` numbers in two pieces, with room for them beside."""
+    from rich.console import Console
+
+    columns, rows = describe_students()
+    shown = io.StringIO()
+    console = Console(file=shown, width=screen, markup=False, highlight=False, emoji=False)
+    monkeypatch.setattr(module, "_console", lambda to_errors: console)
+    for name, cells in (("recipes", describe_recipes()), ("students", (columns, rows))):
+        Terminal().table(name, *cells)
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= screen
+    words = {word for line in lines for word in line.split()}
+    cells = [*describe_recipes()[1], *rows]
+    assert not {word for row in cells for cell in row for word in cell.split()} - words
+
+
+def test_a_table_without_room_for_its_words_is_still_whole() -> None:
+    """Bug: a width of 0 for a column, or an endless search for one."""
+    assert module._widths(("a", "b"), [["x" * 50, "y" * 50]], 40) == ([None, None], False)
+    assert module._widths(("a", "b"), [["xx yy", "y"], ["", ""]], 40) == ([5, 1], False)
+    assert module._widths(("a", "b"), [["xx yy", "yyy"]], 12) == ([2, 3], False)
+    assert module._widths(("a", "bb"), [["xx yy", "yyy"]], 11) == ([3, 3], True)
+    assert module._widths(("a", "heading"), [["xx yy", "y y"]], 12) == ([3, 3], True)
+    assert module._widths(("a", "b"), [["xx yy", "4.4 MB"]], 14) == ([2, 6], False)
+    assert module._widths(("a",), [], 40) == ([1], False)
 
 
 def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +166,20 @@ def test_finished_work_says_how_long_it_took(clock: Clock) -> None:
     pace.advance(60)
     assert str(pace) == "60/60, 2/s, took 30 s"
     assert str(Pace(0)) == "0/0"
+
+
+@pytest.mark.parametrize(
+    ("units", "seconds", "rate"),
+    [(42_437, 10, "4,240"), (9_999, 10, "1,000"), (83, 10, "8.3"), (1, 24, "0.0417")],
+)
+def test_a_rate_is_a_number_that_people_read(
+    clock: Clock, units: int, seconds: float, rate: str
+) -> None:
+    """Bug: 4.24e+03/s."""
+    pace = Pace(units)
+    clock.now += seconds
+    pace.advance(units)
+    assert f", {rate}/s, took" in str(pace)
 
 
 @pytest.mark.parametrize(
