@@ -86,7 +86,7 @@ def test_a_table_without_room_for_its_words_is_still_whole() -> None:
     assert module._widths(("a", "b"), [["xx yy", "yyy"]], 12) == ([2, 3], False)
     assert module._widths(("a", "bb"), [["xx yy", "yyy"]], 11) == ([3, 3], True)
     assert module._widths(("a", "heading"), [["xx yy", "y y"]], 12) == ([3, 3], True)
-    assert module._widths(("a", "b"), [["xx yy", "4.4 MB"]], 14) == ([2, 6], False)
+    assert module._widths(("a", "b"), [["xx yy", "4.4 MB"]], 15) == ([2, 6], False)
     assert module._widths(("a",), [], 40) == ([1], False)
 
 
