@@ -48,6 +48,8 @@ class Prepared:
     """What that cost in fp32."""
     length_drop: Drop | None
     """What it cost in fp32 to cut dev's texts at `--length`; None where none was longer."""
+    cuts: tuple[str, ...]
+    """The options whose cuts cost something in fp32 already, or may: a rank was not measured."""
     tokenizer: Tokenizer
     """The one that ships: no padding, cut at the student's `max_length`."""
     rows: int
@@ -124,6 +126,7 @@ def prepare(job: ExportJob, student: Student, scratch: Path, progress: Progress)
         vocabulary=vocabulary,
         vocabulary_drop=drop,
         length_drop=cut,
+        cuts=_cuts(job, cut, drop),
         tokenizer=tokenizer,
         rows=rows if vocabulary is None else vocabulary.rows,
         dev=dev,
@@ -146,6 +149,13 @@ def _cut(
         factorise(model, rank, rows, counts)
     if job.probabilities:
         add_probabilities(model, read_json(_config(student)).get("problem_type"))
+
+
+def _cuts(job: ExportJob, length: Drop | None, vocabulary: Drop | None) -> tuple[str, ...]:
+    """Return the options that were given and cost something, as far as that is known."""
+    known = {"--length": length, "--vocab": vocabulary}
+    costly = [option for option, drop in known.items() if drop is not None and drop.points > 0]
+    return (*costly, *(["--embedding-rank"] if job.embedding_rank is not None else []))
 
 
 def _cut_texts(student: Student, length: int | None) -> Student:

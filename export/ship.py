@@ -111,7 +111,7 @@ def _ship(job: ExportJob, student: Student, chosen: Sequence[str], progress: Pro
                 chosen,
                 prepared.graph,
                 facts(prepared.student, prepared.rows, prepared.dev.lengths),
-                Gate(prepared.student, prepared.dev, job.max_drop, prepared.length_drop),
+                Gate(prepared.student, prepared.dev, job.max_drop, prepared.cuts),
                 Situation(prepared.calibration, job.length),
                 progress,
             )

@@ -111,8 +111,8 @@ class Gate:
     max_drop: float | None = None
     """Points of the metric that may be lost. None: one point, and no more than chance may lose.
     Whatever it is, one label for every text and scores on another scale do not pass."""
-    length_drop: Drop | None = None
-    """What shorter texts cost in fp32, which is no fault of a method; None where none was cut."""
+    cuts: tuple[str, ...] = ()
+    """Options whose cuts may cost something in fp32 already, which is no fault of a method."""
 
     def fault(self, logits: Array, drop: Drop) -> str | None:
         """Say why answers, (N, C), do not pass; None where they do."""
@@ -121,12 +121,17 @@ class Gate:
             ours, theirs = (predictions(x, kind) for x in (logits, np.asarray(self.dev.logits)))
             if (ours == ours[0]).all() and not (theirs == theirs[0]).all():
                 return "gives every text the same label"
+        too_much = self.too_much(drop)
+        return self._shifted(logits) if too_much is None and kind == "regression" else too_much
+
+    def too_much(self, drop: Drop) -> str | None:
+        """Say why a loss of points does not pass; None where it does."""
         allowed = _POINTS if self.max_drop is None else self.max_drop
         if drop.points > allowed + _EPSILON:  # 100 x (0.93 - 0.92) is a little more than 1
             return f"loses {drop.points:.2f} points where --max-drop allows {allowed:g}"
         if self.max_drop is None and drop.points > 0 and drop.p < ALPHA:
             return f"loses {drop.points:.2f} points, which is no chance (p = {drop.p:.2g})"
-        return self._shifted(logits) if kind == "regression" else None
+        return None
 
     def _shifted(self, scores: Array) -> str | None:
         """Say how far (N, 1) scores are off the student's: correlations see no scale or shift."""
@@ -178,7 +183,8 @@ def try_methods(
             trials.append(_measure(method, files[method], sizes[method], gate, progress))
             if trials[-1].fault is None:
                 return Outcome(tuple(trials), tuple(refused))
-    raise _none_passed(trials, refused, gate.length_drop)
+    in_fp32 = _cost_of_cuts(graph, gate, progress) if trials and gate.cuts else None
+    raise _none_passed(trials, refused, gate, in_fp32)
 
 
 @contextmanager
@@ -236,25 +242,43 @@ def _measure(method: str, path: Path, zip_bytes: int, gate: Gate, progress: Prog
     )
 
 
+def _cost_of_cuts(graph: Callable[[bool], Path], gate: Gate, progress: Progress) -> Drop:
+    """Measure what the cuts alone cost: what the fp32 graph that was quantized has lost."""
+    logits = answer(open_session(graph(False)), gate.dev, progress)
+    return metric_drop(
+        gate.student.task.metric, logits, np.asarray(gate.dev.logits), gate.dev.labels
+    )
+
+
 def _none_passed(
-    trials: list[Trial], refused: list[Refusal], cut: Drop | None = None
+    trials: list[Trial], refused: list[Refusal], gate: Gate, in_fp32: Drop | None
 ) -> GateFailed:
-    """Tell the best figure that was reached, or why there is none."""
+    """Tell the best figure that was reached, or why there is none.
+
+    Args:
+        trials: what was measured.
+        refused: what could not be.
+        gate: which none passed.
+        in_fp32: what the gate's cuts cost without any quantization; None where nothing was cut.
+    """
     if not trials:
         reasons = "; ".join(f"{row.method}: {row.reason}" for row in refused)
         return GateFailed(f"no method can store this model, so nothing was written ({reasons})")
     best = min(trials, key=lambda trial: trial.drop.points)
-    drop = best.drop
-    by_length = "" if cut is None else f"; in fp32 --length alone loses {cut.points:.2f} points"
-    mends = [
-        *(["give a larger --length"] if cut is not None and cut.points > 0 else []),
-        "train a sturdier student",
+    drop, blamed = best.drop, in_fp32 is not None and gate.too_much(in_fp32) is not None
+    by_cuts, mends = "", []
+    if in_fp32 is not None and in_fp32.points > 0:
+        lose = "loses" if len(gate.cuts) == 1 else "lose"
+        by_cuts = f"; in fp32 {' and '.join(gate.cuts)} alone {lose} {in_fp32.points:.2f} points"
+        mends = [f"give a larger {' or '.join(gate.cuts)}"]
+    mends += [
+        *([] if blamed else ["train a sturdier student"]),
         *(["raise --max-drop"] if best.only_points else []),
-        *([] if best.method == NONE else [f"export with --method {NONE}"]),
+        *([] if blamed or best.method == NONE else [f"export with --method {NONE}"]),
     ]
     return GateFailed(
         f"{best.method} {best.fault} ({best.score.metric} against the student: {drop.points:.2f} "
         f"points lost, 95 % interval {drop.low:.2f} to {drop.high:.2f}, n = {best.score.n}), and "
-        f"it was the best of {len(trials)} tried{by_length}: nothing was written; "
+        f"it was the best of {len(trials)} tried{by_cuts}: nothing was written; "
         + ", or ".join(mends)
     )

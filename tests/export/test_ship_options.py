@@ -1,6 +1,7 @@
 """What the options of an export change in the phone folder, whose parts must agree throughout."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,33 @@ def test_what_is_lost_by_cutting_texts_is_not_blamed_on_the_method(
     with pytest.raises(GateFailed, match=said):
         export(student_folder, tmp_path / "phone", method="fp16", length=4)
     assert export(student_folder, tmp_path / "phone", length=24).prepared.length_drop is None
+
+
+def _told(student: Path, out: Path, **options: Any) -> str:  # noqa: ANN401
+    with pytest.raises(GateFailed) as caught:
+        export(student, out, **options)
+    return str(caught.value)
+
+
+def test_what_fewer_tokens_or_a_lower_rank_lose_is_not_blamed_on_the_method(
+    student_folder: Path, tmp_path: Path
+) -> None:
+    """Bug: "fp16 loses 30 points: export with --method none", which lost the same 30."""
+    out = tmp_path / "phone"
+    told = _told(student_folder, out, method="fp16", embedding_rank=1)
+    lost = re.search(r"in fp32 --embedding-rank alone loses (\d+\.\d\d) points: nothing", told)
+    assert (
+        lost
+        and float(lost[1]) > 1
+        and told.endswith("give a larger --embedding-rank, or raise --max-drop")
+    )
+    same = _told(student_folder, out, method="none", embedding_rank=1)
+    assert f"none loses {lost[1]} points" in same and "--method none" not in same
+    told = _told(student_folder, out, method="fp16", vocab="78")
+    assert re.search(r"in fp32 --vocab alone loses \d+\.\d\d points: nothing", told)
+    assert told.endswith("; give a larger --vocab, or raise --max-drop")
+    told = _told(student_folder, out, method="fp16", vocab="78", embedding_rank=1, length=4)
+    assert "in fp32 --length and --vocab and --embedding-rank alone lose " in told
 
 
 def test_the_card_of_a_fixed_length_pads(student_folder: Path, tmp_path: Path) -> None:
