@@ -25,6 +25,7 @@ _NUMBERS = (
     *map(str, range(101)),
 )
 """Days, hours, minutes and percentages: training sees some of them, users say all."""
+_SHOWN = 40  # characters of what is no number
 _UNUSED = re.compile(r"\[unused\d+\]")
 
 
@@ -36,9 +37,12 @@ def parse_vocab(text: str) -> Wanted:
     """
     if text in (KEEP, TASK):
         return KEEP if text == KEEP else TASK
-    if re.fullmatch(r"[1-9][0-9]{0,8}", text):
+    if re.fullmatch(r"[1-9][0-9]{0,17}", text):  # what is too large is told beside what there is
         return int(text)
-    raise KdcError(f"--vocab is keep, task or a number of tokens such as {TASK_ROWS}, not {text!r}")
+    raise KdcError(
+        f"--vocab is keep, task or a number of tokens such as {TASK_ROWS}, in digits alone, not "
+        f"{text[:_SHOWN]!r}"
+    )
 
 
 def choose_tokens(

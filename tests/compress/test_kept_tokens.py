@@ -36,7 +36,7 @@ def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_tokens, "common_words", lambda: ("music", "kitchen", "wake", "qz"))
 
 
-@pytest.mark.parametrize("text", ["keep", "task", "1", "8192", "30522"])
+@pytest.mark.parametrize("text", ["keep", "task", "1", "8192", "30522", "1000000000"])
 def test_what_a_user_may_ask_for(text: str) -> None:
     assert str(parse_vocab(text)) == text
 
@@ -45,6 +45,12 @@ def test_what_a_user_may_ask_for(text: str) -> None:
 def test_anything_else_is_one_sentence(text: str) -> None:
     with pytest.raises(KdcError, match="--vocab is keep, task or a number of tokens such as 8192"):
         parse_vocab(text)
+
+
+def test_a_number_in_another_form_is_told_how_numbers_are_given() -> None:
+    """Bug: "a number of tokens such as 8192, not '1e9'", which is a number to who typed it."""
+    with pytest.raises(KdcError, match="in digits alone, not '1e9'"):
+        parse_vocab("1e9")
 
 
 @pytest.mark.usefixtures("few_words")
