@@ -1,7 +1,7 @@
 """Phone folder -> a ready app: a sample app's own files, and the model beside them as `assets/`."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 from kdc.compress.errors import unknown
@@ -15,7 +15,7 @@ from kdc.export.bundle.ios import IOS
 from kdc.export.bundle.naming import app_name, name_colour
 from kdc.export.bundle.numbers import build_number, model_number
 from kdc.export.bundle.options import check_options
-from kdc.export.bundle.replace import place_for, refuse_loss
+from kdc.export.bundle.replace import Release, check_update, place_for, refuse_loss
 from kdc.export.bundle.size import Part, measure
 from kdc.export.bundle.web import WEB
 from kdc.export.phone_model import FORMAT as PHONE_FORMAT
@@ -50,7 +50,8 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     Raises:
         KdcError: no such app, options that do not go together, a corrupted phone folder or one
             that the app cannot work with, a copy that differs, a name or key that cannot be used,
-            no browser for a check, or a place that holds what would be lost or cannot be written.
+            no browser for a check, or a place that holds what would be lost, holds a newer or a
+            signed app, or cannot be written.
         GateFailed: the app does not pass its self-test; nothing is written.
     """
     if job.app not in APPS:
@@ -61,17 +62,32 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     progress = progress or Silent()
     with place_for(job.out, FORM, kind):  # refused before the work, not after it
         content = _content(read_phone(job.phone), job, progress)
+        release = _release(content, job, app)
+        for sentence in check_update(job.out, release, job.apk):
+            progress.say(sentence)
         check_fitness(content.phone)
         with whole_folder(job.out, FORM) as folder:
             app.fill(folder, content, job, progress)
             parent = {"format": PHONE_FORMAT, "sha256": sha256(content.phone.folder / MANIFEST)}
-            fields = {**kind, "name": content.name, "task": content.phone.task.as_dict()}
+            fields = {**kind, **asdict(release), "name": content.name}
+            fields["task"] = content.phone.task.as_dict()
             made_with = {"kdc": version("kdc")}
             write_manifest(folder, FORMAT, {**fields, "parent": parent, "made_with": made_with})
             parts = measure(folder, app.parts)
             self_test = app.check(folder) if job.check and app.check else None
             refuse_loss(job.out, FORM, kind)  # whoever worked there meanwhile
     return Bundled(content.name, parts, app.opens(job.out, job), self_test)
+
+
+def _release(content: Content, job: BundleJob, app: App) -> Release:
+    """Return what decides whether the app is an update; raises KdcError where its id is none."""
+    return Release(
+        package=None if app.id_of is None else app.id_of(job.package, content.name),
+        build=None if app.id_of is None else content.build,
+        number=content.config["number"],
+        public_key=content.config["public_key"],
+        keystore=job.keystore is not None,
+    )
 
 
 def _content(phone: Phone, job: BundleJob, progress: Progress) -> Content:

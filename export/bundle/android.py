@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from kdc.compress.progress import Progress
+from kdc.export.bundle.android_names import package_id
 from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
 from kdc.export.bundle.size import asset_parts
 
@@ -45,4 +46,5 @@ ANDROID = App(
     _opens,
     {**asset_parts(_ASSETS), _APK: "apk", "core/src/main/resources/": "tokenizer"},
     _check,
+    package_id,
 )

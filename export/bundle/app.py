@@ -94,3 +94,5 @@ class App:
     several, the longest counts, and files of none are the `page`."""
     check: Callable[[Path], SelfTest] | None = None
     """Open the app on this machine and wait for its self-test, where that can be done."""
+    id_of: Callable[[str | None, str], str] | None = None
+    """The id of an app, from what the user gave and the app's name; None for a page."""

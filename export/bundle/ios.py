@@ -84,4 +84,5 @@ IOS = App(
     fill_ios,
     _opens,
     {**asset_parts(), f"{_APP}/{_UNICODE}": "tokenizer", "vectors.jsonl": "tests", "": "source"},
+    id_of=bundle_id,
 )

@@ -2,14 +2,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kdc.compress.errors import KdcError
+from kdc.compress.files import write_manifest
+from kdc.compress.progress import Silent
 from kdc.export.bundle import bundle
 from kdc.export.bundle.app import App, BundleJob, Content
-from kdc.export.bundle.replace import place_for
+from kdc.export.bundle.replace import Release, check_update, place_for
+from kdc.export.bundle.signing import new_key
 from tests.phones import make_phone
 
 Change = Callable[[Path], object]
@@ -123,3 +128,66 @@ def test_one_run_at_a_time_works_on_a_place(
         with pytest.raises(KdcError, match="is in use by another run"):
             bundle(BundleJob(phone, "android", Path(other)))
         bundle(BundleJob(phone, "android", tmp_path / "other"))
+
+
+def _made(phone: Path, out: Path, app: str = "android", **options: Any) -> list[str]:  # noqa: ANN401
+    """Bundle, and return what was said."""
+    lines: list[str] = []
+
+    class Heard(Silent):
+        def say(self, text: str) -> None:
+            lines.append(text)
+
+    bundle(BundleJob(phone, app, out, **options), Heard())
+    return lines
+
+
+@pytest.mark.parametrize("app", ["android", "ios"])
+def test_an_app_goes_to_no_lower_build(app: str, phone: Path, tmp_path: Path) -> None:
+    """Bug: --number 5 over --number 9, and Android installs the new app on no phone."""
+    out = tmp_path / "app"
+    _made(phone, out, app, number=9)
+    before = _content(out)
+    told = (
+        r"holds build 9 of app\.kdc\.demo, and no phone installs build 5 over it: give a --number"
+    )
+    with pytest.raises(KdcError, match=f"{told} above 9, choose another --out or remove it"):
+        _made(phone, out, app, number=5)
+    assert _content(out) == before
+    _made(phone, out, app, number=9)
+    _made(phone, out, app)  # the time is higher
+    _made(phone, out, app, number=5, package="org.example.other")  # another app
+
+
+def test_a_signed_app_is_not_replaced_by_one_that_takes_any_model(
+    phone: Path, tmp_path: Path
+) -> None:
+    """Bug: --sign forgotten once, and every page that is updated asks for no signature again."""
+    pytest.importorskip("cryptography")
+    key, other, out = tmp_path / "key.pem", tmp_path / "other.pem", tmp_path / "app"
+    for path in (key, other):
+        new_key(path)
+    _made(phone, out, "web", sign=key, number=9)
+    before = _content(out)
+    with pytest.raises(KdcError, match=r"takes signed models only, .*: give --sign, choose"):
+        _made(phone, out, "web")
+    with pytest.raises(KdcError, match="goes back to number 8: give a --number above 9, choose"):
+        _made(phone, out, "web", sign=key, number=8)
+    assert _content(out) == before
+    assert not any("another key" in line for line in _made(phone, out, "web", sign=key, number=9))
+    assert any("another key signs" in line for line in _made(phone, out, "web", sign=other))
+
+
+def test_an_apk_of_a_makers_key_is_not_replaced_by_one_of_a_debug_key(tmp_path: Path) -> None:
+    """Bug: --keystore forgotten once, and the update is refused by every phone that has the app."""
+    debug = Release("org.example.demo", 5, None, None, keystore=False)
+    own = replace(debug, keystore=True)
+    assert check_update(tmp_path, own, apk=True) == []
+    write_manifest(tmp_path, "kdc.app/1", asdict(own))
+    with pytest.raises(KdcError, match=r"signed with a keystore, and .*: give --keystore, choose"):
+        check_update(tmp_path, debug, apk=True)
+    assert check_update(tmp_path, own, apk=True) == []
+    write_manifest(tmp_path, "kdc.app/1", asdict(debug))
+    assert "uninstalled first" in check_update(tmp_path, own, apk=True)[0]
+    write_manifest(tmp_path, "kdc.app/1", {"name": "demo"})  # an older kdc noted none of it
+    assert check_update(tmp_path, replace(debug, package=None), apk=True) == []
