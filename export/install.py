@@ -23,10 +23,17 @@ READ = SessionOptions(optimization="disable", memory_pattern=False)
 """How the copy is opened: nothing is left to fold."""
 
 
-def install(model: Path, out: Path) -> Path:
+def install(model: str | Path, out: str | Path) -> Path:
     """Write a copy of a model, `out` and `out`_data beside it, with folded and packed weights.
 
     Open it with `READ`. Other runtimes do the same with the session entries named here.
+
+    Args:
+        model: an `.onnx` or `.ort`.
+        out: the copy's path.
+
+    Returns:
+        The copy's path.
 
     Raises:
         KdcError: it is no model, one that is only fast when it is rewritten as it is opened (pairs
@@ -35,6 +42,7 @@ def install(model: Path, out: Path) -> Path:
     """
     import onnxruntime
 
+    model, out = Path(model), Path(out)
     file = read_model_file(model)
     asked = file.session.optimization
     if asked != WRITE.optimization:

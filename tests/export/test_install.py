@@ -28,6 +28,12 @@ def test_an_installed_model_answers_the_same_from_mapped_weights(
         np.testing.assert_allclose(after.run(row, row * 0), wanted, atol=1e-4, rtol=1e-4)
 
 
+def test_names_do_as_well_as_paths(shipped: Shipped, tmp_path: Path) -> None:
+    """Bug: AttributeError: 'str' object has no attribute 'is_file'."""
+    path = install(str(shipped.copy), str(tmp_path / "installed.onnx"))
+    assert path == tmp_path / "installed.onnx" and path.is_file()
+
+
 def test_what_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text("turn on the light\n")
     with pytest.raises(KdcError, match="no ONNX model"):
