@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.class_heads import class_names, class_places, reorder
+from kdc.compress.class_heads import class_names, class_places, reorder, unnamed
 from kdc.compress.errors import KdcError
 from kdc.compress.metrics import Score, accuracy, micro_f1, predictions, score
 from kdc.compress.models import PROBLEM_TYPES, set_task
-from kdc.compress.progress import some
+from kdc.compress.progress import plural, some
 from kdc.compress.task import Task
 
 _MAX_ORDERED = 6  # classes whose every order is tried when a teacher seems to use another one
@@ -37,32 +37,44 @@ def align_labels(model: Model, task: Task) -> bool:
             rows may have several.
     """
     theirs = class_names(model.config)
+    count, places = plural(len(theirs), "class"), class_places(task.labels, theirs)
     if task.kind == "regression":
         if len(theirs) != 1:
-            raise KdcError(f"the teacher has {len(theirs)} classes, but the data holds scores")
+            raise KdcError(f"the teacher has {count}, but the data holds scores")
         return False
     if len(theirs) != task.outputs:
         raise KdcError(
-            f"the teacher has {len(theirs)} classes, the data {task.outputs} "
-            f"({some(task.labels)}): it was fine-tuned on another task"
+            f"the teacher has {count}, the data {task.outputs} "
+            f"({some(task.labels)}){_differing(task.labels, theirs, places)}: it was fine-tuned on "
+            "another task"
         )
     if task.kind == "multi-label" and model.config.problem_type == PROBLEM_TYPES["classification"]:
         raise KdcError(
             "the teacher chooses one of its classes, but a row of the data may have several: it "
             "was fine-tuned on another task"
         )
-    places = class_places(task.labels, theirs)
     own_order = list(range(len(theirs)))
     order = [place for place in places if place is not None]
     if sorted(order) != own_order:
         raise KdcError(
-            f"the teacher's classes ({some(theirs)}) are not the data's ({some(task.labels)}): "
-            "it was fine-tuned on another task"
+            f"the teacher's classes ({some(theirs)}) are not the data's ({some(task.labels)})"
+            f"{_differing(task.labels, theirs, places)}: it was fine-tuned on another task"
         )
     if order != own_order:
         reorder(model, order)
     set_task(model.config, task)
     return order != own_order
+
+
+def _differing(labels: Sequence[str], theirs: Sequence[str], places: list[int | None]) -> str:
+    """Name the first class on each side that the other lacks; nothing where one has no names."""
+    if unnamed(theirs):
+        return ""
+    lacking = next((f"'{label}'" for label in labels if places[labels.index(label)] is None), "")
+    further = next((f"'{name}'" for i, name in enumerate(theirs) if i not in places), "")
+    told = [f"the data's {lacking} is none of the teacher's"] if lacking else []
+    told += [f"the teacher's {further} none of the data's"] if further else []
+    return "; " + ", ".join(told) if told else ""
 
 
 def majority(task: Task, train: Labels, rows: Labels) -> Score:

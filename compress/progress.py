@@ -35,5 +35,6 @@ def some(names: Sequence[str]) -> str:
 
 
 def plural(count: int, what: str) -> str:
-    """Print a count of things, such as `1 thread` or `2 threads`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    """Print a count of things, such as `1 thread`, `2 threads` or `2 classes`."""
+    end = "es" if what.endswith("s") else "s"
+    return f"{count:,} {what}{'' if count == 1 else end}"

@@ -11,6 +11,7 @@ from kdc.compress.data.dataset import Labels
 from kdc.compress.data.label_sets import Sets
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.errors import KdcError
+from kdc.compress.progress import plural
 from kdc.compress.task import Kind
 
 _NUMBER = re.compile(
@@ -172,7 +173,9 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
                 f"{rows.where(index)}: the label '{name[:80]}' is none of the model's classes: "
                 "another task?"
             )
-        others = f" (nor do {more} other labels)" if more else ""
+        others = f" (nor {'does' if more == 1 else 'do'} {plural(more, 'other label')})" * bool(
+            more
+        )
         raise KdcError(
             f"{rows.where(index)}: the label '{name[:80]}' does not occur in "
             f"the training rows{others}: add rows of it there or drop it here"

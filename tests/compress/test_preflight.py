@@ -75,6 +75,22 @@ def test_classes_that_the_data_only_numbers_are_the_teachers_in_its_order() -> N
         align_labels(named("bert", *NAMES), replace(TASK, labels=("1", "2", "3")))
 
 
+def test_the_first_class_that_differs_is_named_on_either_side() -> None:
+    """Bug: of many classes four are listed, and the one that differs stands behind the dots."""
+    many = [f"class {i}" for i in range(9)]
+    theirs, ours = [*many[:7], "old", many[8]], (*many[:8], "new")
+    with pytest.raises(KdcError) as caught:
+        align_labels(named("bert", *theirs), replace(TASK, labels=ours))
+    told = "; the data's 'class 7' is none of the teacher's, the teacher's 'old' none of the data's"
+    assert f"{told}: it was fine-tuned" in str(caught.value)
+    with pytest.raises(
+        KdcError, match=r"has 8 classes, the data 9 .*; the data's 'new' is none of"
+    ):
+        align_labels(named("bert", *many[:8]), replace(TASK, labels=ours))
+    with pytest.raises(KdcError, match=r"has 1 class, the data 9 \([^)]*\): it was"):
+        align_labels(named("bert", "LABEL_0"), replace(TASK, labels=ours))
+
+
 def test_names_that_differ_in_case_alone_are_two_classes() -> None:
     """Bug: both of the data's classes get the row of one of the teacher's."""
     task = replace(TASK, labels=("us", "US", "them"))

@@ -124,7 +124,7 @@ def test_a_label_that_only_dev_has_is_refused(tmp_path: Path) -> None:
     """Bug: a column too many, or a KeyError."""
     train = csv_of(tmp_path, ["a|b", "a", "b", "", "a", "b"])
     dev = csv_of(tmp_path, ["a", "a|c", "d"], "dev.csv")
-    words = r"dev.csv, line 3: the label 'c' does not occur .* \(nor do 1 other labels\)"
+    words = r"dev.csv, line 3: the label 'c' does not occur .* \(nor does 1 other label\)"
     with pytest.raises(KdcError, match=words):
         load_data(str(train), dev=dev, multi_label="|")
 

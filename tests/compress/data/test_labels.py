@@ -104,7 +104,8 @@ def test_labels_that_teach_nothing_are_refused(labels: tuple[str, ...], message:
     ("train", "dev", "message"),
     [
         (("a", "b"), ("a", "c"), r"dev\.csv, line 3: the label 'c' does not occur in the training"),
-        (("a", "b"), ("c", "d", "d"), r"line 2: the label 'c' .*nor do 1 other labels"),
+        (("a", "b"), ("c", "d", "d"), r"line 2: the label 'c' .*nor does 1 other label\)"),
+        (("a", "b"), ("c", "d", "e"), r"line 2: the label 'c' .*nor do 2 other labels\)"),
         (("0", "1"), ("1", "2.5"), "line 3: the label '2.5' does not occur"),
         (("0.5", "1"), ("1", "high"), r"dev\.csv, line 3: 'high' is no number"),
         (("0.5", "1"), ("1", "inf"), r"dev\.csv, line 3: the score inf is not finite"),
