@@ -120,8 +120,15 @@ def _split(rows: Labelled, coding: Coding, train: Labelled) -> Split:
 def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
     """Split rows into train and dev, stratified by class where there are classes."""
     texts = np.unique(row_keys(rows), return_inverse=True)[1]
-    chosen = choose_dev(_groups(rows.labels, coding.kind), texts)
+    groups = _groups(rows.labels, coding.kind)
+    chosen = choose_dev(groups, texts)
     if len(chosen) < 2:
+        if coding.kind == "classification" and (classes := int(groups.max()) + 1) == len(rows):
+            raise KdcError(
+                f"{source} has too few rows to set dev rows aside, for each of its {classes:,} "
+                "classes has one row only: is that the column of labels? Name another with "
+                "--label, add rows, give a file with --dev or, to judge a model, --split all"
+            )
         raise KdcError(
             f"{source} has too few rows of different texts to set dev rows aside: give a file with "
             "--dev or, to judge a model, --split all"

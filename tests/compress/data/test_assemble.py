@@ -53,6 +53,15 @@ def test_a_handful_of_rows_cannot_be_split(labels: list[str]) -> None:
         assemble(Parts("a", _rows("a.csv", labels)), None)
 
 
+def test_classes_of_one_row_each_are_told() -> None:
+    """Bug: "too few rows of different texts" of fifty rows that all differ."""
+    told = r"for each of its 50 classes has one row only: is that the column of labels\? .*--dev"
+    with pytest.raises(KdcError, match=told):
+        assemble(Parts("a", _rows("a.csv", [f"class {i}" for i in range(50)])), None)
+    with pytest.raises(KdcError, match="too few rows of different texts"):
+        assemble(Parts("a", _rows("a.csv", ["a", "b", "b"])), None)
+
+
 def test_single_texts_are_not_judged_by_pairs() -> None:
     single, pairs = _rows("a.csv", ["x", "y"]), _rows("b.csv", ["x", "y"], pair=True)
     for train, dev in ((single, pairs), (pairs, single)):
