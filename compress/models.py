@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import sha256 as digest_of
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ PROBLEM_TYPES: dict[Kind, str] = {
     "regression": "regression",
 }
 """What transformers calls the kinds of tasks."""
+MINILM = "minilm"
+"""The name of the offline teacher."""
+_NEAR = 0.75  # how much of a name has to be that one's to have been meant
 _LARGEST = 10_000_000  # of any whole number in a config.json
 
 
@@ -65,7 +69,7 @@ def find_model(name: str, progress: Progress) -> Source:
     Raises:
         KdcError: no such folder, no weights, weights only as a pickle, or no network for a Hub id.
     """
-    if name == "minilm":
+    if name == MINILM:
         folder = minilm_folder(progress)
     elif Path(name).is_dir():
         folder = Path(name)
@@ -86,9 +90,22 @@ def _download(name: str) -> Path:
     except Exception as error:  # its errors differ between versions and transports
         raise KdcError(
             f"'{name}' is no folder here and could not be fetched from the Hub "
-            f"({type(error).__name__}): check the name and the network; "
-            "offline, name a local folder or minilm"
+            f"({type(error).__name__}): {_advice(name)}"
         ) from error
+
+
+def _advice(name: str) -> str:
+    """Say what may help where a model is neither here nor to be had from the Hub."""
+    from huggingface_hub import constants
+
+    if get_close_matches(name.casefold(), [MINILM], cutoff=_NEAR):
+        return f"did you mean {MINILM}?"
+    cache = Path(constants.HF_HUB_CACHE)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"its cache {cache} cannot be made ({error.strerror}): set HF_HOME to another folder"
+    return "check the name and the network; offline, name a local folder or minilm"
 
 
 def _check_folder(folder: Path) -> None:

@@ -85,4 +85,4 @@ def _refuse(spec: str, dev: Path | None, names: Names | None = None) -> None:
 def _nowhere(spec: str) -> KdcError:
     if os.sep in spec or Path(spec).suffix.lower() in (*READERS, ".json") or spec in ("", ".."):
         return KdcError(f"there is no file or folder '{spec}': check --data")
-    return unknown("task", spec, TASKS)
+    return KdcError(f"no file or folder '{spec[:80]}' here, and {unknown('task', spec, TASKS)}")

