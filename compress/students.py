@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kdc.compress.errors import KdcError, unknown
@@ -15,6 +16,8 @@ if TYPE_CHECKING:  # the table is listed without loading torch
 
 DEFAULT = "3x384"
 _FREE = re.compile(r"(\d{1,3})x(\d{1,5})")
+_SIZES = re.compile(r"\d+x\d+")
+_MOST_PARAMETERS = 10**10  # 40 GB in fp32: a slip of the finger
 _BERT_ROWS = 30_522  # the uncased BERT vocabulary, for the estimates of `kdc list students`
 _BERT_POSITIONS = 512
 _ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh")  # the usual ones
@@ -129,16 +132,24 @@ def check_sizes(name: str, heads: int | None, ffn: int | None) -> None:
     """Refuse a user's own sizes that fit no student of that width, whatever its teacher.
 
     Raises:
-        KdcError: a size below 1, or heads that do not divide the width.
+        KdcError: a size below 1, heads that do not divide the width, or sizes of no student.
     """
     free = _FREE.fullmatch(name)
+    if not free and _SIZES.fullmatch(name) and not Path(name).is_dir():
+        raise KdcError(f"the student {name} is too large: at most 999 layers of width 99,999")
     if name in STUDENTS:
         layers, hidden = STUDENTS[name][0].layers, STUDENTS[name][0].hidden
     elif free:
         layers, hidden = int(free[1]), int(free[2])
     else:  # a folder, or a name that is refused where there is a teacher to compare with
         return
-    Shape(layers, hidden, 1 if heads is None else heads, 1 if ffn is None else ffn)
+    shape = Shape(layers, hidden, 1 if heads is None else heads, 1 if ffn is None else ffn)
+    if shape.parameters > _MOST_PARAMETERS:
+        wide = "" if ffn is None else f" with --ffn {ffn}"
+        raise KdcError(
+            f"the student {name}{wide} would have {shape.parameters / 1e9:,.0f} billion parameters "
+            f"(limit {_MOST_PARAMETERS / 1e9:,.0f} billion): choose smaller sizes"
+        )
 
 
 def choose_shape(
@@ -232,6 +243,11 @@ def build_student(
         with torch.no_grad():
             model.eval()(input_ids=torch.ones((1, 4), dtype=torch.long))
     except Exception as error:  # every family has its own way to fail on sizes
+        if "allocate memory" in str(error):
+            raise KdcError(
+                f"there is no memory for a student of {shape}: choose smaller sizes, or close "
+                "other programs"
+            ) from error
         reason = str(error).strip().split("\n")[0][:120]
         raise KdcError(
             f"the family {config.model_type} cannot be built as {shape}: {reason}"

@@ -25,6 +25,10 @@ USUAL |= {"heads": None, "ffn": None}
         ({"student": "bert-tiny", "heads": 3}, "--heads 3 does not divide the student's width 128"),
         ({"heads": 0}, "size below 1"),
         ({"ffn": 0}, "size below 1"),
+        ({"student": "1000x128"}, "1000x128 is too large: at most 999 layers of width 99,999"),
+        ({"student": "3x100000"}, "3x100000 is too large"),
+        ({"ffn": 10**9}, "3x384 with --ffn 1000000000 would have 2,3.. billion parameters .limit"),
+        ({"student": "999x99999"}, "billion parameters"),
     ],
 )
 def test_what_is_impossible_is_refused(options: dict[str, Any], told: str) -> None:
