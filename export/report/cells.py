@@ -83,7 +83,7 @@ def percentile(spread: Spread | None, name: str, interval: bool = False) -> Cell
     """One percentile of a spread, `p50`, `p95` or `p99`."""
     if spread is None:
         return Cell(NOTHING)
-    return ms(getattr(spread, name), spread.intervals.get(name) if interval else None)
+    return ms(getattr(spread, name), spread.interval(name) if interval else None)
 
 
 def millions(spread: Spread | None) -> Cell:

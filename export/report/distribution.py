@@ -124,7 +124,7 @@ def _gauss(width: float) -> Array:
 def _percentiles(spread: Spread, scale: Scale, base: float) -> str:
     """Mark p50 with its interval, and p95 and p99 more faintly."""
     parts = []
-    interval = spread.intervals.get("p50")
+    interval = spread.interval("p50")
     if interval is not None:
         low, high = scale(interval[0]), scale(interval[1])
         parts.append(rectangle(low, base + 1, max(high - low, 1.0), 4, "interval"))

@@ -26,7 +26,7 @@ LEGEND = (
     "batch 1, each run in a fresh process; MB = 1,000,000 bytes; size, zipped: the model alone; "
     "p50 to p99: wall time of a text; CPU: p50 over all threads; peak: the whole process, its "
     "language included; private: what opening and running the model added, without files it maps; "
-    "with figures: the 95 % interval"
+    "with figures: the 95 % interval, where there are runs enough for one"
 )
 _Columns = dict[str, Callable[[Run], Cell]]
 

@@ -1,3 +1,5 @@
+import pytest
+
 from kdc.export.report.cells import Table
 from kdc.export.report.detail_tables import (
     drift_table,
@@ -27,6 +29,7 @@ def _one(**fields: object) -> Report:
 def test_a_row_has_a_cell_for_each_column_in_its_unit() -> None:
     """A cell under the wrong heading is a wrong figure."""
     wall, cpu = spread([1.0, 2.0, 4.0]), {"p50": 1.0, "p95": 1.2, "p99": 1.4, "n": 3}
+    wall["n"] = 60
     report = _one(runs=[run("student.onnx", 0.5, latency_ms=wall, cpu_ms=cpu)])
     (table,) = runs_tables(report).values()
     assert _row(table) == {
@@ -41,10 +44,19 @@ def test_a_row_has_a_cell_for_each_column_in_its_unit() -> None:
         "CPU ms": "1.00",
         "peak MB": "60.00",
         "private MB": "9.00",
-        "runs": "3",
+        "runs": "60",
     }
     (page,) = runs_tables(report, page=True).values()
     assert _row(page)["p95 ms"] == "3.80 (3.42 to 4.18)"
+
+
+@pytest.mark.parametrize(("name", "least"), [("p50", 6), ("p95", 59), ("p99", 299)])
+def test_too_few_runs_have_no_interval(name: str, least: int) -> None:
+    """Bug: `--runs 1` printed "0.0164 (0.0164 to 0.0164)", as if it were known to the digit."""
+    for n, told in ((least - 1, "2.00"), (least, "2.00 (1.80 to 2.20)")):
+        wall = {**spread([2.0]), "n": n}
+        (page,) = runs_tables(_one(runs=[run("a", 0.5, latency_ms=wall)]), page=True).values()
+        assert _row(page)[f"{name} ms"] == told
 
 
 def test_the_title_names_the_machine() -> None:
