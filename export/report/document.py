@@ -208,3 +208,8 @@ class Report:
     runs: tuple[Run, ...]
     versus: tuple[Versus, ...] = ()
     quality: tuple[Quality, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything was: its tables are empty otherwise."""
+        return bool(self.runs or self.versus or self.quality)

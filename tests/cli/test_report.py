@@ -86,6 +86,20 @@ def test_wrong_files_are_one_sentence(files: tuple[str, ...], told: str) -> None
     assert not Path("x.html").exists()
 
 
+def test_a_document_in_which_nothing_was_measured_is_told() -> None:
+    """Bug: no table, no word and exit code 0; with --html an empty page."""
+    nothing = document(runs=[], versus=[], quality=[])
+    for name in ("empty.json", "other.json"):
+        write(Path(name), nothing)
+    done = _kdc("empty.json", "other.json", "--html", "x.html")
+    told = "kdc: empty.json, other.json: no model was measured there: run kdc bench\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", told)
+    assert not Path("x.html").exists()
+    done = _kdc("monday.json", "empty.json")
+    assert done.exit_code == 0 and "p50 ms" in done.stdout
+    assert "empty.json: no model was measured there, so it adds nothing" in done.stderr
+
+
 def test_no_file_is_wrong_usage() -> None:
     assert _kdc().exit_code == 2
 
