@@ -6,19 +6,22 @@ a file of their own end in `_data`), `config.json`, `tokenizer.json`,
 last. Its layout loads as it is in transformers.js.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
+from kdc.compress.progress import some
 from kdc.compress.task import Task
+from kdc.export.model_file import ORT, read_model_file
 
 FORMAT = "kdc.phone/1"
 FORM = "kdc.phone"
 QUANTIZED, PLAIN = "onnx/model_quantized.onnx", "onnx/model.onnx"
 """Names that transformers.js looks for."""
-_SUFFIXES = (".onnx", ".ort")
+_SUFFIXES = (".onnx", ORT)
 _MODELS = [
     str(PurePosixPath(name).with_suffix(s)) for name in (QUANTIZED, PLAIN) for s in _SUFFIXES
 ]
@@ -59,7 +62,7 @@ def find_phone(path: Path) -> Phone:
         path: a phone folder, the `.onnx` inside one, or a copy of it that lies beside one.
 
     Raises:
-        KdcError: there is none, or it is corrupted.
+        KdcError: there is none, it is corrupted, or the model file is damaged.
     """
     if path.is_dir():
         return read_phone(path)
@@ -83,7 +86,21 @@ def find_phone(path: Path) -> Phone:
             phone = read_phone(manifest.parent)
             if sha256(phone.model) == digest:
                 return phone
-    raise KdcError(f"no phone folder with {path} was found beside it: name the phone folder itself")
+    raise _not_found(path)
+
+
+def _not_found(path: Path) -> KdcError:
+    """Say why no phone folder has a model's bytes: they are damaged, or there is none."""
+    if path.suffix != ORT:  # which a process of its own would have to look at
+        read_model_file(path)
+    beside = []
+    for manifest in sorted(path.resolve().parent.glob(f"*/{MANIFEST}")):
+        with suppress(KdcError, OSError):
+            beside += [manifest.parent.name] if is_phone(manifest.parent) else []
+    other = f", and its bytes are not those that {some(beside)} holds" if beside else ""
+    return KdcError(
+        f"no phone folder with {path} was found beside it{other}: name the phone folder itself"
+    )
 
 
 def is_phone(path: Path) -> bool:

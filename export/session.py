@@ -20,8 +20,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "logits"
 PADDING = "kdc.padding"
 """Property of a model: the id of the token that fills a text up to a fixed length."""
-_NOISE = re.compile(  # error codes, the node that failed, and the line of C++ it happened in
-    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |\S*/onnxruntime_src/\S+:\d+ .*?\) ",
+_NOISE = re.compile(  # error codes, what failed on which file, and the line of C++ it happened in
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |Load model from .*? failed: ?"
+    r"|This is an invalid model\. |\S*/onnxruntime_src/\S+:\d+ .*?\) |\w+\.cc:\d+ \S+ ",
     re.DOTALL,
 )
 

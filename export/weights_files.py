@@ -89,7 +89,10 @@ def _check(path: Path, name: str, end: int) -> None:
         raise KdcError(f"{path} names weights outside its folder: {name!r}; do not use it")
     file = path.parent / name
     if not name or not file.is_file():
-        raise KdcError(f"{path} is incomplete: its weights {name!r} are missing beside it")
+        raise KdcError(
+            f"{path} is incomplete: its weights {name!r} are missing beside it; copy both files "
+            "together again"
+        )
     size = file.stat().st_size
     if size < end:
         raise KdcError(

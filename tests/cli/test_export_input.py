@@ -95,7 +95,7 @@ def test_an_onnx_of_somebody_else_is_one_sentence(
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("missing", "its weights 'w.bin' are missing beside it"),
+        ("missing", "its weights 'w.bin' are missing beside it; copy both files together again"),
         ("cut", "w.bin is cut short or of another model"),
         ("outside", "names weights outside its folder: '../w.bin'"),
         ("link", "names weights outside its folder: 'w.bin'"),

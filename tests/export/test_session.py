@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,7 +103,29 @@ def test_what_is_no_classifier_is_refused_in_one_sentence(
         open_session(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert "onnxruntime_src" not in str(caught.value)
+    assert str(caught.value).count(str(path)) == 1
     assert capfd.readouterr() == ("", "")
+
+
+def _flip_an_operator(path: Path) -> None:
+    path.write_bytes(make_model(path).read_bytes().replace(b"ReduceSum", b"BeduceSum"))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "told"),
+    [
+        ("m.onnx", _flip_an_operator, r"can load \(In Node, "),
+        ("m.ort", lambda path: path.write_text("turn on the light\n" * 9), r"can load \(ORT model"),
+    ],
+)
+def test_a_reason_of_the_runtime_is_told_without_what_is_only_its_own(
+    name: str, spoil: Break, told: str, tmp_path: Path
+) -> None:
+    """Bug: "(Load model from m.onnx failed:This is an invalid model. In Node" in a sentence."""
+    spoil(tmp_path / name)
+    with pytest.raises(KdcError, match=told) as caught:
+        open_session(tmp_path / name)
+    assert not re.search(r"\.cc:|failed:|invalid model", str(caught.value))
 
 
 @pytest.mark.parametrize("batch", [1, 4])
