@@ -1,7 +1,8 @@
-"""What may lie where an app goes: nothing, or an untouched app that phones replace by the new one.
+"""What may lie where an app goes: nothing, or an app of the same kind that nobody has touched.
 
-Android installs no lower build over a higher one, and none that another key has signed; an app that
-has seen a signed model goes back to none of a lower number.
+Nor one that no phone would replace by the new one: Android installs no lower build over a higher
+one, and none that another key has signed; an app that has seen a signed model goes back to none of
+a lower number.
 """
 
 from collections.abc import Iterator
