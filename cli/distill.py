@@ -136,11 +136,13 @@ def _repeat(
     Returns:
         The recipe's `[run]`, empty where it has none.
     """
+    from kdc.compress.reachable import reachable
     from kdc.compress.recipe import load_run
     from kdc.compress.rerun import rerun_options
 
     run = load_run(recipes[0]) if len(recipes) == 1 else {}
     found = rerun_options(run, options.given(context), recipes[0]) if run else {}
+    found = reachable(found, recipes[0], terminal)
     values.update(found)
     if found:
         told = ("teacher", "data", "unlabelled", "student", "seed")

