@@ -66,17 +66,17 @@ def test_a_terminal_cuts_lines_between_words(screen: int, monkeypatch: pytest.Mo
     """Bug: `general-distilbert` and `arXiv` numbers in two pieces, with room for them beside."""
     from rich.console import Console
 
-    columns, rows = describe_students()
+    tables = {"recipes": describe_recipes(), "students": describe_students()}
     shown = io.StringIO()
     console = Console(file=shown, width=screen, markup=False, highlight=False, emoji=False)
     monkeypatch.setattr(module, "_console", lambda to_errors: console)
-    for name, cells in (("recipes", describe_recipes()), ("students", (columns, rows))):
-        Terminal().table(name, *cells)
+    for name, (columns, rows) in tables.items():
+        Terminal().table(name, columns, rows)
     lines = shown.getvalue().splitlines()
     assert max(map(len, lines)) <= screen
     words = {word for line in lines for word in line.split()}
-    cells = [*describe_recipes()[1], *rows]
-    assert not {word for row in cells for cell in row for word in cell.split()} - words
+    cells = [cell for _, rows in tables.values() for row in rows for cell in row]
+    assert not {word for cell in cells for word in cell.split()} - words
 
 
 def test_a_table_without_room_for_its_words_is_still_whole() -> None:

