@@ -17,8 +17,9 @@ from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.files import read_json
-from kdc.compress.judge import ALL, chosen_rows, folder_answers, truth
+from kdc.compress.judge import ALL, chosen_rows, folder_answers, refuse_other_texts, truth
 from kdc.compress.models import find_model
+from kdc.compress.progress import some
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
 from kdc.compress.task import Task
 from kdc.export.cpu_profile import NATIVE
@@ -131,7 +132,9 @@ class _Judge:
         """Return a model's task, its classes in its own order, and the tokens it reads at most."""
         most = subject.file.fixed_length or subject.file.max_length
         if subject.phone is not None:
-            length = subject.phone.max_length
+            length, theirs = subject.phone.max_length, subject.phone.task
+            refuse_other_texts(subject.name, theirs.pair, self.asked.data, self.table.task)
+            _refuse_fewer_labels(theirs, self.table.task)
             return subject.phone.task, min(length, subject.file.fixed_length or length)
         config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
         names, task = config.get("id2label"), self.table.task
@@ -174,6 +177,16 @@ class _Judge:
             )
         labels, logits = self._answers[name]
         return _aligned(name, labels, logits, task)
+
+
+def _refuse_fewer_labels(theirs: Task, ours: Task) -> None:
+    """Refuse data that tell of some of a model's labels only: the others would count as wrong."""
+    lacking = [name for name in theirs.labels if name not in ours.labels]
+    if theirs.kind == ours.kind == "multi-label" and lacking:
+        raise KdcError(
+            f"the data tell nothing of the model's {some(lacking)}: give --label a column for "
+            "each of its classes, or judge those that have one with kdc eval"
+        )
 
 
 def _aligned(name: str, labels: Sequence[str], logits: Array, task: Task) -> Array:

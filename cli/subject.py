@@ -55,7 +55,9 @@ def find_subject(model: str, device: str, progress: Progress) -> Subject:
     source = find_model(model, progress)
     task = _told(source)
     answers = partial(folder_answers, source, device=device)
-    return Subject(task or _guessed(source), task and task.pair, known_of(source), answers)
+    return Subject(
+        task or _guessed(source), None if task is None else task.pair, known_of(source), answers
+    )
 
 
 def refuse_unlike(subject: Subject, name: str, pairs: bool) -> None:
@@ -77,10 +79,11 @@ def refuse_unlike(subject: Subject, name: str, pairs: bool) -> None:
 
 
 def _told(source: Source) -> Task | None:
-    """Return the task in a folder's manifest; None where there is none."""
+    """Return the task in a folder's manifest; None where there is none of kdc's."""
     path = source.folder / MANIFEST
-    fields = read_json(path).get("task") if path.is_file() else None
-    return None if fields is None else Task.from_dict(fields)
+    manifest = read_json(path) if path.is_file() else {}
+    ours = str(manifest.get("format", "")).startswith("kdc.") and "task" in manifest
+    return Task.from_dict(manifest["task"]) if ours else None
 
 
 def _guessed(source: Source) -> Task:

@@ -76,7 +76,8 @@ def in_data_order(
 ) -> tuple[Logits, Labels]:
     """Return (N, C) logits in the data's order of classes, those it lacks last, and the truth.
 
-    F1 is that of the data's second class, whichever of the model's it is.
+    F1 is that of the data's second class, whichever of the model's it is. Of several labels those
+    that the data lacks are left out: whether they hold is not known.
 
     Raises:
         KdcError: as `truth`.
@@ -85,9 +86,10 @@ def in_data_order(
     if not labels:
         return logits, gold
     places = _places(task, labels)
+    if task.kind == "multi-label":
+        return np.asarray(logits[:, places]), rows.labels
     order = [*places, *(index for index in range(len(labels)) if index not in places)]
-    gold = gold[:, order] if task.kind == "multi-label" else rows.labels
-    return np.asarray(logits[:, order]), gold
+    return np.asarray(logits[:, order]), rows.labels
 
 
 def _places(task: Task, labels: tuple[str, ...]) -> list[int]:
@@ -97,6 +99,28 @@ def _places(task: Task, labels: tuple[str, ...]) -> list[int]:
         missing = task.labels[places.index(None)]
         raise KdcError(f"the data's class {missing!r} is none of the model's: another task?")
     return found
+
+
+def refuse_other_texts(name: str, pair: bool | None, data: str, task: Task) -> None:
+    """Refuse rows of another number of texts than a model was made for, which it would answer too.
+
+    Args:
+        name: how the user called the model.
+        pair: whether it reads pairs of texts; None for one that does not tell.
+        data: how the user called the data.
+        task: theirs.
+
+    Raises:
+        KdcError: it reads pairs and the data are single texts, or the other way round.
+    """
+    if pair is None or pair == task.pair:
+        return
+    kinds = ("single texts", "pairs of texts")
+    raise KdcError(
+        f"{name} was made for {kinds[pair]}, and {data} holds {kinds[task.pair]}: name "
+        f"{'the columns with --text and --pair' if pair else 'the one column with --text'}, "
+        "or other data"
+    )
 
 
 def refuse_sets(name: str, rows: Split) -> None:

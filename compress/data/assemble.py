@@ -12,7 +12,7 @@ from kdc.compress.data.same_rows import row_keys
 from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.metrics import METRICS
-from kdc.compress.progress import some
+from kdc.compress.progress import plural, some
 from kdc.compress.task import Kind, Task
 
 _DEFAULTS: dict[Kind, str] = {
@@ -57,9 +57,13 @@ def assemble(
     else:
         coding = coding_for(known, parts.train)
     notes = list(parts.notes)
-    if known is not None and set(coding.classes) != set(known.labels):
+    if known is not None and not set(coding.classes) <= set(known.labels):
         told = "the labels 0, 1, ... are taken for the model's classes in its order"
         notes.append(f"{told}: {some(known.labels)}")
+    elif known is not None and (lacking := set(known.labels) - set(coding.classes)):
+        missing = [name for name in known.labels if name in lacking]
+        count = f"{len(lacking):,} of the model's {plural(len(known.labels), 'class')}"
+        notes.append(f"the data tell nothing of {count}, which are not judged: {some(missing)}")
     train = _split(parts.train, coding, parts.train)
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from kdc.compress.data.dataset import Labels
 from kdc.compress.data.label_sets import Sets
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.errors import KdcError
-from kdc.compress.progress import plural
+from kdc.compress.progress import plural, some
 from kdc.compress.task import Kind
 
 _NUMBER = re.compile(
@@ -96,10 +96,11 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
     """Find out how rows write what a finished model answers.
 
     Rows of numbers from 0 on, where its classes have names, are those of its outputs; numbers from
-    1 on are some other count.
+    1 on are some other count. Columns of 0 and 1 tell of the labels that have one, and of no other.
 
     Raises:
-        KdcError: the rows may have several labels, and the model gives a text one.
+        KdcError: the rows may have several labels and the model gives a text one, or none of
+            their columns is a label of the model's.
     """
     if known.kind == "regression":
         return Coding("regression", (), whole=False, of_model=True)
@@ -114,13 +115,30 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
     if not found & set(known.labels) and _are_outputs({_plain(label) for label in found}, outputs):
         return Coding(known.kind, outputs, whole=True, of_model=True)
     classes, whole = _classes(set(known.labels))
-    return Coding(known.kind, classes, whole, of_model=True)
+    coding = Coding(known.kind, classes, whole, of_model=True)
+    if not rows.known:
+        return coding
+    told = _told_of(coding, rows.known)
+    if not told:
+        raise KdcError(
+            f"{rows.table.source}: none of the columns of labels ({some(rows.known)}) is one of "
+            f"the model's classes ({some(classes)}): another task?"
+        )
+    return replace(coding, classes=told)
+
+
+def _told_of(coding: Coding, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a model's classes that a table has columns for; of the others it tells nothing."""
+    numbers = coding.numbers()
+    named = [_plain(column) if coding.whole else column for column in columns]
+    found = {numbers.get(name, numbers.get(name.casefold())) for name in named}
+    return tuple(name for number, name in enumerate(coding.classes) if number in found)
 
 
 def _are_outputs(numbers: set[str], outputs: tuple[str, ...]) -> bool:
     """Whether numbers are those of outputs; 1 to 4, which a table of stars has, are not."""
     from_one = len(numbers) > 1 and numbers == set(outputs[1 : len(numbers) + 1])
-    return numbers <= set(outputs) and not from_one
+    return bool(numbers) and numbers <= set(outputs) and not from_one
 
 
 def _classes(found: set[str]) -> tuple[tuple[str, ...], bool]:

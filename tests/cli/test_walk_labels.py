@@ -125,6 +125,38 @@ def test_bench_scores_them_and_compares_the_answers(walk: Path) -> None:
     assert 0.5 < found["against"]["student"]["agree"] <= 1
 
 
+def test_only_the_labels_that_have_a_column_are_judged(
+    walk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: every label without a column counts as absent, and the score is silently too low."""
+    monkeypatch.chdir(walk)
+    some = ["--data", "table", "--label", "music,Alarm"]
+    done = kdc("eval", *some, "--json", "some.json")
+    assert done.exit_code == 0, done.output
+    told = (
+        "the data tell nothing of 2 of the model's 4 classes, which are not judged: room, silence"
+    )
+    assert told in done.stderr
+    dev = read_student(walk / "student").dev()
+    assert dev.logits is not None
+    said, right = dev.logits[:, :2] > 0, dev.labels[:, :2] > 0  # alarm and music
+    hits = int((said & right).sum())
+    f1 = 2 * hits / int(said.sum() + right.sum())
+    assert read(walk / "some.json")["value"] == pytest.approx(f1)
+    done = kdc("bench", "phone", "--runs", "2", "--length", "8", *some)
+    assert done.exit_code == 1
+    assert "the data tell nothing of the model's room, silence: give --label a" in done.stderr
+
+
+def test_columns_of_another_task_are_refused(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: columns that hold nowhere are no labels of the model's, and it is scored on them."""
+    monkeypatch.chdir(walk)
+    Path("other.csv").write_text("text,up,down\nwake,0,0\nplay,0,0\n")
+    done = kdc("eval", "--data", "other.csv", "--label", "up,down", "--split", "all")
+    assert done.exit_code == 1
+    assert "none of the columns of labels (up, down) is one of the model's classes" in done.stderr
+
+
 def test_golden_texts_have_the_names_of_the_labels_that_hold(walk: Path) -> None:
     golden = read(walk / "phone/golden.json")
     for logits, labels in zip(golden["logits"], golden["labels"], strict=True):
