@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Index = npt.NDArray[np.int64]
 _CHUNK = 1024  # texts handed to the Rust tokenizer at once
+_CHARACTERS = 2_000_000  # in them, unless one text has more
 _POOL = 64  # batches sorted by length together: padding is a few % and the order stays random
 
 
@@ -41,9 +42,9 @@ def encode(tokenizer: Tokenizer, split: Split, progress: Progress, what: str) ->
     tokens: list[npt.NDArray[np.int32]] = []
     types: list[npt.NDArray[np.uint8]] = []
     with progress.bar(f"tokenising {what}", len(split)) as advance:
-        for start in range(0, len(split), _CHUNK):
-            texts = split.texts[start : start + _CHUNK]
-            pairs = split.pairs and split.pairs[start : start + _CHUNK]
+        for span in _spans(split):
+            texts = split.texts[span]
+            pairs = split.pairs and split.pairs[span]
             rows = list(zip(texts, pairs, strict=True)) if pairs else texts
             for encoding in _encoded(tokenizer, rows):
                 tokens.append(np.array(encoding.ids, dtype=np.int32))
@@ -57,6 +58,18 @@ def encode(tokenizer: Tokenizer, split: Split, progress: Progress, what: str) ->
         texts=split.texts,
         pairs=split.pairs,
     )
+
+
+def _spans(split: Split) -> Iterator[slice]:
+    """Yield which rows are tokenised at once: few long ones, for each token takes 300 bytes."""
+    start = characters = 0
+    others = split.pairs or [""] * len(split)
+    for row, (text, other) in enumerate(zip(split.texts, others, strict=True)):
+        characters += len(text) + len(other)
+        if row > start and (row - start == _CHUNK or characters > _CHARACTERS):
+            yield slice(start, row)
+            start, characters = row, len(text) + len(other)
+    yield slice(start, len(split))
 
 
 def _encoded(tokenizer: Tokenizer, rows: list[Any]) -> list[Encoding]:

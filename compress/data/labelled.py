@@ -64,6 +64,7 @@ def texts_of(table: Table, column: int) -> list[str]:
         if len(text) > MAX_CHARACTERS:
             raise KdcError(
                 f"{table.where(index)}: the text has {len(text):,} characters "
-                f"(limit {MAX_CHARACTERS:,}): probably an unbalanced quote or the wrong column"
+                f"(limit {MAX_CHARACTERS:,}): probably an unbalanced quote or the wrong column; "
+                "a text that is meant is to be shortened, for a model reads its beginning only"
             )
     return texts

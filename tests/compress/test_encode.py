@@ -7,6 +7,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
+from kdc.compress import encode as module
 from kdc.compress.data.dataset import Split
 from kdc.compress.encode import (
     Batches,
@@ -120,6 +121,35 @@ def test_every_row_keeps_its_own_tokens_types_and_label() -> None:
         assert ids.tolist() == expected.ids
         assert types.tolist() == expected.type_ids
     assert examples.labels is split.labels
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_long_texts_are_tokenised_few_at_once(pair: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: a thousand texts of 100,000 characters hold 7 GB of tokens before they are cut."""
+    at_once: list[int] = []
+
+    def counted(tokenizer: Tokenizer, rows: list[Any]) -> list[Any]:
+        at_once.append(len(rows))
+        return encoded(tokenizer, rows)
+
+    encoded = module._encoded
+    monkeypatch.setattr(module, "_encoded", counted)
+    monkeypatch.setattr(module, "_CHARACTERS", 100)
+    texts = ["wake", "play " * 10, "play " * 30, "stop", "", *["a b"] * 1100]
+    rows = Split(
+        texts, ["play " * 10] * len(texts) if pair else None, np.zeros(len(texts), np.int64)
+    )
+    found = encode(tiny_tokenizer(), rows, Silent(), "rows")
+    if pair:
+        assert at_once[:4] == [1, 1, 1, 1] and sum(at_once) == len(texts)
+    else:
+        assert at_once[:2] == [2, 1] and max(at_once) <= 35 and sum(at_once) == len(texts)
+    monkeypatch.setattr(module, "_CHARACTERS", 10**9)
+    at_once.clear()
+    same = encode(tiny_tokenizer(), rows, Silent(), "rows")
+    assert at_once == [1024, 81]
+    np.testing.assert_array_equal(found.tokens, same.tokens)
+    np.testing.assert_array_equal(found.lengths, same.lengths)
 
 
 def test_a_tokenizer_without_an_unknown_token_is_named_in_a_sentence() -> None:
