@@ -15,7 +15,7 @@ from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
 from kdc.compress.files import read_json, sha256, whole_file, write_json
 from kdc.compress.parallel import Crew, crew
-from kdc.compress.progress import Progress
+from kdc.compress.progress import Progress, plural
 from kdc.compress.slices import without_texts
 
 Logits = npt.NDArray[np.float32]
@@ -82,7 +82,7 @@ def kept_answers(
     if note.is_file():
         kept = _read(weights, note, identity, rows)
         if kept is not None:
-            progress.say(f"{who}'s answers: kept from before ({rows:,} rows)")
+            progress.say(f"{who}'s answers: kept from before ({plural(rows, 'row')})")
             return kept
         progress.say(f"{who}'s answers: {weights} does not match its sha256; asking again")
     answers = ask()

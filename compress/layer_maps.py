@@ -3,6 +3,7 @@
 import numpy as np
 
 from kdc.compress.errors import KdcError, unknown
+from kdc.compress.progress import plural
 
 NAMED = ("every-other", "uniform", "first", "last")
 SEARCH = "search"
@@ -29,7 +30,9 @@ def layer_map(how: LayerMap, student: int, teacher: int) -> list[int]:
     if not isinstance(how, list | tuple) or any(type(layer) is not int for layer in how):
         raise KdcError(f"the layer map {how!r} must be a name or a list of whole numbers")
     if len(how) != student:
-        raise KdcError(f"the layer map {list(how)} must name {student} layers, one a student layer")
+        raise KdcError(
+            f"the layer map {list(how)} must name {plural(student, 'layer')}, one a student layer"
+        )
     outside = [layer for layer in how if not 0 <= layer < teacher]
     if outside:
         raise KdcError(

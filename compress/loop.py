@@ -18,7 +18,7 @@ from kdc.compress.judging import DEV, judge
 from kdc.compress.learner import Learner
 from kdc.compress.low_rank import hold
 from kdc.compress.parallel import Crew, crew, end_quietly
-from kdc.compress.progress import Progress, Silent
+from kdc.compress.progress import Progress, Silent, plural
 from kdc.compress.run import History, Leg, Run, own_seed
 from kdc.compress.running import Losses
 from kdc.compress.runtime import give_memory_back
@@ -170,8 +170,9 @@ def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, 
     if before != now:
         torch.manual_seed(seed)
         progress.say(
-            f"{title}: the state was kept by {before} and is resumed by {now} processes: dropout "
-            "is drawn anew from here, so the weights will not be the same bit for bit"
+            f"{title}: the state was kept by {before} and is resumed by "
+            f"{plural(now, 'process')}: dropout is drawn anew from here, so the weights "
+            "will not be the same bit for bit"
         )
 
 

@@ -125,7 +125,7 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
     model = (load_masked_lm if words else load_bare)(source).requires_grad_(False)
     layers = Sizes(model.config).layers
     if too_deep := [layer for layer in job.method.states if layer > layers]:
-        raise KdcError(f"--states {too_deep[0]}: {source.name} has {layers} layers")
+        raise KdcError(f"--states {too_deep[0]}: {source.name} has {plural(layers, 'layer')}")
     vocab_size = int(model.config.vocab_size)
     settings = {
         "corpus": corpus.digest_of_manifest,

@@ -10,6 +10,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.layer_maps import layer_map
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import no_loss
+from kdc.compress.progress import plural
 from kdc.compress.signals import SCORES, Signals
 
 
@@ -43,8 +44,9 @@ class Attention(Objective):
             fits = widths.student_hidden % theirs == 0
             way = f"set --heads {theirs}" if fits else f"choose a width that {theirs} divides"
             raise KdcError(
-                f"attention: it compares head by head, but the student has {ours} heads a layer "
-                f"and the teacher {theirs}: {way}, or use relations in its place"
+                "attention: it compares head by head, but the student has "
+                f"{plural(ours, 'head')} a layer and the teacher {theirs}: {way}, or "
+                "use relations in its place"
             )
         self._map = layer_map(self.layers, widths.student_layers, widths.teacher_layers)
 

@@ -10,6 +10,7 @@ from kdc.compress.errors import KdcError, unknown
 from kdc.compress.layer_maps import layer_map
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import bridge, hidden_of, no_loss
+from kdc.compress.progress import plural
 from kdc.compress.signals import HIDDEN, Signals
 
 _MAPS = {"skip": "uniform", "last": "last"}
@@ -60,8 +61,8 @@ class Patient(Objective):
             self._map = layer_map(_MAPS[self.layers], ours, theirs)[:-1]
         elif len(self.layers) != ours - 1:
             raise KdcError(
-                f"patient: the layer map {list(self.layers)} must name {ours - 1} layers, one for "
-                "each of the student's but its last"
+                f"patient: the layer map {list(self.layers)} must name "
+                f"{plural(ours - 1, 'layer')}, one for each of the student's but its last"
             )
         else:
             self._map = layer_map(self.layers, ours - 1, theirs)

@@ -64,7 +64,7 @@ def test_options_reach_the_loss_and_the_weight_does_not() -> None:
             "^hinton: hidden_states: the layer map names layer 4: the teacher has 0 to 3$",
         ),
         ({"relations": {"teacher_layer": 4}}, "^hinton: relations: teacher_layer must be last or"),
-        ({"patient": {"layers": [0, 1]}}, "^hinton: patient: the layer map .* must name 1 layers"),
+        ({"patient": {"layers": [0, 1]}}, "^hinton: patient: the layer map .* must name 1 layer,"),
         ({"soft_labels": {"temperature": 0}}, "^hinton: soft_labels: temperature must be above 0"),
     ],
     ids=str,

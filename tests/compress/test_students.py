@@ -155,3 +155,9 @@ def test_a_shape_that_a_family_cannot_be_built_in_is_named(activation: str) -> N
     """Bug: KeyError: 'nope'."""
     with pytest.raises(KdcError, match="the family bert cannot be built as 2x32, 2 heads"):
         build_student(family_config("bert"), Shape(2, 32, 2, 64, activation), 0.1)
+
+
+def test_a_student_without_room_in_memory_is_one_sentence() -> None:
+    """Bug: torch's own text about its allocator."""
+    with pytest.raises(KdcError, match=r"no memory for a student of 2x32, .* smaller sizes"):
+        build_student(family_config("bert"), Shape(2, 32, 2, 10**14), 0.1)

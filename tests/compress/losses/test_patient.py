@@ -67,7 +67,7 @@ def test_lengths_of_states_do_not_count() -> None:
     ("layers", "words"),
     [
         ("skipp", "unknown map of patient layers 'skipp': did you mean skip"),
-        ((0, 1), "must name 1 layers, one for each of the student's but its last"),
+        ((0, 1), "must name 1 layer, one for each of the student's but its last"),
         ((4,), "layer 4: the teacher has 0 to 3"),
     ],
     ids=str,
