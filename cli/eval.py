@@ -30,11 +30,18 @@ def evaluate(
 ) -> None:
     """Score a model, or the file that ships, on a table of texts."""
     from kdc.cli.console import Terminal
-    from kdc.cli.scores import show_scores
+    from kdc.cli.scores import show_classes, show_scores
     from kdc.cli.subject import find_subject
     from kdc.cli.table import load_table
-    from kdc.compress.judge import ALL, chosen_rows, in_data_order, refuse_other_texts
+    from kdc.compress.judge import (
+        ALL,
+        chosen_rows,
+        in_data_order,
+        names_in_data_order,
+        refuse_other_texts,
+    )
     from kdc.compress.metrics import score
+    from kdc.compress.per_class import per_class
     from kdc.export.phone_model import is_phone
 
     terminal = Terminal(quiet, json, [model, data, dev])
@@ -47,6 +54,15 @@ def evaluate(
     refuse_other_texts(model, subject.pair, data, table.task)
     rows = chosen_rows(table, split)
     labels, logits = subject.answers(rows, terminal)
-    found = score(table.task.metric, *in_data_order(table.task, labels, logits, rows))
+    logits, gold = in_data_order(table.task, labels, logits, rows)
+    found = score(table.task.metric, logits, gold)
+    names = names_in_data_order(table.task, labels)
+    classes = per_class(table.task.kind, names, logits, gold)
     show_scores(terminal, data, {split: {model: found}})
-    terminal.result({"model": model, "data": data, "split": split, **found.as_dict()})
+    show_classes(terminal, classes)
+    terminal.result(
+        {
+            **{"model": model, "data": data, "split": split, **found.as_dict()},
+            "classes": [row.as_dict() for row in classes],
+        }
+    )

@@ -1,6 +1,6 @@
 """What `teacher`, `distill` and `eval` print about how good a model is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kdc.cli.console import Terminal
@@ -8,6 +8,7 @@ from kdc.compress.metrics import METRICS, Score
 
 if TYPE_CHECKING:
     from kdc.compress.flips import Answer, Flips
+    from kdc.compress.per_class import ClassScore
     from kdc.compress.report import Report
 
 NAMES = {
@@ -16,6 +17,7 @@ NAMES = {
     "bag_of_words": "bag of words",
     "majority": "most frequent",
 }
+_CLASSES = 10  # the JSON has all
 _FLIPS = 5  # rows; metrics.json has up to 50
 _TEXT = 70  # characters of each
 
@@ -34,6 +36,29 @@ def show_scores(terminal: Terminal, title: str, scores: Mapping[str, Mapping[str
                 f"{100 * score.low:.1f} to {100 * score.high:.1f}",
             ]
     terminal.table(title, columns, list(rows.values()))
+
+
+def show_classes(terminal: Terminal, classes: "Sequence[ClassScore]") -> None:
+    """Print how a model does on each class, or on those on which it does worst; none for scores."""
+    if not classes:
+        return
+    title = "by class"
+    if len(classes) > _CLASSES:
+        title = f"the {_CLASSES} of {len(classes):,} classes with the lowest recall"
+    columns = ["class", "rows", "recall %", "precision %"]
+    rows = [
+        [row.name, f"{row.n:,}", _percent(row.recall), _percent(row.precision)]
+        for row in classes[:_CLASSES]
+    ]
+    if any(row.taken_for for row in classes[:_CLASSES]):
+        columns.append("most often taken for")
+        for cells, row in zip(rows, classes, strict=False):
+            cells.append(f"{row.taken_for} ({row.taken:,})" if row.taken_for else "")
+    terminal.table(title, columns, rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def show_report(terminal: Terminal, title: str, report: "Report") -> None:

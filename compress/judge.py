@@ -85,11 +85,23 @@ def in_data_order(
     gold = truth(task, labels, rows)
     if not labels:
         return logits, gold
+    return np.asarray(logits[:, _order(task, labels)]), rows.labels
+
+
+def names_in_data_order(task: Task, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the columns of `in_data_order` are called: by the data, where it has a name."""
+    if not labels:
+        return ()
+    beyond = _order(task, labels)[len(task.labels) :]
+    return (*task.labels, *(labels[index] for index in beyond))
+
+
+def _order(task: Task, labels: tuple[str, ...]) -> list[int]:
+    """Return where a model has the data's classes, and then those that the data lacks."""
     places = _places(task, labels)
     if task.kind == "multi-label":
-        return np.asarray(logits[:, places]), rows.labels
-    order = [*places, *(index for index in range(len(labels)) if index not in places)]
-    return np.asarray(logits[:, order]), rows.labels
+        return places
+    return [*places, *(index for index in range(len(labels)) if index not in places)]
 
 
 def _places(task: Task, labels: tuple[str, ...]) -> list[int]:

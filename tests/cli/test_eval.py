@@ -73,3 +73,27 @@ def test_a_foreign_manifest_says_nothing_of_the_task(
     write_json(model / "manifest.json", {"task": task})
     done = kdc("eval", "--model", "model", "--data", folder / "single.csv", "--split", "all")
     assert done.exit_code == 0, done.output
+
+
+def test_classes_are_told_each_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: names in the model's order beside figures in the data's, which lack one."""
+    monkeypatch.chdir(folder)
+    kept = LABELS[::-1][:2]
+    Path("two.csv").write_text("text,label\n" + "".join(f"play {name},{name}\n" for name in kept))
+    words = ["--model", "single-phone", "--data", "two.csv", "--split", "all"]
+    done = kdc("eval", *words, "--json", "two.json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(Path("two.json").read_text())
+    told = {row["class"]: row for row in found["classes"]}
+    assert {name for name, row in told.items() if row["n"]} == set(kept)
+    right = 0.0
+    for name in kept:
+        said = json.loads(
+            kdc("predict", f"play {name}", "--model", "single-phone", "--json", "-").stdout
+        )
+        answer = said["answers"][0]["answer"]
+        assert told[name]["recall"] == (answer == name)
+        assert told[name]["taken_for"] == (None if answer == name else answer)
+        right += answer == name
+        assert name in done.stdout
+    assert found["value"] == right / 2
