@@ -37,7 +37,7 @@ def test_cells_are_what_a_csv_file_would_say() -> None:
         (
             "a" * 100_001,
             "x",
-            r"line 3: .* 100,001 characters \(limit 100,000\).*unbalanced quote.* is to be shortened",
+            r"line 3: .* 100,001 characters \(limit 100,000\).*unbalanced quote.* to be shortened",
         ),
     ],
 )
