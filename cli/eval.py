@@ -33,6 +33,7 @@ def evaluate(
     from kdc.cli.scores import show_classes, show_scores
     from kdc.cli.subject import find_subject
     from kdc.cli.table import load_table
+    from kdc.cli.written import do_all
     from kdc.compress.judge import (
         ALL,
         chosen_rows,
@@ -58,11 +59,10 @@ def evaluate(
     found = score(table.task.metric, logits, gold)
     names = names_in_data_order(table.task, labels)
     classes = per_class(table.task.kind, names, logits, gold)
-    show_scores(terminal, data, {split: {model: found}})
-    show_classes(terminal, classes)
-    terminal.result(
-        {
-            **{"model": model, "data": data, "split": split, **found.as_dict()},
-            "classes": [row.as_dict() for row in classes],
-        }
+    result = {"model": model, "data": data, "split": split, **found.as_dict()}
+    result["classes"] = [row.as_dict() for row in classes]
+    do_all(
+        lambda: terminal.result(result),
+        lambda: show_scores(terminal, data, {split: {model: found}}),
+        lambda: show_classes(terminal, classes),
     )

@@ -44,6 +44,7 @@ def predict(
     from pathlib import Path
 
     from kdc.cli.subject import find_subject, refuse_unlike
+    from kdc.cli.written import do_all
     from kdc.compress.predictions import read_predictions
     from kdc.export.phone_model import is_phone
 
@@ -55,8 +56,8 @@ def predict(
     _, logits = subject.answers(rows, terminal)
     found = read_predictions(subject.task, logits, top)
     every = [{**_asked(rows, row), **each.as_dict()} for row, each in enumerate(found)]
-    terminal.result({"model": model, "answers": every})
-    _show(terminal, model, rows, found)
+    result = {"model": model, "answers": every}
+    do_all(lambda: terminal.result(result), lambda: _show(terminal, model, rows, found))
 
 
 def _rows(texts: list[str], pairs: list[str] | None) -> "Split":
