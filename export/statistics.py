@@ -1,10 +1,12 @@
 """Percentiles and ratios of measured samples, each with its 95 % interval.
 
-All intervals are percentile bootstraps (Efron and Tibshirani 1993, chapter 13), seeded.
+All intervals are percentile bootstraps (Efron and Tibshirani 1993, chapter 13), seeded, but for
+ratios of several processes, which are too few to draw from.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ Interval = tuple[float, float]
 """Lower and upper end at 95 %."""
 _DRAWS = 2000
 _ENDS = (2.5, 97.5)  # percentiles of what was resampled
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""The 97.5 % quantile of Student's t by degrees of freedom, from 1 on."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Ratio:
 
     value: float
     """Interquartile mean over the rounds of the logarithm of the ratio within a round: a quarter of
-    them may be disturbed on either side, and it varies less than the median of the rest."""
+    them may be disturbed on either side, and it varies less than the median of the rest. Of several
+    pairs of processes, the mean of theirs."""
     low: float
     """Lower end of the 95 % interval."""
     high: float
@@ -102,11 +107,14 @@ class Ratio:
 
 
 def ratio(slow: Sequence[Array], fast: Sequence[Array], seed: int, draws: int = 1000) -> Ratio:
-    """Divide two sides' times round by round, with a bootstrap interval over whole rounds.
+    """Divide two sides' times round by round, with a 95 % interval.
 
-    What slowed both times of a round cancels. Where several pairs of processes did the rounds, a
-    resample draws pairs of processes and then rounds of each (Davison and Hinkley 1997, section
-    3.8): two processes of one program differ a little for good, by where their memory lies.
+    What slowed both times of a round cancels. The rounds of one pair of processes are drawn anew,
+    whole. Several pairs are each one witness, however many their rounds: two processes of one
+    program differ a little for good, by where their memory lies. Their interval is Student's t
+    over the pairs' own ratios. A bootstrap of pairs and then rounds (Davison and Hinkley 1997,
+    section 3.8) covers 77 to 89 % with three pairs that differ by 0.4 to 1 %, for it
+    sees only two thirds of their variance and takes it for known; t over five covers 95.
 
     Args:
         slow: for each pair of processes, (rounds,) times of the numerator.
@@ -120,21 +128,27 @@ def ratio(slow: Sequence[Array], fast: Sequence[Array], seed: int, draws: int = 
     if [x.shape for x in slow] != [x.shape for x in fast] or not all(x.size for x in slow):
         raise ValueError("times of other shapes, or none, are no pairs")
     logs = [np.log(above / below) for above, below in zip(slow, fast, strict=True)]
-    rng = np.random.default_rng(seed)
-    low, high = _ends(np.exp([midmean(_resample(logs, rng)) for _ in range(draws)]))
-    return Ratio(float(np.exp(midmean(np.concatenate(logs)))), low, high)
+    if len(logs) > 1:
+        return _between([midmean(group) for group in logs])
+    rng, (group,) = np.random.default_rng(seed), logs
+    drawn = (group[rng.integers(0, len(group), len(group))] for _ in range(draws))
+    low, high = _ends(np.exp([midmean(one) for one in drawn]))
+    return Ratio(float(np.exp(midmean(group))), low, high)
+
+
+def _between(logs: Sequence[float]) -> Ratio:
+    """Return the mean of two or more pairs' logarithms of a ratio, as a ratio."""
+    freedom = len(logs) - 1
+    quantile = _STUDENT[min(freedom, len(_STUDENT)) - 1]  # beyond the table a little too wide
+    middle, half = float(np.mean(logs)), quantile * float(np.std(logs, ddof=1)) / sqrt(len(logs))
+    low, value, high = np.exp([middle - half, middle, middle + half])
+    return Ratio(float(value), float(low), float(high))
 
 
 def midmean(values: Array) -> float:
     """Return the mean of the (n,) values without the lowest and the highest quarter."""
     cut = len(values) // 4
     return float(np.sort(values)[cut : len(values) - cut].mean())
-
-
-def _resample(groups: Sequence[Array], rng: np.random.Generator) -> Array:
-    """Draw as many groups as there are, and of each as many values as it has."""
-    picked = [groups[index] for index in rng.integers(0, len(groups), len(groups))]
-    return np.concatenate([group[rng.integers(0, len(group), len(group))] for group in picked])
 
 
 def drift_ratio(early: Array, late: Array, seed: int) -> Ratio:

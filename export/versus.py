@@ -15,9 +15,10 @@ from kdc.export.lengths import Length
 from kdc.export.statistics import Array, Ratio, ratio
 
 Clock = Literal["cpu", "wall", "instructions"]
-PROCESSES = 3
+PROCESSES = 5
 """Times that every model gets a fresh process: two of one model differ for good by where their
-pages lie, measured by 0.4 % for a model of 3 MB and by 3 % for one of 110 MB."""
+pages lie, measured by 0.4 % for a model of 3 MB and by 3 % for one of 110 MB. With fewer, Student's
+t would make the interval wider than the time that their starts take is worth."""
 MOST_PROCESSES = 9
 """And on a machine so busy that a ratio is not known well enough after that."""
 WIDTH = 0.015

@@ -80,6 +80,28 @@ def test_processes_that_differ_for_good_widen_the_interval() -> None:
     assert together.high - together.low < apart.high - apart.low
 
 
+def test_an_interval_over_processes_covers_what_it_says() -> None:
+    """Bug: a bootstrap of three processes, 95 % by name, held the truth in 80 of 100 runs."""
+    rng, runs, processes = np.random.default_rng(5), 800, 5
+    held = 0
+    for _ in range(runs):
+        own = np.exp(rng.normal(0.0, 0.01, processes))
+        slow = [1.5 * each * np.exp(rng.normal(0.0, 0.01, 40)) for each in own]
+        found = ratio(slow, [np.ones(40)] * processes, seed=0)
+        held += found.low <= 1.5 <= found.high
+    assert 0.925 < held / runs < 0.975  # 95 % give or take three standard errors
+
+
+def test_two_processes_have_the_interval_of_the_textbook() -> None:
+    """Student's t of one degree of freedom, by hand."""
+    found = ratio([np.full(4, 2.0), np.full(4, 8.0)], [np.ones(4)] * 2, seed=0)
+    assert found.value == pytest.approx(4.0)
+    half = 12.706 * np.log(2.0)  # the standard error of log 2 and log 8 is half their distance
+    assert (np.log(found.low), np.log(found.high)) == pytest.approx(
+        (np.log(4.0) - half, np.log(4.0) + half), rel=1e-4
+    )
+
+
 def test_times_that_are_no_pairs_are_refused() -> None:
     for slow, fast in ((np.ones(3), np.ones(4)), (np.ones(0), np.ones(0))):
         with pytest.raises(ValueError, match="no pairs"):
