@@ -161,7 +161,7 @@ class TestResume:
         assert history[0] == uninterrupted[1][0]
         assert not same((weights, history), uninterrupted)
         said = Path(f"{out}.said").read_text()
-        assert "kept by 2 and is resumed by 1 processes: dropout is drawn anew" in said
+        assert "kept by 2 and is resumed by 1 process: dropout is drawn anew" in said
 
     def test_dropout_differs_between_processes_and_seeds_repeat(
         self, tmp_path: Path, uninterrupted: Outcome
