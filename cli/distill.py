@@ -184,6 +184,8 @@ def _one(terminal: Terminal, job: "StudentJob", name: str, run: dict[str, Any]) 
     from kdc.compress.recipe import load_run
     from kdc.compress.rerun import differences
 
+    if run and run.get("data_sha256") != job.data.digest():
+        terminal.say(f"{job.data_name} holds other data than the run of {name} had")
     with finished_before(terminal):
         report = distill(job, terminal)
     show_report(terminal, f"{job.data_name}: {job.student} by {name}", report)

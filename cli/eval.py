@@ -13,7 +13,7 @@ def evaluate(
     model: Annotated[
         str,
         typer.Option(metavar="MODEL", help="A model folder, a phone folder, an .onnx or a Hub id."),
-    ] = "student",
+    ] = options.USUAL,
     data: options.Data = "phone-commands",
     split: Annotated[
         str, typer.Option(metavar="NAME", help="Which rows: dev, test, train or all.")
@@ -39,7 +39,7 @@ def evaluate(
         chosen_rows,
         in_data_order,
         names_in_data_order,
-        refuse_other_texts,
+        refuse_other_table,
     )
     from kdc.compress.metrics import score
     from kdc.compress.per_class import per_class
@@ -52,7 +52,7 @@ def evaluate(
         options.refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
     subject = find_subject(model, device, terminal)
     table = load_table(terminal, data, dev, subject.known, split != ALL, **columns)
-    refuse_other_texts(model, subject.pair, data, table.task)
+    refuse_other_table(model, subject.pair, data, table.task)
     rows = chosen_rows(table, split)
     labels, logits = subject.answers(rows, terminal)
     logits, gold = in_data_order(table.task, labels, logits, rows)

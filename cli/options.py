@@ -8,6 +8,8 @@ import typer
 
 from kdc.compress.errors import KdcError
 
+USUAL = "student"
+"""What is asked where the user names no model: what `kdc distill` writes."""
 _SEEDS = 2**63 - 1  # the largest that torch and TOML both hold
 
 Json = Annotated[

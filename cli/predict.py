@@ -1,5 +1,6 @@
 """`kdc predict`: what a model says to a text."""
 
+import re
 import sys
 from itertools import repeat
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdc.cli.console import Terminal
-from kdc.cli.options import Device, Json, Quiet, refuse_given
+from kdc.cli.options import USUAL, Device, Json, Quiet, refuse_given
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import plural
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kdc.compress.predictions import Prediction
 
 _LINES = "-"
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are not UTF-8
 
 
 def predict(
@@ -27,7 +29,7 @@ def predict(
     model: Annotated[
         str,
         typer.Option(metavar="MODEL", help="A model folder, a phone folder, an .onnx or a Hub id."),
-    ] = "student",
+    ] = USUAL,
     pair: Annotated[
         list[str] | None,
         typer.Option("--pair", metavar="TEXT", help="The second text of a pair, once a TEXT."),
@@ -43,8 +45,9 @@ def predict(
     rows = _rows(texts, pair)
     from pathlib import Path
 
-    from kdc.cli.subject import find_subject, refuse_unlike
+    from kdc.cli.subject import find_subject
     from kdc.cli.written import do_all
+    from kdc.compress.judge import refuse_other_texts
     from kdc.compress.predictions import read_predictions
     from kdc.export.phone_model import is_phone
 
@@ -52,7 +55,8 @@ def predict(
     if is_phone(Path(model)):
         refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
     subject = find_subject(model, device, terminal)
-    refuse_unlike(subject, model, rows.pairs is not None)
+    ways = ("leave --pair out", "give the second text of each with --pair")
+    refuse_other_texts(model, subject.pair, rows.pairs is not None, "these are", *ways)
     _, logits = subject.answers(rows, terminal)
     found = read_predictions(subject.task, logits, top)
     every = [{**_asked(rows, row), **each.as_dict()} for row, each in enumerate(found)]
@@ -62,6 +66,8 @@ def predict(
 
 def _rows(texts: list[str], pairs: list[str] | None) -> "Split":
     """Return what is asked as rows, whose labels nobody knows."""
+    if any(_SURROGATE.search(text) for text in (*texts, *(pairs or ()))):
+        raise KdcError("a text is not UTF-8: convert it, for instance by iconv")
     if texts == [_LINES]:
         texts = _lines()
     if pairs is not None and len(pairs) != len(texts):
@@ -75,14 +81,14 @@ def _rows(texts: list[str], pairs: list[str] | None) -> "Split":
 
 
 def _lines() -> list[str]:
-    """Read standard input, a text a line."""
+    """Read standard input, a text a line; other characters that end lines are part of a text."""
     try:
-        lines = sys.stdin.buffer.read().decode("utf-8").splitlines()
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KdcError("standard input is not UTF-8: convert it, for instance by iconv") from error
-    if not lines:
+    if not text:
         raise KdcError("standard input is empty: give texts, one a line")
-    return lines
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def _asked(rows: "Split", row: int) -> dict[str, str]:
@@ -104,4 +110,4 @@ def _show(terminal: Terminal, model: str, rows: "Split", found: "list[Prediction
 
 
 def _shares(found: "Prediction") -> str:
-    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.probabilities.items())
+    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.probabilities)

@@ -17,7 +17,7 @@ from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 from kdc.compress.files import read_json
-from kdc.compress.judge import ALL, chosen_rows, folder_answers, refuse_other_texts, truth
+from kdc.compress.judge import ALL, chosen_rows, folder_answers, refuse_other_table, truth
 from kdc.compress.models import find_model
 from kdc.compress.progress import some
 from kdc.compress.rows import DEFAULT_MAX_LENGTH
@@ -133,7 +133,7 @@ class _Judge:
         most = subject.file.fixed_length or subject.file.max_length
         if subject.phone is not None:
             length, theirs = subject.phone.max_length, subject.phone.task
-            refuse_other_texts(subject.name, theirs.pair, self.asked.data, self.table.task)
+            refuse_other_table(subject.name, theirs.pair, self.asked.data, self.table.task)
             _refuse_fewer_labels(theirs, self.table.task)
             return subject.phone.task, min(length, subject.file.fixed_length or length)
         config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
@@ -181,7 +181,8 @@ class _Judge:
 
 def _refuse_fewer_labels(theirs: Task, ours: Task) -> None:
     """Refuse data that tell of some of a model's labels only: the others would count as wrong."""
-    lacking = [name for name in theirs.labels if name not in ours.labels]
+    places = class_places(ours.labels, theirs.labels)  # by number, too
+    lacking = [name for number, name in enumerate(theirs.labels) if number not in places]
     if theirs.kind == ours.kind == "multi-label" and lacking:
         raise KdcError(
             f"the data tell nothing of the model's {some(lacking)}: give --label a column for "

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kdc.cli.options import USUAL
 from kdc.cli.phone_answers import phone_answers
 from kdc.compress.class_heads import class_names
 from kdc.compress.data.dataset import Split
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_json
-from kdc.compress.judge import folder_answers, known_of
-from kdc.compress.models import PROBLEM_TYPES, Source, find_model, read_config
+from kdc.compress.judge import folder_answers, kind_of, known_of
+from kdc.compress.metrics import USUAL_METRICS
+from kdc.compress.models import Source, find_model, read_config
 from kdc.compress.progress import Progress
 from kdc.compress.task import Task
 from kdc.export.phone_model import find_phone, is_phone
@@ -52,30 +54,14 @@ def find_subject(model: str, device: str, progress: Progress) -> Subject:
         phone = find_phone(Path(model))
         known = Known(phone.task.kind, phone.task.labels)
         return Subject(phone.task, phone.task.pair, known, partial(phone_answers, phone))
+    if model == USUAL and not Path(model).exists():
+        raise KdcError(f"there is no folder {model}: run kdc distill, or name a model with --model")
     source = find_model(model, progress)
     task = _told(source)
     answers = partial(folder_answers, source, device=device)
     return Subject(
         task or _guessed(source), None if task is None else task.pair, known_of(source), answers
     )
-
-
-def refuse_unlike(subject: Subject, name: str, pairs: bool) -> None:
-    """Refuse rows of another number of texts than the model was made for.
-
-    Args:
-        subject: the model.
-        name: how the user called it.
-        pairs: whether the rows are pairs.
-
-    Raises:
-        KdcError: it reads pairs and the rows are single texts, or the other way round.
-    """
-    if subject.pair is None or subject.pair == pairs:
-        return
-    wants = "pairs of texts" if subject.pair else "single texts"
-    hint = "give the second with --pair" if subject.pair else "leave --pair out"
-    raise KdcError(f"{name} was made for {wants}: {hint}, or name another model")
 
 
 def _told(source: Source) -> Task | None:
@@ -89,9 +75,6 @@ def _told(source: Source) -> Task | None:
 def _guessed(source: Source) -> Task:
     """Return what a configuration alone says of a model's task."""
     config = read_config(source.folder)
-    labels = tuple(class_names(config))
-    if len(labels) == 1:
-        return Task(source.name, "regression", (), False, "pearson_spearman")
-    if config.problem_type == PROBLEM_TYPES["multi-label"]:
-        return Task(source.name, "multi-label", labels, False, "micro_f1")
-    return Task(source.name, "classification", labels, False, "accuracy")
+    kind = kind_of(source, config)
+    labels = () if kind == "regression" else tuple(class_names(config))
+    return Task(source.name, kind, labels, False, USUAL_METRICS[kind])

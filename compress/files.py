@@ -157,7 +157,9 @@ def refuse_loss(out: Path, form: str) -> None:
         KdcError: `out` holds something else, or beside a folder of this `form` more (named).
     """
     refuse_foreign(out, form)
-    if (out / MANIFEST).is_file() and (more := added_to(out)):
+    with disk_errors(out):
+        more = added_to(out) if (out / MANIFEST).is_file() else []
+    if more:
         raise KdcError(
             f"{out} holds {more[0]}, which would be lost with the folder that is replaced: choose "
             "another --out or move it away"
@@ -172,13 +174,13 @@ def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def added_to(folder: Path) -> list[str]:
-    """Return the names of what a folder holds beside the plain files that its manifest lists."""
+    """Return the names of what a folder holds beside what its manifest lists."""
     files = read_json(folder / MANIFEST).get("files")
     listed = {MANIFEST, *(files if isinstance(files, dict) else ())}
     return [
         name
         for name, path in files_in(folder)
-        if path.is_symlink() or (name not in listed and path.name not in _OF_SYSTEMS)
+        if name not in listed and (path.is_symlink() or path.name not in _OF_SYSTEMS)
     ]
 
 

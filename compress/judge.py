@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from transformers import PretrainedConfig as Config
 
 from kdc.compress.class_heads import class_names, class_places, unnamed
 from kdc.compress.data.dataset import Dataset, Labels, Split
@@ -21,7 +22,7 @@ from kdc.compress.models import (
 from kdc.compress.progress import Progress
 from kdc.compress.rows import DEFAULT_MAX_LENGTH, refuse_foreign_tokens
 from kdc.compress.runtime import choose_device
-from kdc.compress.task import Task
+from kdc.compress.task import Kind, Task
 
 ALL = "all"
 SPLITS = ("dev", "test", "train", ALL)
@@ -89,11 +90,15 @@ def in_data_order(
 
 
 def names_in_data_order(task: Task, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what the columns of `in_data_order` are called: by the data, where it has a name."""
+    """Return what the columns of `in_data_order` are called: as the model has it, if it has names.
+
+    The data may write its classes otherwise, or as 0, 1, ...
+    """
     if not labels:
         return ()
-    beyond = _order(task, labels)[len(task.labels) :]
-    return (*task.labels, *(labels[index] for index in beyond))
+    order = _order(task, labels)
+    beyond = tuple(labels[index] for index in order[len(task.labels) :])
+    return (*task.labels, *beyond) if unnamed(labels) else tuple(labels[i] for i in order)
 
 
 def _order(task: Task, labels: tuple[str, ...]) -> list[int]:
@@ -113,26 +118,34 @@ def _places(task: Task, labels: tuple[str, ...]) -> list[int]:
     return found
 
 
-def refuse_other_texts(name: str, pair: bool | None, data: str, task: Task) -> None:
+def refuse_other_texts(name: str, pair: bool | None, pairs: bool, what: str, *ways: str) -> None:
     """Refuse rows of another number of texts than a model was made for, which it would answer too.
 
     Args:
         name: how the user called the model.
         pair: whether it reads pairs of texts; None for one that does not tell.
-        data: how the user called the data.
-        task: theirs.
+        pairs: whether the rows are pairs.
+        what: how to say what they are, such as `t.csv holds`.
+        ways: what to do where the model reads single texts, and where it reads pairs.
 
     Raises:
-        KdcError: it reads pairs and the data are single texts, or the other way round.
+        KdcError: it reads pairs and the rows are single texts, or the other way round.
     """
-    if pair is None or pair == task.pair:
+    if pair is None or pair == pairs:
         return
     kinds = ("single texts", "pairs of texts")
-    raise KdcError(
-        f"{name} was made for {kinds[pair]}, and {data} holds {kinds[task.pair]}: name "
-        f"{'the columns with --text and --pair' if pair else 'the one column with --text'}, "
-        "or other data"
-    )
+    raise KdcError(f"{name} was made for {kinds[pair]}, and {what} {kinds[pairs]}: {ways[pair]}")
+
+
+def refuse_other_table(name: str, pair: bool | None, data: str, task: Task) -> None:
+    """Refuse a table of pairs for a model of single texts, or the other way round.
+
+    Raises:
+        KdcError: as `refuse_other_texts`.
+    """
+    ways = ("name the one column with --text", "name the columns with --text and --pair")
+    said = [f"{way}, or other data" for way in ways]
+    refuse_other_texts(name, pair, task.pair, f"{data} holds", *said)
 
 
 def refuse_sets(name: str, rows: Split) -> None:
@@ -143,16 +156,32 @@ def refuse_sets(name: str, rows: Split) -> None:
         )
 
 
+def kind_of(source: Source, config: Config) -> Kind:
+    """Return what a model folder gives: a score, any of several labels, or one class.
+
+    Raises:
+        KdcError: several scores.
+    """
+    outputs = len(class_names(config))
+    if outputs > 1 and config.problem_type == PROBLEM_TYPES["regression"]:
+        raise KdcError(f"{source.name} gives a text {outputs} scores, and one is all kdc can judge")
+    if outputs == 1:
+        return "regression"
+    several = config.problem_type == PROBLEM_TYPES["multi-label"]
+    return "multi-label" if several else "classification"
+
+
 def known_of(source: Source) -> Known | None:
-    """Return what a model folder answers with; None where its classes have no names."""
+    """Return what a model folder answers with; None where its classes have no names.
+
+    Raises:
+        KdcError: as `kind_of`.
+    """
     config = read_config(source.folder)
-    labels = tuple(class_names(config))
-    if len(labels) == 1:
-        return Known("regression", ())
-    kinds = {theirs: kind for kind, theirs in PROBLEM_TYPES.items()}
-    return (
-        None if unnamed(labels) else Known(kinds.get(config.problem_type, "classification"), labels)
-    )
+    kind, labels = kind_of(source, config), tuple(class_names(config))
+    if kind == "regression":
+        return Known(kind, ())
+    return None if unnamed(labels) else Known(kind, labels)
 
 
 def folder_answers(

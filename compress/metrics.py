@@ -180,6 +180,14 @@ METRICS = {
 }
 
 
+USUAL_METRICS: dict[Kind, str] = {
+    "classification": "accuracy",
+    "multi-label": "micro_f1",
+    "regression": "pearson_spearman",
+}
+"""What answers of a kind are scored by where the user says nothing."""
+
+
 def predictions(logits: Array, kind: Kind) -> Array:
     """Turn (N, C) logits into what they say.
 
@@ -190,6 +198,12 @@ def predictions(logits: Array, kind: Kind) -> Array:
     if kind == "multi-label":
         return np.asarray(logits > 0)
     return logits.argmax(axis=1) if kind == "classification" else logits[:, 0]
+
+
+def refuse_broken(logits: Array) -> None:
+    """Raise KdcError for answers that are no numbers."""
+    if not np.isfinite(logits).all():
+        raise KdcError("the model answers NaN or infinity: its weights are broken")
 
 
 def alike(ours: Array, theirs: Array) -> Array:
@@ -237,8 +251,7 @@ def value(metric: str, logits: Array, gold: Array) -> float:
         raise unknown("metric", metric, METRICS)
     if len(gold) == 0 or len(gold) != len(logits):
         raise KdcError(f"cannot score {len(logits)} answers against {len(gold)} labels")
-    if not np.isfinite(logits).all():
-        raise KdcError("the model answers NaN or infinity: its weights are broken")
+    refuse_broken(logits)
     return scorer(metric, logits, gold)(np.arange(len(gold)))
 
 

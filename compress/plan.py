@@ -1,6 +1,5 @@
 """What follows from a job's options and the teacher's sizes alone, before anything is trained."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from kdc.compress.objectives import (
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.signals import LOGITS
-from kdc.compress.students import STUDENTS, Shape, build_student, choose_shape, shape_of
+from kdc.compress.students import Shape, build_student, choose_shape, is_shape, shape_of
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,7 @@ def names_encoder(student: str) -> bool:
     A shape's name is that shape, whatever lies in the folder one works in: who means a folder of
     such a name writes it as a path, `./4x256`.
     """
-    shape = student in STUDENTS or re.fullmatch(r"\d{1,3}x\d{1,5}", student)
-    return not shape and Path(student).is_dir()
+    return not is_shape(student) and Path(student).is_dir()
 
 
 def find_origin(name: str, teacher: Source) -> Source | None:

@@ -1,5 +1,6 @@
 """The files and folders that a run's `recipe.toml` names, as they are called from here."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from kdc.compress.data.hub import PREFIX
 from kdc.compress.errors import KdcError
 from kdc.compress.minilm import NAME
 from kdc.compress.progress import Progress
+from kdc.compress.students import is_shape
 
 _AROUND = 4  # folders above a student's own in which its run may have been started
 _FILES = ("data", "dev", "unlabelled", "corpus", "labels")
@@ -33,7 +35,7 @@ def reachable(options: Mapping[str, Any], recipe: str, progress: Progress) -> di
     found = dict(options)
     for option in _FILES:
         name = options.get(option)
-        if name is None or name in TASKS or str(name).startswith(PREFIX) or Path(name).exists():
+        if name is None or name in TASKS or str(name).startswith(PREFIX) or os.path.exists(name):
             continue
         found[option] = _around(student, name)
         if found[option] is None:
@@ -46,11 +48,14 @@ def reachable(options: Mapping[str, Any], recipe: str, progress: Progress) -> di
         found["teacher"] = [_model(name, student, recipe, progress) for name in teacher]
     elif teacher is not None:
         found["teacher"] = _model(teacher, student, recipe, progress)
+    start = options.get("student")
+    if start is not None and not is_shape(start) and not os.path.isdir(start):
+        found["student"] = _around(student, start) or start  # where it is nowhere, it is no student
     return found
 
 
 def _model(name: str, student: Path, recipe: str, progress: Progress) -> str:
-    if name == NAME or Path(name).is_dir():
+    if name == NAME or os.path.isdir(name):
         return name
     there = _around(student, name)
     if there is None:
@@ -64,4 +69,5 @@ def _model(name: str, student: Path, recipe: str, progress: Progress) -> str:
 def _around(student: Path, name: str) -> str | None:
     """Find a name from the folders above a student's; the student itself is not what it was of."""
     paths = (folder / name for folder in student.parents[:_AROUND])
-    return next((str(path) for path in paths if path.exists() and path != student), None)
+    # of os: a name may be too long for any file
+    return next((str(path) for path in paths if os.path.exists(path) and path != student), None)

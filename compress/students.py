@@ -128,6 +128,11 @@ def describe_students() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return (*columns, "source"), rows
 
 
+def is_shape(name: str) -> bool:
+    """Whether a `--student` is a shape's name, whatever lies in the folder one works in."""
+    return name in STUDENTS or _FREE.fullmatch(name) is not None
+
+
 def check_sizes(name: str, heads: int | None, ffn: int | None) -> None:
     """Refuse a user's own sizes that fit no student of that width, whatever its teacher.
 

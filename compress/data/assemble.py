@@ -11,15 +11,9 @@ from kdc.compress.data.notes import notes_on
 from kdc.compress.data.same_rows import row_keys
 from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
-from kdc.compress.metrics import METRICS
+from kdc.compress.metrics import METRICS, USUAL_METRICS
 from kdc.compress.progress import plural, some
 from kdc.compress.task import Kind, Task
-
-_DEFAULTS: dict[Kind, str] = {
-    "classification": "accuracy",
-    "multi-label": "micro_f1",
-    "regression": "pearson_spearman",
-}
 
 
 @dataclass(frozen=True)
@@ -57,13 +51,8 @@ def assemble(
     else:
         coding = coding_for(known, parts.train)
     notes = list(parts.notes)
-    if known is not None and not set(coding.classes) <= set(known.labels):
-        told = "the labels 0, 1, ... are taken for the model's classes in its order"
-        notes.append(f"{told}: {some(known.labels)}")
-    elif known is not None and (lacking := set(known.labels) - set(coding.classes)):
-        missing = [name for name in known.labels if name in lacking]
-        count = f"{len(lacking):,} of the model's {plural(len(known.labels), 'class')}"
-        notes.append(f"the data tell nothing of {count}, which are not judged: {some(missing)}")
+    if known is not None:
+        notes += _told_of(known, coding.classes)
     train = _split(parts.train, coding, parts.train)
     if parts.dev is not None:
         dev = _split(parts.dev, coding, parts.train)
@@ -78,9 +67,20 @@ def assemble(
     splits |= {} if test is None else {"test": test}
     notes += notes_on(coding.classes, splits, teach=known is None)
     pair = train.pairs is not None
-    task = Task(parts.name, coding.kind, coding.classes, pair, _DEFAULTS[coding.kind])
+    task = Task(parts.name, coding.kind, coding.classes, pair, USUAL_METRICS[coding.kind])
     task = with_metric(task, chosen) if chosen else task
     return Dataset(task, train, dev, test, tuple(notes))
+
+
+def _told_of(known: Known, classes: tuple[str, ...]) -> list[str]:
+    """Return what to say of the classes by which a finished model is judged."""
+    if not set(classes) <= set(known.labels):
+        said = "the labels 0, 1, ... are taken for the model's classes in its order"
+        return [f"{said}: {some(known.labels)}"]
+    lacking = [name for name in known.labels if name not in classes]
+    count = f"{len(lacking):,} of the model's {plural(len(known.labels), 'class')}"
+    told = f"the data tell nothing of {count}, which are not judged: {some(lacking)}"
+    return [told] if lacking else []
 
 
 def with_metric(task: Task, metric: str) -> Task:

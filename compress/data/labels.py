@@ -99,8 +99,8 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
     1 on are some other count. Columns of 0 and 1 tell of the labels that have one, and of no other.
 
     Raises:
-        KdcError: the rows may have several labels and the model gives a text one, or none of
-            their columns is a label of the model's.
+        KdcError: the rows may have several labels and the model gives a text one, none of their
+            columns is a label of the model's, or some are numbers and the others are missing.
     """
     if known.kind == "regression":
         return Coding("regression", (), whole=False, of_model=True)
@@ -112,9 +112,14 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
     sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
     found = {label for labels in sets for label in labels}
     outputs = tuple(str(number) for number in range(len(known.labels)))
-    if not found & set(known.labels) and _are_outputs({_plain(label) for label in found}, outputs):
-        return Coding(known.kind, outputs, whole=True, of_model=True)
     classes, whole = _classes(set(known.labels))
+    if not found & set(known.labels) and _are_outputs({_plain(label) for label in found}, outputs):
+        if rows.known and len(rows.known) < len(outputs):
+            raise KdcError(
+                f"{rows.table.source}: the columns {some(rows.known)} are fewer than the model's "
+                f"classes: call them by the names of those that they mean ({some(known.labels)})"
+            )
+        classes, whole = outputs, True
     coding = Coding(known.kind, classes, whole, of_model=True)
     if not rows.known:
         return coding
@@ -191,9 +196,8 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
                 f"{rows.where(index)}: the label '{name[:80]}' is none of the model's classes: "
                 "another task?"
             )
-        others = f" (nor {'does' if more == 1 else 'do'} {plural(more, 'other label')})" * bool(
-            more
-        )
+        do = "does" if more == 1 else "do"
+        others = f" (nor {do} {plural(more, 'other label')})" if more else ""
         raise KdcError(
             f"{rows.where(index)}: the label '{name[:80]}' does not occur in "
             f"the training rows{others}: add rows of it there or drop it here"

@@ -74,12 +74,14 @@ def refuse_loss(out: Path, form: str, kind: dict[str, Any]) -> None:
         if name not in listed:  # the manifest itself, and what file managers leave
             continue
         entry = listed[name] if isinstance(listed[name], dict) else {}
-        if not path.is_file() or sha256(path) != entry.get("sha256"):
+        if path.is_symlink() or not path.is_file() or sha256(path) != entry.get("sha256"):
             raise KdcError(f"{out} holds {name}, which was changed by hand: {_CHOOSE}")
 
 
 def check_update(out: Path, new: Release, apk: bool) -> list[str]:
     """Check that an app is an update of the one in its place; other ids are other apps.
+
+    What asks for signatures gives way to nothing that asks for none, whatever its id.
 
     Args:
         out: the place, which holds an app or nothing.
@@ -95,10 +97,11 @@ def check_update(out: Path, new: Release, apk: bool) -> list[str]:
     if not (out / MANIFEST).is_file():
         return []
     old = read_json(out / MANIFEST)
+    _refuse_unsigned(out, old, new)
     if old.get("package") != new.package:
         return []
     _refuse_older(out, old, new)
-    _refuse_weaker(out, old, new, apk)
+    _refuse_debug(out, old, new, apk)
     told = []
     if old.get("public_key") not in (None, new.public_key):
         told.append(
@@ -127,13 +130,17 @@ def _refuse_older(out: Path, old: dict[str, Any], new: Release) -> None:
         )
 
 
-def _refuse_weaker(out: Path, old: dict[str, Any], new: Release, apk: bool) -> None:
-    """Raise KdcError where the app before was signed and the new one is not."""
+def _refuse_unsigned(out: Path, old: dict[str, Any], new: Release) -> None:
+    """Raise KdcError where the app before took signed models only and the new one takes any."""
     if old.get("public_key") is not None and new.public_key is None:
         raise KdcError(
             f"{out} holds an app that takes signed models only, and the new one would ask for no "
             f"signature: give --sign, {_CHOOSE}"
         )
+
+
+def _refuse_debug(out: Path, old: dict[str, Any], new: Release, apk: bool) -> None:
+    """Raise KdcError where the APK before had a key of its maker's and the new one has not."""
     if apk and old.get("keystore") is True and not new.keystore:
         raise KdcError(
             f"{out} holds an APK signed with a keystore, and Android installs none with another "

@@ -70,7 +70,7 @@ def test_predict_repeats_the_answers_that_distill_kept(walk: Path) -> None:
     found = json.loads(done.stdout)["answers"]
     assert [row["answer"] for row in found] == [labels[i] for i in kept[:20].argmax(axis=1)]
     shares = [np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in kept[:20]]
-    sure = [next(iter(row["probabilities"].values())) for row in found]
+    sure = [row["probabilities"][0]["probability"] for row in found]
     assert sure == pytest.approx([share.max() for share in shares], abs=1e-4)
 
 

@@ -148,6 +148,24 @@ def test_only_the_labels_that_have_a_column_are_judged(
     assert "the data tell nothing of the model's room, silence: give --label a" in done.stderr
 
 
+def test_labels_may_be_the_numbers_of_the_outputs(
+    walk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: bench takes 0, 1, ... for the classes, and then says that it has none of them."""
+    monkeypatch.chdir(walk)
+    rows = "text,label\n" + "wake,0|2\nplay,1\nplay,3\n" * 3
+    Path("numbers.csv").write_text(rows)
+    data = ["--data", "numbers.csv", "--multi-label", "|", "--split", "all"]
+    for words in (["eval"], ["bench", "phone", "--runs", "2", "--length", "8"]):
+        done = kdc(*words, *data)
+        assert done.exit_code == 0, done.output
+    Path("columns.csv").write_text("text,0,1\nwake,1,0\nplay,0,1\n")
+    done = kdc("eval", "--data", "columns.csv", "--label", "0,1", "--split", "all")
+    assert done.exit_code == 1
+    told = "the columns 0, 1 are fewer than the model's classes: call them by the names"
+    assert told in done.stderr  # those without a column would count as absent
+
+
 def test_columns_of_another_task_are_refused(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bug: columns that hold nowhere are no labels of the model's, and it is scored on them."""
     monkeypatch.chdir(walk)

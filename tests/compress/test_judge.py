@@ -7,7 +7,14 @@ import pytest
 from kdc.compress.data.dataset import Split
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
-from kdc.compress.judge import chosen_rows, folder_answers, in_data_order, known_of, truth
+from kdc.compress.judge import (
+    chosen_rows,
+    folder_answers,
+    in_data_order,
+    known_of,
+    names_in_data_order,
+    truth,
+)
 from kdc.compress.metrics import score
 from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
@@ -67,6 +74,22 @@ def test_f1_is_of_the_datas_second_class(labels: tuple[str, ...]) -> None:
     assert gold.tolist() == [0, 1, 1]
     assert found[:, :2].tolist() == [[3, 1], [1, 3], [0, 2]]
     assert found.shape == logits.shape
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "names"),
+    [
+        (("Music", "alarm"), ("alarm", "music", "stop"), ("music", "alarm", "stop")),
+        (("0", "1"), ("alarm", "music"), ("alarm", "music")),
+        (("no", "yes"), ("LABEL_0", "LABEL_1"), ("no", "yes")),
+    ],
+)
+def test_classes_are_called_as_the_model_calls_them(
+    data: tuple[str, ...], model: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    """Bug: 0, 1, ... in a table of classes whose names are known."""
+    task = Task("t", "classification", data, False, "accuracy")
+    assert names_in_data_order(task, model) == names
 
 
 def test_scores_stay_as_they_are() -> None:

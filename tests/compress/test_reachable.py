@@ -35,17 +35,23 @@ def test_what_lies_around_the_students_folder_is_found(recipe: str, tmp_path: Pa
         "data": str(run / "table.csv"),
         "corpus": str(run / "corpus"),
     }
+    assert reachable({"student": "teacher"}, recipe, heard) == {"student": str(run / "teacher")}
+    for name in ("3x384", "bert-tiny", "gone"):
+        assert reachable({"student": name}, recipe, heard) == {"student": name}
     one = reachable({"teacher": "teacher"}, recipe, heard)
     assert one == {"teacher": str(run / "teacher")}
     assert not heard.said
 
 
 @pytest.mark.parametrize("option", ["data", "dev", "unlabelled", "corpus", "labels"])
-def test_a_file_that_is_nowhere_is_named_with_its_option(option: str, recipe: str) -> None:
-    """Bug: a sentence about the data, as if the user had named them."""
-    told = f"recipe.toml: its run had --{option} gone, .* name it with --{option}"
+@pytest.mark.parametrize("name", ["gone", "x" * 300])
+def test_a_file_that_is_nowhere_is_named_with_its_option(
+    option: str, name: str, recipe: str
+) -> None:
+    """Bug: a sentence about the data, as if the user had named them; or no name for a file."""
+    told = f"recipe.toml: its run had --{option} {name}, .* name it with --{option}"
     with pytest.raises(KdcError, match=told):
-        reachable({option: "gone"}, recipe, Recorder())
+        reachable({option: name}, recipe, Recorder())
 
 
 def test_a_teacher_that_is_no_folder_may_be_on_the_hub(recipe: str) -> None:

@@ -171,6 +171,8 @@ def test_a_signed_app_is_not_replaced_by_one_that_takes_any_model(
     before = _content(out)
     with pytest.raises(KdcError, match=r"takes signed models only, .*: give --sign, choose"):
         _made(phone, out, "web")
+    with pytest.raises(KdcError, match="takes signed models only"):
+        _made(phone, out, "web", name="Another")
     with pytest.raises(KdcError, match="goes back to number 8: give a --number above 9, choose"):
         _made(phone, out, "web", sign=key, number=8)
     assert _content(out) == before
