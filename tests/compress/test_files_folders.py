@@ -191,6 +191,14 @@ class TestRefuseLoss:
         (out / "deep" / ".DS_Store").write_text("x")
         assert read_manifest(make_folder(out, "new"), FORMAT, "demo")["note"] == "new"
 
+    def test_a_file_of_its_own_that_lies_elsewhere_is_no_loss(self, tmp_path: Path) -> None:
+        """Bug: weights that were moved to another disk, and linked, are in the way of new ones."""
+        out = make_folder(tmp_path / "out", "old")
+        (out / "a.txt").rename(tmp_path / "moved.txt")
+        (out / "a.txt").symlink_to(tmp_path / "moved.txt")
+        assert read_manifest(make_folder(out, "new"), FORMAT, "demo")["note"] == "new"
+        assert not (out / "a.txt").is_symlink() and (tmp_path / "moved.txt").exists()
+
     @pytest.mark.parametrize("name", ["file/out", "../here/file/out", "../here/file/deep/out"])
     def test_a_file_where_a_folder_should_be_is_one_sentence(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
