@@ -97,11 +97,8 @@ def _not_found(path: Path) -> KdcError:
     for manifest in sorted(path.resolve().parent.glob(f"*/{MANIFEST}")):
         with suppress(KdcError, OSError):
             beside += [manifest.parent.name] if is_phone(manifest.parent) else []
-    other = (
-        f", and its bytes are not those that {some(beside)} {'holds' if len(beside) == 1 else 'hold'}"
-        if beside
-        else ""
-    )
+    hold = "holds" if len(beside) == 1 else "hold"
+    other = f", and its bytes are not those that {some(beside)} {hold}" if beside else ""
     return KdcError(
         f"no phone folder with {path} was found beside it{other}: name the phone folder itself"
     )
