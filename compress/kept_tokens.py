@@ -37,11 +37,11 @@ def parse_vocab(text: str) -> Wanted:
     """
     if text in (KEEP, TASK):
         return KEEP if text == KEEP else TASK
-    if re.fullmatch(r"[1-9][0-9]{0,99}", text):  # what is too large is told beside what there is
+    if re.fullmatch(r"[1-9][0-9]{0,17}", text):  # what is too large is told beside what there is
         return int(text)
     raise KdcError(
-        f"--vocab is keep, task or a number of tokens such as {TASK_ROWS}, in digits alone, not "
-        f"{text[:_SHOWN]!r}"
+        f"--vocab is keep, task or a number of tokens such as {TASK_ROWS}, in up to 18 digits "
+        f"alone, not {text[:_SHOWN]!r}"
     )
 
 
