@@ -1,6 +1,5 @@
 """`kdc eval`: the task's metric of a teacher, a student or an `.onnx`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,9 +28,9 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Score a model, or the file that ships, on a table of texts."""
+    from kdc.cli.answerer import find_answerer
     from kdc.cli.console import Terminal
     from kdc.cli.scores import show_classes, show_scores
-    from kdc.cli.subject import find_subject
     from kdc.cli.table import load_table
     from kdc.cli.written import do_all
     from kdc.compress.judge import (
@@ -43,18 +42,15 @@ def evaluate(
     )
     from kdc.compress.metrics import score
     from kdc.compress.per_class import per_class
-    from kdc.export.phone_model import is_phone
 
     terminal = Terminal(quiet, json, [model, data, dev])
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
-    if is_phone(Path(model)):
-        options.refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
-    subject = find_subject(model, device, terminal)
-    table = load_table(terminal, data, dev, subject.known, split != ALL, **columns)
-    refuse_other_table(model, subject.pair, data, table.task)
+    answerer = find_answerer(model, options.chosen(context, "device"), terminal)
+    table = load_table(terminal, data, dev, answerer.known, split != ALL, **columns)
+    refuse_other_table(model, answerer.pair, data, table.task)
     rows = chosen_rows(table, split)
-    labels, logits = subject.answers(rows, terminal)
+    labels, logits = answerer.answers(rows, terminal)
     logits, gold = in_data_order(table.task, labels, logits, rows)
     found = score(table.task.metric, logits, gold)
     names = names_in_data_order(table.task, labels)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import ParamSpec
 import typer
 
 from kdc.cli.console import Terminal, visible
-from kdc.compress.errors import Finished, KdcError
+from kdc.compress.errors import Finished, KdcError, is_out_of_memory
 from kdc.compress.files import read_json
 
 _P = ParamSpec("_P")
@@ -29,12 +28,6 @@ _DISK = {
     errno.EMFILE: "too many open files: raise the limit with ulimit -n",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
-# what torch on the CPU, on CUDA and on MPS, ONNX Runtime and C++ itself say
-_NO_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|failed to allocate memory"
-    r"|cannot allocate memory|bad[_ ]alloc",
-    re.IGNORECASE,
-)
 
 
 def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
@@ -95,7 +88,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f"{error.filename}: " if error.filename else ""
         return where + _DISK[error.errno]
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+    if is_out_of_memory(error):
         return "out of memory: close other programs, or use a smaller batch, model or max length"
     if isinstance(error, ModuleNotFoundError) and _package(error) != "kdc":
         return f"the package {_package(error)} is not installed: `kdc doctor` has the command"

@@ -121,6 +121,11 @@ def given(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source and source.name != "DEFAULT"}
 
 
+def chosen(context: typer.Context, name: str) -> str | None:
+    """Return the value of an option where the user gave it; None for its default."""
+    return str(context.params[name]) if name in given(context) else None
+
+
 def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
     """Refuse options that mean nothing beside the others.
 

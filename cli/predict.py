@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdc.cli.console import Terminal
-from kdc.cli.options import USUAL, Device, Json, Quiet, refuse_given
+from kdc.cli.options import USUAL, Device, Json, Quiet, chosen
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import plural
 
@@ -42,23 +42,17 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Answer texts with a model, or with the file that ships."""
-    rows = _rows(texts, pair)
-    from pathlib import Path
-
-    from kdc.cli.subject import find_subject
+    from kdc.cli.answerer import find_answerer
     from kdc.cli.written import do_all
     from kdc.compress.judge import refuse_other_texts
     from kdc.compress.predictions import read_predictions
-    from kdc.export.phone_model import is_phone
 
-    terminal = Terminal(quiet, json, [model])
-    if is_phone(Path(model)):
-        refuse_given(context, ["device"], "is for model folders: this one runs on the CPU")
-    subject = find_subject(model, device, terminal)
+    terminal, rows = Terminal(quiet, json, [model]), _rows(texts, pair)
+    answerer = find_answerer(model, chosen(context, "device"), terminal)
     ways = ("leave --pair out", "give the second text of each with --pair")
-    refuse_other_texts(model, subject.pair, rows.pairs is not None, "these are", *ways)
-    _, logits = subject.answers(rows, terminal)
-    found = read_predictions(subject.task, logits, top)
+    refuse_other_texts(model, answerer.pair, rows.pairs is not None, "these are", *ways)
+    _, logits = answerer.answers(rows, terminal)
+    found = read_predictions(answerer.task, logits, top)
     every = [{**_asked(rows, row), **each.as_dict()} for row, each in enumerate(found)]
     result = {"model": model, "answers": every}
     do_all(lambda: terminal.result(result), lambda: _show(terminal, model, rows, found))
@@ -99,14 +93,13 @@ def _show(terminal: Terminal, model: str, rows: "Split", found: "list[Prediction
     """Print a line a text; the probabilities last, which are the longest."""
     from kdc.cli.scores import short, told
 
-    columns = ["text", "answer", "probability"]
+    pairs = rows.pairs or repeat(None)  # without end, so that the lengths are not compared
     table = [
         [short(text, pair), told(each.answer), _shares(each)]
-        for text, pair, each in zip(rows.texts, rows.pairs or repeat(None), found, strict=False)
+        for text, pair, each in zip(rows.texts, pairs, found, strict=False)
     ]
-    scores = not any(each.probabilities for each in found)
-    shown = 2 if scores else 3
-    terminal.table(model, columns[:shown], [row[:shown] for row in table])
+    shown = 3 if found[0].probabilities else 2  # scores have none
+    terminal.table(model, ["text", "answer", "probability"][:shown], [row[:shown] for row in table])
 
 
 def _shares(found: "Prediction") -> str:

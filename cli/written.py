@@ -71,13 +71,11 @@ def deliver(
     from kdc.export.report.reader import read_document
 
     report = read_document(document, "the bench document")
-    to_output = terminal.json_to == "-"
     written: list[str] = []
     do_all(
-        *(() if to_output else (lambda: terminal.result(document),)),
         lambda: _write_page(report, html_to, written),
         lambda: _write_picture(report, png_to, written),
-        *((lambda: terminal.result(document),) if to_output else ()),
+        lambda: terminal.result(document),
         lambda: show(terminal, report),
         lambda: terminal.say("\n".join(written)) if written else None,
     )

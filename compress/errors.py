@@ -1,5 +1,6 @@
 """The errors a user is meant to see: one sentence that says what, where and what to do."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,6 +35,19 @@ class Finished(KdcError):
         """Keep the finished folder, whose `metrics.json` says what came of the run."""
         super().__init__(f"{out} is finished: leave --resume out to train it again")
         self.out = out
+
+
+# what torch on the CPU, on CUDA and on MPS, ONNX Runtime and C++ itself say
+_NO_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|failed to allocate memory"
+    r"|cannot allocate memory|bad[_ ]alloc",
+    re.IGNORECASE,
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is for want of memory, of the machine or of its GPU."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
 _FEW = 12  # names; a sentence of more is not read

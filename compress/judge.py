@@ -6,7 +6,6 @@ from transformers import PretrainedConfig as Config
 
 from kdc.compress.class_heads import class_names, class_places, unnamed
 from kdc.compress.data.dataset import Dataset, Labels, Split
-from kdc.compress.data.labels import Known
 from kdc.compress.encode import encode, plain_tokenizer
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.evaluate import predict
@@ -156,7 +155,7 @@ def refuse_sets(name: str, rows: Split) -> None:
         )
 
 
-def kind_of(source: Source, config: Config) -> Kind:
+def kind_of(name: str, config: Config) -> Kind:
     """Return what a model folder gives: a score, any of several labels, or one class.
 
     Raises:
@@ -164,24 +163,11 @@ def kind_of(source: Source, config: Config) -> Kind:
     """
     outputs = len(class_names(config))
     if outputs > 1 and config.problem_type == PROBLEM_TYPES["regression"]:
-        raise KdcError(f"{source.name} gives a text {outputs} scores, and one is all kdc can judge")
+        raise KdcError(f"{name} gives a text {outputs} scores, and one is all kdc can judge")
     if outputs == 1:
         return "regression"
     several = config.problem_type == PROBLEM_TYPES["multi-label"]
     return "multi-label" if several else "classification"
-
-
-def known_of(source: Source) -> Known | None:
-    """Return what a model folder answers with; None where its classes have no names.
-
-    Raises:
-        KdcError: as `kind_of`.
-    """
-    config = read_config(source.folder)
-    kind, labels = kind_of(source, config), tuple(class_names(config))
-    if kind == "regression":
-        return Known(kind, ())
-    return None if unnamed(labels) else Known(kind, labels)
 
 
 def folder_answers(

@@ -70,10 +70,10 @@ def _differing(labels: Sequence[str], theirs: Sequence[str], places: list[int | 
     """Name the first class on each side that the other lacks; nothing where one has no names."""
     if unnamed(theirs):
         return ""
-    lacking = next((f"'{label}'" for label in labels if places[labels.index(label)] is None), "")
-    further = next((f"'{name}'" for i, name in enumerate(theirs) if i not in places), "")
-    told = [f"the data's {lacking} is none of the teacher's"] if lacking else []
-    told += [f"the teacher's {further} none of the data's"] if further else []
+    lacking = [label for label, place in zip(labels, places, strict=True) if place is None][:1]
+    further = [name for place, name in enumerate(theirs) if place not in places][:1]
+    told = [f"the data's '{label}' is none of the teacher's" for label in lacking]
+    told += [f"the teacher's '{name}' none of the data's" for name in further]
     return "; " + ", ".join(told) if told else ""
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kdc.compress.errors import KdcError, unknown
+from kdc.compress.errors import KdcError, is_out_of_memory, unknown
 from kdc.compress.progress import plural
 
 if TYPE_CHECKING:  # the table is listed without loading torch
@@ -248,7 +248,7 @@ def build_student(
         with torch.no_grad():
             model.eval()(input_ids=torch.ones((1, 4), dtype=torch.long))
     except Exception as error:  # every family has its own way to fail on sizes
-        if "allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise KdcError(
                 f"there is no memory for a student of {shape}: choose smaller sizes, or close "
                 "other programs"

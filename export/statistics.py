@@ -113,8 +113,8 @@ def ratio(slow: Sequence[Array], fast: Sequence[Array], seed: int, draws: int = 
     whole. Several pairs are each one witness, however many their rounds: two processes of one
     program differ a little for good, by where their memory lies. Their interval is Student's t
     over the pairs' own ratios. A bootstrap of pairs and then rounds (Davison and Hinkley 1997,
-    section 3.8) covers 77 to 89 % with three pairs that differ by 0.4 to 1 %, for it
-    sees only two thirds of their variance and takes it for known; t over five covers 95.
+    section 3.8) covers 77 to 86 % with three pairs that differ by 0.4 to 3 %, for it sees only two
+    thirds of their variance and takes it for known; t over at least five covers 94 to 96.
 
     Args:
         slow: for each pair of processes, (rounds,) times of the numerator.

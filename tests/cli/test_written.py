@@ -10,16 +10,22 @@ from tests.faults import full_disk_at
 from tests.onnx_model import FACTS, make_model
 
 
+def leave(*_: object) -> None:
+    """What becomes of a table whose reader has gone."""
+    raise BrokenPipeError
+
+
+def bench_here(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Go where there is a model to measure."""
+    make_model(folder / "m.onnx", FACTS)
+    patch.chdir(folder)
+
+
 def test_files_are_written_though_the_reader_of_the_tables_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bug: `kdc bench --json b.json --html b.html | head -1` measured and kept nothing."""
-
-    def leave(*_: object) -> None:
-        raise BrokenPipeError
-
-    make_model(tmp_path / "m.onnx", FACTS)
-    monkeypatch.chdir(tmp_path)
+    bench_here(tmp_path, monkeypatch)
     monkeypatch.setattr(Terminal, "table", leave)
     words = ("--seconds", "0.05", "--length", "8")
     kdc("bench", "m.onnx", *words, "--json", "b.json", "--html", "b.html")
@@ -34,8 +40,7 @@ def test_what_was_measured_is_told_though_the_disk_became_full(
     full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bug: minutes of measuring, then one sentence about the disk and no figure at all."""
-    make_model(tmp_path / "m.onnx", FACTS)
-    monkeypatch.chdir(tmp_path)
+    bench_here(tmp_path, monkeypatch)
     monkeypatch.setattr(files, "_sync_file", full_disk_at(full))
     words = ("--seconds", "0.05", "--length", "8", "--json", "b.json", "--html", "b.html")
     done = kdc("bench", "m.onnx", *words)
@@ -52,12 +57,7 @@ def test_a_full_disk_is_told_though_the_reader_of_the_tables_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script that reads the file afterwards finds none, and would not know why."""
-
-    def leave(*_: object) -> None:
-        raise BrokenPipeError
-
-    make_model(tmp_path / "m.onnx", FACTS)
-    monkeypatch.chdir(tmp_path)
+    bench_here(tmp_path, monkeypatch)
     monkeypatch.setattr(Terminal, "table", leave)
     monkeypatch.setattr(files, "_sync_file", full_disk_at("b.json"))
     done = kdc("bench", "m.onnx", "--seconds", "0.05", "--length", "8", "--json", "b.json")

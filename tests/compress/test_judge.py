@@ -3,15 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import PretrainedConfig
 
 from kdc.compress.data.dataset import Split
-from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.judge import (
     chosen_rows,
     folder_answers,
     in_data_order,
-    known_of,
+    kind_of,
     names_in_data_order,
     truth,
 )
@@ -148,18 +148,13 @@ def test_a_folder_is_scored_by_its_own_answers(teacher: Path) -> None:
     assert score("accuracy", logits, truth(data.task, names, data.train)).value > 0.95
 
 
-def test_a_folder_says_what_it_answers_with(teacher: Path, tmp_path: Path) -> None:
-    """Bug: placeholders are taken for the names of classes, and no row has them."""
-    assert known_of(find_model(str(teacher), Silent())) == Known(
-        "classification", tiny_data().task.labels
-    )
-    path = teacher / "config.json"
-    config = json.loads(path.read_text())
-    config["id2label"] = {str(number): f"LABEL_{number}" for number in range(4)}
-    path.write_text(json.dumps(config))
-    assert known_of(find_model(str(teacher), Silent())) is None
-    scores = tiny_teacher(tmp_path / "scores", tiny_data("regression"))
-    assert known_of(find_model(str(scores), Silent())) == Known("regression", ())
+def test_several_scores_are_no_classes() -> None:
+    """Bug: a softmax over scores, each of which stands for itself."""
+    labels = {0: "joy", 1: "fear"}
+    config = PretrainedConfig(id2label=labels, problem_type="regression")
+    with pytest.raises(KdcError, match="far/away gives a text 2 scores"):
+        kind_of("far/away", config)
+    assert kind_of("it", PretrainedConfig(id2label=labels)) == "classification"
 
 
 def test_a_model_of_scores_has_no_classes(tmp_path: Path) -> None:

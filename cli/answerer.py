@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from kdc.cli.options import USUAL
 from kdc.cli.phone_answers import phone_answers
-from kdc.compress.class_heads import class_names
+from kdc.compress.class_heads import class_names, unnamed
 from kdc.compress.data.dataset import Split
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_json
-from kdc.compress.judge import folder_answers, kind_of, known_of
+from kdc.compress.judge import folder_answers, kind_of
 from kdc.compress.metrics import USUAL_METRICS
 from kdc.compress.models import Source, find_model, read_config
 from kdc.compress.progress import Progress
@@ -26,42 +26,47 @@ Answers = tuple[tuple[str, ...], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Answerer:
     """A model that answers texts."""
 
     task: Task
     """What it was made for, as far as it tells."""
     pair: bool | None
     """Whether it reads pairs of texts; None for a model from elsewhere, which does not tell."""
-    known: Known | None
-    """What it answers with; None where its classes have no names."""
     answers: Callable[[Split, Progress], Answers]
     """Runs it over rows: its class names (empty for regression) and (N, C) logits in fp32."""
 
+    @property
+    def known(self) -> Known | None:
+        """What it answers with; None where its classes have no names."""
+        placeholders = self.task.labels and unnamed(self.task.labels)
+        return None if placeholders else Known(self.task.kind, self.task.labels)
 
-def find_subject(model: str, device: str, progress: Progress) -> Subject:
+
+def find_answerer(model: str, device: str | None, progress: Progress) -> Answerer:
     """Find what `--model` names.
 
     Args:
         model: a model folder, a phone folder, an `.onnx` or a Hub id.
-        device: where a model folder computes; what ships runs on the CPU.
+        device: where a model folder computes; None for the best there is.
         progress: shows what is fetched.
 
     Raises:
-        KdcError: there is no such model, or it is damaged.
+        KdcError: there is no such model, it is damaged, or a device is chosen for what ships, which
+            runs on the CPU.
     """
     if is_phone(Path(model)):
+        if device is not None:
+            raise KdcError("--device is for model folders: this one runs on the CPU")
         phone = find_phone(Path(model))
-        known = Known(phone.task.kind, phone.task.labels)
-        return Subject(phone.task, phone.task.pair, known, partial(phone_answers, phone))
+        return Answerer(phone.task, phone.task.pair, partial(phone_answers, phone))
     if model == USUAL and not Path(model).exists():
         raise KdcError(f"there is no folder {model}: run kdc distill, or name a model with --model")
     source = find_model(model, progress)
-    task = _told(source)
-    answers = partial(folder_answers, source, device=device)
-    return Subject(
-        task or _guessed(source), None if task is None else task.pair, known_of(source), answers
-    )
+    answers = partial(folder_answers, source, device=device or "auto")
+    if (task := _told(source)) is not None:
+        return Answerer(task, task.pair, answers)
+    return Answerer(_guessed(source), None, answers)
 
 
 def _told(source: Source) -> Task | None:
@@ -75,6 +80,6 @@ def _told(source: Source) -> Task | None:
 def _guessed(source: Source) -> Task:
     """Return what a configuration alone says of a model's task."""
     config = read_config(source.folder)
-    kind = kind_of(source, config)
+    kind = kind_of(source.name, config)
     labels = () if kind == "regression" else tuple(class_names(config))
     return Task(source.name, kind, labels, False, USUAL_METRICS[kind])
