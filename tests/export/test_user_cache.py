@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.devices.aarch64.cache import cache_folder
+from kdc.export.user_cache import cache_folder
 
 _CRITICAL = """
 import sys, time
 from pathlib import Path
-from kdc.export.devices.aarch64.cache import one_at_a_time
+from kdc.export.user_cache import one_at_a_time
 folder = Path(sys.argv[1])
 print("asks", flush=True)
 with one_at_a_time(folder):
