@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+SETTLING = 3
+"""Runs of a turn that do not count, where models take turns on any device: the others have just
+pushed this one's weights out of the caches, and in an app nothing does. Of a model of 3 MB the
+first run took twice as long as the fourth, the second a sixth longer and the third a twentieth."""
+
 
 @dataclass(frozen=True)
 class Job:

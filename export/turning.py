@@ -14,7 +14,7 @@ from typing import Any
 from kdc.export.conversation import answer_lines
 from kdc.export.cpu_profile import find_profile
 from kdc.export.draws import draw_rows
-from kdc.export.jobs import Job
+from kdc.export.jobs import SETTLING, Job
 from kdc.export.options import SessionOptions
 from kdc.export.process_memory import peak_rss_bytes, private_bytes
 from kdc.export.session import open_session
@@ -23,10 +23,6 @@ END = "end"
 MOST_RUNS = 12
 """Runs of a turn, of which the least disturbed counts: on a busy machine a process is stopped every
 few runs, and the next one begins with cold caches."""
-MOST_SETTLING = 3
-"""Runs before those, which do not count: the other models have just pushed this one's weights out
-of the caches, and in an app nothing does. Of a model of 3 MB the first run took twice as long as
-the fourth, the second a sixth longer and the third a twentieth."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +30,7 @@ class Turn:
     """What to do when it is a model's turn."""
 
     runs: int
-    """Runs to take the least time of, at most `MOST_RUNS`."""
-    settling: int
-    """Runs before those, at most `MOST_SETTLING`."""
+    """Runs to take the least time of, after those to settle; at most `MOST_RUNS`."""
     core: int | None = None
     """The core to run on; None for any."""
 
@@ -55,7 +49,7 @@ class Turner:
 
         # one thread does all the work; of several, the calling one does only its share
         self._clock = thread_time if job.threads == 1 else process_time
-        self._rows = draw_rows(job, MOST_SETTLING + MOST_RUNS)
+        self._rows = draw_rows(job, SETTLING + MOST_RUNS)
         self._before = private_bytes()
         options = SessionOptions.from_dict(job.session, job.model)
         self._session = open_session(Path(job.model), job.threads, options)
@@ -73,11 +67,11 @@ class Turner:
         """Run texts of the next length; answer with the least wall and CPU time of a run."""
         if turn.core is not None and sys.platform == "linux":
             os.sched_setaffinity(0, {turn.core})
-        rows = next(self._rows)[: turn.settling + turn.runs]
-        for row in rows[: turn.settling]:
+        rows = next(self._rows)[: SETTLING + turn.runs]
+        for row in rows[:SETTLING]:
             self._session.run(*row)
         walls, cpus = [], []
-        for tokens, types in rows[turn.settling :]:
+        for tokens, types in rows[SETTLING:]:
             start, cpu_start = perf_counter(), self._clock()
             self._session.run(tokens, types)
             cpu, wall = self._clock() - cpu_start, perf_counter() - start

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from kdc.export.jobs import Job, Reading
-from kdc.export.turning import END, MOST_RUNS, MOST_SETTLING, Turn
+from kdc.export.turning import END, MOST_RUNS, Turn
 
 Side = Callable[[object], dict[str, Any]]
 """Asks the process of one model (`kdc.export.turning`)."""
 WARM_UP = 3
 """Rounds that do not count."""
-_TURN_MS = 12.0  # of CPU time for the runs of a turn that count; of long ones it is one run
+_TURN_MS = 12.0  # of CPU time for the slowest model's runs of a turn; of a long one it is one run
 
 
 def take_turns(sides: Sequence[Side], jobs: Sequence[Job]) -> list[Reading]:
@@ -40,12 +40,11 @@ def take_turns(sides: Sequence[Side], jobs: Sequence[Job]) -> list[Reading]:
     alone = max(job.threads for job in jobs) == 1
     rounds, seconds = min(job.runs for job in jobs), sum(job.seconds for job in jobs)
     taken: list[list[dict[str, float]]] = [[] for _ in jobs]
-    first = [Turn(1, 1)] * len(sides)
-    warm = [_round(sides, first, alone, rng) for _ in range(WARM_UP)]
-    turns = _choose_turns(jobs, list(zip(*warm, strict=True)))
+    warm = [_round(sides, Turn(1), alone, rng) for _ in range(WARM_UP)]
+    turn = _choose_turn(jobs, list(zip(*warm, strict=True)))
     end = perf_counter() + seconds
     while not taken[0] or (len(taken[0]) < rounds and perf_counter() < end):
-        for found, times in zip(taken, _round(sides, turns, alone, rng), strict=True):
+        for found, times in zip(taken, _round(sides, turn, alone, rng), strict=True):
             found.append(times)
     return [
         Reading(
@@ -58,39 +57,33 @@ def take_turns(sides: Sequence[Side], jobs: Sequence[Job]) -> list[Reading]:
     ]
 
 
-def _choose_turns(jobs: Sequence[Job], warm: Sequence[tuple[dict[str, float], ...]]) -> list[Turn]:
-    """Return what a turn of each side is, from the rounds that do not count.
+def _choose_turn(jobs: Sequence[Job], warm: Sequence[tuple[dict[str, float], ...]]) -> Turn:
+    """Return what a turn is, from the rounds that do not count: the slowest model's share of time.
 
-    A short run is settled and repeated as often as its turn has time for; sides with one and the
-    same model, such as the control, as often as each other.
+    All sides repeat as often as each other, for the least of more runs is less: of one model the
+    least of two was 3 to 5 % above the least of twelve, which would go to the faster model's
+    credit, and the control, twice the same model, could not see it.
     """
-    least: dict[str, float] = {}
-    for job, times in zip(jobs, warm, strict=True):
-        took = min(one["cpu_ms"] for one in times) / job.threads
-        least[job.model] = min(took, least.get(job.model, took))
-    chosen = []
-    for job in jobs:
-        fits = _TURN_MS / max(least[job.model], 1e-3)
-        runs, settling = np.clip([fits, fits / 2], 1, [MOST_RUNS, MOST_SETTLING]).astype(int)
-        chosen.append(Turn(int(runs), int(settling)))
-    return chosen
+    sides = zip(jobs, warm, strict=True)
+    slowest = max(min(one["cpu_ms"] for one in times) / job.threads for job, times in sides)
+    return Turn(int(np.clip(_TURN_MS / max(slowest, 1e-3), 1, MOST_RUNS)))
 
 
 def _round(
-    sides: Sequence[Side], turns: Sequence[Turn], alone: bool, rng: np.random.Generator
+    sides: Sequence[Side], turn: Turn, alone: bool, rng: np.random.Generator
 ) -> list[dict[str, float]]:
     """Give every side its turn; return their times in the order of the sides.
 
     Args:
         sides: whose turn it is, in a drawn order.
-        turns: what each does.
+        turn: what each does.
         alone: whether each runs on one thread, so that all can be put on one core.
         rng: draws order and core.
     """
     core = int(rng.choice(_cores())) if alone and sys.platform == "linux" else None
     times: list[dict[str, float]] = [{}] * len(sides)
     for number in rng.permutation(len(sides)):
-        times[number] = sides[number](asdict(replace(turns[number], core=core)))
+        times[number] = sides[number](asdict(replace(turn, core=core)))
     return times
 
 

@@ -97,6 +97,7 @@ static void read_line(Job *job, const char *word, char *rest, int line) {
   else if (!strcmp(word, "threads")) job->threads = number(&rest, 1, 1024, line);
   else if (!strcmp(word, "runs")) job->runs = number(&rest, 1, 10000000, line);
   else if (!strcmp(word, "warmup")) job->warmup = number(&rest, 0, 10000000, line);
+  else if (!strcmp(word, "settle")) job->settle = number(&rest, 0, 10000000, line);
   else if (!strcmp(word, "seconds")) job->seconds = positive(rest, line);
   else if (!strcmp(word, "warm_seconds")) job->warm_seconds = positive(rest, line);
   else if (!strcmp(word, "limit")) job->limit = positive(rest, line);

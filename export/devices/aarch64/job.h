@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
   char mode[16]; /* answer, measure or count */
-  int threads, runs, warmup;
+  int threads, runs, warmup, settle;
   double seconds, warm_seconds, limit;
   int models, texts;
   Model model[MOST_MODELS];

@@ -6,6 +6,7 @@ A job has one statement in a line:
     mode answer | measure | count
     threads N
     runs N, warmup N            rounds to measure, and to run before
+    settle N                    runs before each that counts, where models take turns
     seconds S, warm_seconds S   time after which no further round is started
     limit S                     the system ends the runner after that long
     model PATH                  up to 16; the lines below it say how to open it
@@ -31,7 +32,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kdc.compress.errors import KdcError
-from kdc.export.jobs import Job
+from kdc.export.jobs import SETTLING, Job
 from kdc.export.options import SessionOptions
 
 Text = tuple[list[int], list[int]]
@@ -57,6 +58,7 @@ class RunnerJob:
     seconds: float = 0.0
     warm_up: int = 0
     warm_seconds: float = 0.0
+    settle: int = 0
     limit: float = 0.0
     """Seconds after which the runner is ended; 0 for never."""
 
@@ -70,6 +72,7 @@ class RunnerJob:
         lines = ["kdc-job 1", f"mode {self.mode}", f"threads {self.threads}", f"runs {self.runs}"]
         lines += [f"seconds {self.seconds:.3f}", f"limit {self.limit:.0f}"]
         lines += [f"warmup {self.warm_up}", f"warm_seconds {self.warm_seconds:.3f}"]
+        lines += [f"settle {self.settle}"]
         if not 1 <= len(self.models) <= MOST_MODELS:
             raise KdcError(
                 f"{len(self.models)} models: the runner takes 1 to {MOST_MODELS} at once"
@@ -99,6 +102,7 @@ def measure_job(jobs: Sequence[Job], paths: Sequence[str], limit: float) -> Runn
         seconds=first.seconds,
         warm_up=max(_WARM_UP, len(first.lengths)),
         warm_seconds=first.seconds * _WARM_UP_SHARE,
+        settle=SETTLING if len(jobs) > 1 else 0,
         limit=limit,
     )
 

@@ -93,6 +93,17 @@ static void count_texts(const Job *job) {
 
 /* ---- measure: every model in a process of its own, run by run in turns ---- */
 
+/* Runs, or one of each text, after which memory grows by the samples alone. */
+enum { SETTLED = 100 };
+
+typedef struct {
+  double bytes, peak;
+} Memory;
+
+static Memory memory(void) {
+  return (Memory){private_bytes(), proc_bytes("/proc/self/status", "VmHWM:")};
+}
+
 typedef struct {
   pid_t process;
   FILE *orders, *replies;
@@ -104,7 +115,8 @@ static void work(const char *library, const Job *job, const Model *model, FILE *
   load_runtime(library);
   double before = private_bytes(), load_ms;
   double *wall = room(job->runs, sizeof *wall), *cpu = room(job->runs, sizeof *cpu);
-  int count = 0, text;
+  int count = 0, settled = job->texts > SETTLED ? job->texts : SETTLED, text;
+  Memory grown = {-1, -1};
   size_t classes;
   char order;
   Open *open = open_model(model, job->threads, &load_ms);
@@ -121,18 +133,20 @@ static void work(const char *library, const Job *job, const Model *model, FILE *
     if (order == 'm' && count < job->runs) {
       wall[count] = wall_to - wall_from;
       cpu[count++] = cpu_to - cpu_from;
+      /* the samples of a run of minutes are many MB, and not the model's */
+      if (count == settled) grown = memory();
     }
     fputs("done\n", reply);
     fflush(reply);
   }
-  double private_now = private_bytes();
+  if (count < settled) grown = memory();
   fputs("{", reply);
   put_number("load_ms", load_ms, "%.6f");
   put_number("first_ms", first_ms, "%.6f");
   put_samples("wall_ms", wall, count);
   put_samples("cpu_ms", cpu, count);
-  put_number("peak_rss_bytes", proc_bytes("/proc/self/status", "VmHWM:"), "%.0f");
-  put_number("private_bytes", private_now < 0 ? -1 : fmax(0, private_now - before), "%.0f");
+  put_number("peak_rss_bytes", grown.peak, "%.0f");
+  put_number("private_bytes", grown.bytes < 0 ? -1 : fmax(0, grown.bytes - before), "%.0f");
   put_version();
   fputs("\n", reply);
   fflush(reply);
@@ -194,8 +208,8 @@ static void round_of(Worker *workers, const Job *job, int text, int measured) {
   }
   for (int i = 0; i < job->models; i++) {
     Worker *worker = &workers[order[i]];
-    /* what the other models drove out of the caches comes back in a run that is not timed */
-    if (measured && job->models > 1) free(tell(worker, order[i], 'r', text));
+    /* what the other models drove out of the caches comes back in runs that are not timed */
+    for (int k = 0; measured && k < job->settle; k++) free(tell(worker, order[i], 'r', text));
     free(tell(worker, order[i], measured ? 'm' : 'r', text));
   }
 }

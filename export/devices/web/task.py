@@ -11,7 +11,7 @@ import numpy as np
 
 from kdc.compress.errors import KdcError
 from kdc.export.draws import draw_rows
-from kdc.export.jobs import Asked, Job
+from kdc.export.jobs import SETTLING, Asked, Job
 from kdc.export.model_file import ModelFile, read_model_file
 from kdc.export.options import SessionOptions
 from kdc.export.probe import probe
@@ -19,7 +19,6 @@ from kdc.export.session import PADDING
 
 _WARM_UP = 10  # runs, or one of each length where there are more
 _WARM_UP_SHARE = 0.25  # of the measured seconds, at most
-_SETTLE = 1  # runs before each that counts, where models take turns and evict each other's weights
 _ROWS = 1000  # turns whose texts are sent; those beyond them begin again with the first
 _LEVELS = {"disable": "disabled", "basic": "basic", "extended": "extended", "all": "all"}
 
@@ -57,7 +56,7 @@ def measuring(jobs: Sequence[Job]) -> Task:
         "seconds": seconds,
         "orders": [rng.permutation(len(jobs)).tolist() for _ in range(min(runs, _ROWS))],
     }
-    settle = _SETTLE if len(jobs) > 1 else 0
+    settle = SETTLING if len(jobs) > 1 else 0
     texts = [_drawn(job, 1 + warm_up + min(runs, _ROWS), settle) for job in jobs]
     return _task(told, jobs, texts, [None] * len(jobs), seconds * (1 + _WARM_UP_SHARE))
 

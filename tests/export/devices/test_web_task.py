@@ -11,7 +11,7 @@ import pytest
 from kdc.compress.errors import KdcError
 from kdc.export.devices.web.task import Task, answering, measuring, web_options
 from kdc.export.draws import draw_rows
-from kdc.export.jobs import Asked, Job
+from kdc.export.jobs import SETTLING, Asked, Job
 from kdc.export.options import Level, SessionOptions
 from tests.onnx_model import make_model
 from tests.shipping import export
@@ -38,14 +38,14 @@ def test_the_page_runs_the_texts_that_the_host_runs(tmp_path: Path) -> None:
     assert model["types"] is None
 
 
-def test_each_turn_has_one_run_to_settle(tmp_path: Path) -> None:
+def test_each_turn_begins_with_runs_to_settle(tmp_path: Path) -> None:
     """What the other model evicted from the caches would count as this one's latency."""
     job = _job(make_model(tmp_path / "m.onnx"))
     told = _told(measuring([job, job]))
     assert told["seconds"] == 4.0
     for model in told["models"]:
-        assert [len(turn) for turn in model["turns"]] == [2] * 18
-        assert all(len(first) == len(second) for first, second in model["turns"])
+        assert [len(turn) for turn in model["turns"]] == [SETTLING + 1] * 18
+        assert all(len({len(text) for text in turn}) == 1 for turn in model["turns"])
     assert {tuple(order) for order in told["orders"]} == {(0, 1), (1, 0)}
     assert told == _told(measuring([job, job])), "the order is not seeded"
 

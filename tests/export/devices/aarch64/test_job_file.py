@@ -15,7 +15,7 @@ from kdc.export.devices.aarch64.job_file import (
     plain,
     read_answer,
 )
-from kdc.export.jobs import Job
+from kdc.export.jobs import SETTLING, Job
 from kdc.export.options import DEFAULT, PHONE, SessionOptions
 
 ANSWER = RunnerJob("answer", [("/m.onnx", DEFAULT)], [([7, 8], [0, 1]), ([9], [0])])
@@ -41,6 +41,7 @@ def test_a_job_is_written_line_by_line() -> None:
         "limit 60",
         "warmup 0",
         "warm_seconds 0.000",
+        "settle 0",
         "model /a b/m.onnx",
         "level 1",
         "arena 0",
@@ -78,6 +79,8 @@ def test_models_in_turns_share_their_texts_and_keep_their_options() -> None:
     assert {len(ids) for ids, _ in job.texts} == {4, 9}
     assert (job.mode, job.threads, job.runs, job.seconds) == ("measure", 2, 50, 4.0)
     assert (job.warm_up, job.warm_seconds, job.limit) == (10, 1.0, 90)
+    # one alone keeps its caches
+    assert (job.settle, measure_job([first], ["/on/a.onnx"], 90).settle) == (SETTLING, 0)
 
 
 def test_texts_are_drawn_anew_for_every_run_of_a_length() -> None:
