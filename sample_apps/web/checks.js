@@ -118,14 +118,14 @@ export function checkTask(app, { task }) {
 // The golden answers: as many of everything as there are texts, each of a number for each label.
 export function parseGolden(bytes, task) {
   const golden = parse("golden.json", bytes);
-  const { texts, pairs, input_ids: ids, logits, labels, tolerance } = golden ?? {};
-  const lists = [texts, ids, logits, labels, ...(pairs == null ? [] : [pairs])];
+  const { texts, pairs, input_ids: ids, token_type_ids: types, logits, labels, tolerance } = golden ?? {};
+  const lists = [texts, ids, logits, labels, pairs ?? texts, types ?? ids];
   const count = texts?.length;
   const numbers = (row) => Array.isArray(row) && row.every(Number.isFinite);
   const sound =
     lists.every((list) => Array.isArray(list) && list.length === count) &&
     [texts, pairs ?? []].flat().every((text) => typeof text === "string") &&
-    [...ids, ...logits].every(numbers) &&
+    [...ids, ...(types ?? []), ...logits].every(numbers) &&
     Boolean(pairs) === Boolean(task.pair) &&
     count > 0 &&
     tolerance > 0;

@@ -57,8 +57,12 @@ export async function replay(opened, index) {
   const { golden, manifest, tokenizer } = opened;
   const encoded = tokenizer.encode(golden.texts[index], golden.pairs?.[index] ?? null);
   const { logits, ms } = await logitsOf(opened, encoded);
-  const wanted = { ids: golden.input_ids[index], logits: golden.logits[index] };
-  const judged = judgeText({ ids: encoded.ids, logits }, wanted, manifest.task, golden);
+  const wanted = {
+    ids: golden.input_ids[index],
+    types: golden.token_type_ids?.[index] ?? encoded.types,
+    logits: golden.logits[index],
+  };
+  const judged = judgeText({ ...encoded, logits }, wanted, manifest.task, golden);
   return { ...judged, ms, answer: answer(logits, manifest.task) };
 }
 

@@ -36,13 +36,14 @@ export function scoreSlack({ logits, tolerance }) {
   return Math.max(SCORE_OFF.tolerances * tolerance, SCORE_OFF.share * range);
 }
 
-// Compares one text's ids and logits with the golden ones: `exact`; `near`, where a rounding fell
+// Compares one text's ids, types and logits with the golden ones: `exact`; `near`, where a rounding fell
 // the other way; or `wrong`, with what is wrong.
 export function judgeText(found, wanted, task, golden) {
   const { tolerance } = golden;
   const off = Math.max(...wanted.logits.map((logit, at) => Math.abs(logit - found.logits[at])));
   const wrong = [];
-  if (found.ids.join() !== wanted.ids.join()) wrong.push("tokens");
+  const same = (name) => found[name].join() === wanted[name].join();
+  if (!same("ids") || !same("types")) wrong.push("tokens");
   if (!Number.isFinite(off)) wrong.push("logits");
   else if (task.kind === "regression") wrong.push(...(off > scoreSlack(golden) ? ["score"] : []));
   else if (!sameAnswer(found.logits, wanted.logits, task, tolerance)) wrong.push("label");

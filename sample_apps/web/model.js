@@ -34,6 +34,7 @@ export function externalData(weights, bytes) {
 // What the model takes for one text; one of fixed length is filled up with `padding`.
 export function feeds(runtime, session, ids, types, padding) {
   const length = fixedLength(session) ?? ids.length;
+  if (ids.length > length) throw new Error(`the model reads ${length} tokens, not ${ids.length}`);
   const given = {
     input_ids: [ids, padding],
     attention_mask: [ids.map(() => 1), 0],

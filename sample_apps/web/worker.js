@@ -14,6 +14,7 @@ const LOST = /imported module|module script|NetworkError|fetching of the wasm/;
 let app = null; // app.json
 let runtime = null;
 let here = null; // the open model
+let readme = null; // its model card, as bytes
 
 async function startRuntime(threads) {
   const start = performance.now();
@@ -39,7 +40,9 @@ async function start({ threads, offline }, tell) {
     tell({ stage: "opening" });
     return open(found, runtime);
   };
-  here = await openModel(app, offline, opening, tell);
+  const { files, bytes, ...opened } = await openModel(app, offline, opening, tell);
+  here = opened; // the runtime holds the model by now: a second one would stay as long as the page
+  readme = files.get("README.md") ?? new Uint8Array();
   const { golden, manifest } = here;
   return {
     app,
@@ -58,11 +61,11 @@ async function start({ threads, offline }, tell) {
 
 const ask = (asked) => answerText(here, asked);
 const golden = ({ index }) => replay(here, index);
-const readme = () => new TextDecoder().decode(here.files.get("README.md") ?? new Uint8Array());
+const card = () => new TextDecoder().decode(readme);
 // not one job of its own: a download would keep every text waiting
 const newer = () => lookForNewer(app, here, (found) => prove(found, runtime, inTurn));
 
-const JOBS = { start, ask, golden, readme };
+const JOBS = { start, ask, golden, readme: card };
 let last = Promise.resolve();
 
 function inTurn(act) {

@@ -149,14 +149,15 @@ def test_a_text_is_judged_by_its_label_and_its_logits(
 ) -> None:
     """The likeliest of several labels says nothing of the others, nor that none may hold."""
     numbers = json.dumps(found).replace("null", "NaN")
-    answer = f"{{ ids: [2, 3], logits: {numbers} }}"
-    asked = json.dumps({"ids": [2, 3], "logits": wanted})
+    answer = f"{{ ids: [2, 3], types: [0, 1], logits: {numbers} }}"
+    asked = json.dumps({"ids": [2, 3], "types": [0, 1], "logits": wanted})
     golden = json.dumps({"logits": [wanted], "tolerance": 0.02})
     task = json.dumps({"kind": kind, "labels": ["a", "b", "c"][: len(wanted)]})
     told = script(f"judgeText({answer}, {asked}, {task}, {golden})")
     assert (told["wrong"] or [told["state"]]) == [state]
-    other = script(f"judgeText({answer.replace('3]', '4]')}, {asked}, {task}, {golden})")
-    assert other["state"] == "wrong" and other["wrong"][0] == "tokens"
+    for right, wrong in (("3]", "4]"), ("1]", "0]")):  # of a pair's texts the second is the second
+        other = script(f"judgeText({answer.replace(right, wrong)}, {asked}, {task}, {golden})")
+        assert other["state"] == "wrong" and other["wrong"][0] == "tokens"
 
 
 def test_probabilities_are_those_of_the_task(script: Script) -> None:

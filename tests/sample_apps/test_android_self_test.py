@@ -191,6 +191,16 @@ def test_other_tokens_fail_even_with_the_right_logits(assets: Path) -> None:
     assert told[-1] == "failed: 5 exact and 1 wrong of 6"
 
 
+def test_other_token_types_fail_even_with_the_right_logits(tmp_path: Path) -> None:
+    """A pair whose second text is taken for the first moves most logits, and few labels."""
+    assets = make_assets(tmp_path / "assets", pair=True)
+    golden = json.loads((assets / "golden.json").read_text())
+    golden["token_type_ids"][0][-1] -= 1
+    write_json(assets / "golden.json", golden)
+    remake_assets(assets)
+    assert self_test(assets, runtime(assets))[2][-1] == "failed: 5 exact and 1 wrong of 6"
+
+
 def remake_assets(assets: Path) -> None:
     """Make the manifest again, without `app.json`, which is the app's."""
     remake(assets)

@@ -50,6 +50,19 @@
     return-void
 .end method
 
+# The page and its worker hold the model: they end with the screen, not when memory runs short.
+.method protected onDestroy()V
+    .registers 3
+    iget-object v0, p0, Lkdc/shell/MainActivity;->web:Landroid/webkit/WebView;
+    invoke-virtual {v0}, Landroid/webkit/WebView;->getParent()Landroid/view/ViewParent;
+    move-result-object v1
+    check-cast v1, Landroid/view/ViewGroup;
+    invoke-virtual {v1, v0}, Landroid/view/ViewGroup;->removeView(Landroid/view/View;)V
+    invoke-virtual {v0}, Landroid/webkit/WebView;->destroy()V
+    invoke-super {p0}, Landroid/app/Activity;->onDestroy()V
+    return-void
+.end method
+
 # Back goes back in the page first, and leaves the app where there is nothing to go back to.
 .method public onBackPressed()V
     .registers 3

@@ -5,6 +5,9 @@
 # ends of names and their types, in turns
 .field private static final TYPES:[Ljava/lang/String;
 
+# whether the page's process has been lost before
+.field private static gone:Z
+
 .field private final assets:Landroid/content/res/AssetManager;
 
 .method static constructor <clinit>()V
@@ -22,6 +25,25 @@
     invoke-direct {p0}, Landroid/webkit/WebViewClient;-><init>()V
     iput-object p1, p0, Lkdc/shell/Site;->assets:Landroid/content/res/AssetManager;
     return-void
+.end method
+
+# The page runs in a process of its own, which the system may end when it wants memory; left alone it
+# takes the app along. A new screen opens the page again, once: a model that brings it down each
+# time would be opened for ever.
+.method public onRenderProcessGone(Landroid/webkit/WebView;Landroid/webkit/RenderProcessGoneDetail;)Z
+    .registers 6
+    invoke-virtual {p1}, Landroid/webkit/WebView;->getContext()Landroid/content/Context;
+    move-result-object v0
+    check-cast v0, Landroid/app/Activity;
+    const/4 v1, 0x1
+    sget-boolean v2, Lkdc/shell/Site;->gone:Z
+    if-nez v2, :again
+    sput-boolean v1, Lkdc/shell/Site;->gone:Z
+    invoke-virtual {v0}, Landroid/app/Activity;->recreate()V
+    return v1
+    :again
+    invoke-virtual {v0}, Landroid/app/Activity;->finish()V
+    return v1
 .end method
 
 # Whatever the answer is, it is given here: no request reaches the network.

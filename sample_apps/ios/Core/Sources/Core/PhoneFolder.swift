@@ -10,7 +10,6 @@ public struct PhoneFolder {
     private static let format = "kdc.phone/1"
     private static let manifestName = "manifest.json"
     private static let most = 64 << 20  // bytes of a file that is read as a whole
-    private static let piece = 1 << 20
 
     /// `app.json`: what the app was told when it was made.
     public let app: Fields
@@ -117,18 +116,13 @@ public struct PhoneFolder {
         guard !parts.contains(""), !parts.contains(".."), !name.contains("\\") else {
             throw Refused("\(manifestName) names a file outside its folder: \(name)")
         }
-        guard let file = try? FileHandle(forReadingFrom: folder.appendingPathComponent(name)) else {
+        // mapped: pieces that are read would stay in memory until all of this is done
+        let file = folder.appendingPathComponent(name)
+        guard let data = try? Data(contentsOf: file, options: .mappedIfSafe) else {
             throw Refused("the model is incomplete: \(name) is missing")
         }
-        defer { try? file.close() }
-        var digest = SHA256()
-        var size = 0
-        while let data = try file.read(upToCount: piece), !data.isEmpty {
-            digest.update(data: data)
-            size += data.count
-        }
-        let found = hex(digest.finalize())
-        guard size == (try entry.count("bytes")), found == (try entry.text("sha256")) else {
+        let found = hex(SHA256.hash(data: data))
+        guard data.count == (try entry.count("bytes")), found == (try entry.text("sha256")) else {
             throw changed(name)
         }
         return found

@@ -3,6 +3,7 @@ package kdc.android
 import android.app.Activity
 import android.content.Intent
 import android.os.Bundle
+import android.os.Debug
 import android.view.View
 import android.widget.Button
 import android.widget.EditText
@@ -16,7 +17,7 @@ import kdc.core.Refused
 class MainActivity : Activity() {
     // one thread for the model, so that typing never waits for it
     private val work = Executors.newSingleThreadExecutor()
-    private var opened: OpenedApp? = null
+    @Volatile private var opened: OpenedApp? = null
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -29,7 +30,8 @@ class MainActivity : Activity() {
         }
         findViewById<Button>(R.id.answer).setOnClickListener { answer() }
         findViewById<Button>(R.id.run).setOnClickListener { test() }
-        inBackground({ OpenedApp.open(applicationContext) }) { ready(it) }
+        // kept before the screen hears of it: one that is gone by then still has to close it
+        inBackground({ OpenedApp.open(applicationContext).also { opened = it } }) { ready(it) }
     }
 
     override fun onDestroy() {
@@ -39,7 +41,6 @@ class MainActivity : Activity() {
     }
 
     private fun ready(app: OpenedApp) {
-        opened = app
         text(R.id.state).text = ""
         show(R.id.state, false)
         show(R.id.tabs, true)
@@ -62,13 +63,15 @@ class MainActivity : Activity() {
 
     private fun test() {
         val app = opened ?: return
-        inBackground({ app.golden.run(app.classifier) }) { tested(app, it) }
+        inBackground({ app.golden.run(app.classifier) to 1024 * Debug.getPss() }) { (report, pss) ->
+            tested(app, report, pss)
+        }
     }
 
-    private fun tested(app: OpenedApp, report: Golden.Report) {
-        text(R.id.report).text = Sentences.report(report, app.openMs)
+    private fun tested(app: OpenedApp, report: Golden.Report, pssBytes: Long) {
+        text(R.id.report).text = Sentences.report(report, app.openMs, pssBytes)
         if (!report.isPassed) refuse("This phone does not give the model's own answers: see Self-test")
-        val json = Sentences.json(report, app)
+        val json = Sentences.json(report, app, pssBytes)
         val share = findViewById<Button>(R.id.share)
         show(R.id.share, true)
         share.setOnClickListener {

@@ -34,16 +34,15 @@ class OpenedApp private constructor(
             // what is wrong in the manifest is thrown here, where it is caught, and not on the screen
             val card = Sentences.card(folder)
             val model = RuntimeModel.open(folder, ModelFiles(context), THREADS)
-            val classifier = Classifier(folder, tables(), model)
-            val golden = Golden.parse(folder.text("golden.json"))
-            return OpenedApp(
-                folder,
-                classifier,
-                golden,
-                card,
-                SystemClock.elapsedRealtime() - start,
-                model,
-            )
+            try {
+                val classifier = Classifier(folder, tables(), model)
+                val golden = Golden.parse(folder.text("golden.json"))
+                val took = SystemClock.elapsedRealtime() - start
+                return OpenedApp(folder, classifier, golden, card, took, model)
+            } catch (refused: Refused) {
+                model.close()
+                throw refused
+            }
         }
 
         private fun tables(): UnicodeTables {

@@ -67,7 +67,12 @@ class RuntimeModel private constructor(private val session: OrtSession) : Model,
                     } else {
                         environment.createSession(path, options)
                     }
-                    return RuntimeModel(session)
+                    try {
+                        return RuntimeModel(session)
+                    } catch (refused: Refused) {
+                        session.close()
+                        throw refused
+                    }
                 }
             } catch (error: OrtException) {
                 throw Refused("ONNX Runtime cannot open ${folder.model}: ${error.message}")

@@ -1,7 +1,6 @@
 package kdc.android
 
 import android.os.Build
-import android.os.Debug
 import java.util.Locale
 import kdc.core.Answer
 import kdc.core.Fields
@@ -22,14 +21,14 @@ object Sentences {
         return (lines + score + "${number(ms, 1)} ms").joinToString("\n")
     }
 
-    fun report(report: Golden.Report, openMs: Long): String {
+    fun report(report: Golden.Report, openMs: Long, pssBytes: Long): String {
         val verdict = if (report.isPassed) "Passed" else "FAILED"
         val head = listOf(
             "$verdict: ${report.exact()} of ${report.rows.size} texts exact, ${report.wrong()} wrong",
             "Checked and opened in $openMs ms",
             "A text takes ${number(report.latency(0.5), 1)} ms, at most " +
                 "${number(report.latency(0.95), 1)} ms for 95 %",
-            "Memory of the app: ${Debug.getPss() / 1024} MB",
+            "Memory of the app: ${pssBytes shr 20} MB",
             "",
         )
         return (head + report.rows.map { row(it) }).joinToString("\n")
@@ -48,7 +47,7 @@ object Sentences {
     }
 
     /** The self-test's outcome, to be shared. */
-    fun json(report: Golden.Report, opened: OpenedApp): String =
+    fun json(report: Golden.Report, opened: OpenedApp, pssBytes: Long): String =
         JSONObject()
             .put("format", "kdc.self-test/1")
             .put("device", "${Build.MANUFACTURER} ${Build.MODEL}, Android ${Build.VERSION.RELEASE}")
@@ -59,7 +58,7 @@ object Sentences {
             .put("texts", report.rows.size)
             .put("open_ms", opened.openMs)
             .put("latency_ms", JSONObject().put("p50", report.latency(0.5)).put("p95", report.latency(0.95)))
-            .put("pss_bytes", Debug.getPss() * 1024)
+            .put("pss_bytes", pssBytes)
             .toString(2)
 
     fun card(folder: PhoneFolder): String {
