@@ -152,12 +152,12 @@ def steps(job: GeneralJob) -> Iterator[None]:
     run = make_run(job, read_corpus(job.corpus), Workspace(job.out), Silent())
     leg = run.legs[0]
     learner = Learner(run.model, leg.objectives, leg.training, run.device)
-    run.suit(leg)
     feed, step = open_feed(leg.rows, leg.training, 0, run.padding, run.device), 0
-    while True:
-        learner.step(feed.take(step, ALONE), leg.teacher, leg.training.learning_rate)
-        step += 1
-        yield
+    with run.suited(leg):
+        while True:
+            learner.step(feed.take(step, ALONE), leg.teacher, leg.training.learning_rate)
+            step += 1
+            yield
 
 
 def token_flops(shape: Shape) -> float:

@@ -79,7 +79,8 @@ def _train_legs(
     """Train every stage from `state` on; each process of a crew does, and the first one saves."""
     with run.scale.behind(run.model) if run.scale else nullcontext():
         for stage in range(state.stage, len(run.legs)):
-            _train_leg(team, run, stage, state, checkpoints, kept, progress, what)
+            with run.suited(run.legs[stage]):
+                _train_leg(team, run, stage, state, checkpoints, kept, progress, what)
             if stage + 1 < len(run.legs):
                 state.next_stage()
                 kept = ({}, {})
@@ -158,7 +159,6 @@ def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner
     """Return a stage's learner, ready for the tensors of a state or for the first step."""
     torch.manual_seed(own_seed(seed, team.rank))
     learner = Learner(run.model, leg.objectives, leg.training, run.device, team, run.scale)
-    run.suit(leg)
     if state.step > leg.rounded_from:
         learner.begin_rounding(None, run.padding, pair=run.task.pair)
     return learner

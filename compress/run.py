@@ -1,6 +1,8 @@
 """What a run of the loop is made of: a model, and the stages that train it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -148,18 +150,26 @@ class Run:
         seen = self.calibration and without_texts(self.calibration)
         return replace(self, legs=legs, dev=dev, calibration=seen)
 
-    def suit(self, leg: Leg) -> None:
-        """Suit a stage's model and teacher to the device, in place, in this process.
+    @contextmanager
+    def suited(self, leg: Leg) -> Iterator[None]:
+        """Suit a stage's model and teacher to the device, in this process, while the stage lasts.
 
         Their attention is the one that is faster there, and they are compiled where that is wanted.
+        Afterwards it is again the one before: another run of a sweep may ask the same teacher, and
+        what it says must not depend on who asked first.
         """
-        for model in (self.model, getattr(leg.teacher, "model", None)):
-            if model is None:
-                continue
+        models = [self.model, getattr(leg.teacher, "model", None)]
+        before = {model: model.config._attn_implementation for model in models if model is not None}
+        for model in before:
             if plain_attention(self.device, leg.longest):
                 model.set_attn_implementation("eager")
             if self.compiled:
                 model.base_model.compile(dynamic=True)
+        try:
+            yield
+        finally:
+            for model, attention in before.items():
+                model.set_attn_implementation(attention)
 
     def title(self, stage: int, what: str) -> str:
         """Return what to call a stage of a run that is called `what`."""

@@ -14,6 +14,7 @@ from kdc.compress.distill import distil_on, distill
 from kdc.compress.errors import KdcError
 from kdc.compress.errors import Stopped as Interrupted
 from kdc.compress.files import sha256
+from kdc.compress.kept import kept_logits
 from kdc.compress.progress import Progress, Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.spread import Results, spread
@@ -131,6 +132,27 @@ def test_a_run_alone_gives_the_same_bytes(
     job = tiny_job(teacher, tmp_path / "s", recipe=recipes()[0], seed=1, setup_seed=0)
     distill(job, Silent())
     assert sha256(job.out / "manifest.json") == sha256(done[0] / RUNS[1] / "manifest.json")
+
+
+def test_a_teacher_that_was_asked_online_says_the_same_afterwards(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: it kept the attention of the run before, and its other logits were kept for all runs."""
+    monkeypatch.setattr("kdc.compress.run.plain_attention", lambda *_: True)
+    asked: list[str] = []
+
+    def spy(place: Path, identity: str, model: Any, *rest: Any) -> Any:  # noqa: ANN401
+        asked.append(model.config._attn_implementation)
+        return kept_logits(place, identity, model, *rest)
+
+    monkeypatch.setattr("kdc.compress.teachers.kept_logits", spy)
+    small = [tiny_recipe(name, epochs=0.1, evaluations=1) for name in ("layers", "hinton")]
+    job = tiny_job(teacher, tmp_path / "many")
+    run_sweep(sweep_jobs(job, small, 1), Silent(), str)
+    assert asked == ["sdpa"]
+    distill(replace(job, out=tmp_path / "alone" / "s", recipe=small[1]), Silent())
+    folders = (tmp_path / "many" / "hinton-seed0", tmp_path / "alone" / "s")
+    assert len({sha256(folder / "manifest.json") for folder in folders}) == 1
 
 
 def test_one_failing_run_is_told_and_the_others_are_done(

@@ -13,7 +13,9 @@ def judged(kind: str, found: list[float], wanted: list[float], *others: list[flo
     """What the page says of one text's logits; `others` are the golden logits of other texts."""
     task = {"kind": kind, "labels": ["a", "b", "c"][: len(wanted)]}
     golden = {"logits": [wanted, *others], "tolerance": TOLERANCE}
-    given, asked = ({"ids": [2, 5, 3], "types": [0, 0, 0], "logits": logits} for logits in (found, wanted))
+    given, asked = (
+        {"ids": [2, 5, 3], "types": [0, 0, 0], "logits": logits} for logits in (found, wanted)
+    )
     [one] = call("meaning", "judgeText", [[given, asked, task, golden]])
     return one["state"], one["wrong"]
 

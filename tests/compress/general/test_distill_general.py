@@ -80,11 +80,12 @@ def test_student_and_teacher_get_the_attention_of_their_device(
     corpus = read_corpus(places / "shards")
     run = make_run(job(places, tmp_path, ""), corpus, Workspace(tmp_path), Silent())
     (leg,) = run.legs
-    run.suit(leg)
     assert isinstance(leg.teacher, OnlineTeacher)
     assert leg.longest == corpus.max_length > 8
-    for model in (run.model, leg.teacher.model):
-        assert model.config._attn_implementation == "eager"
+    both = (run.model, leg.teacher.model)
+    with run.suited(leg):
+        assert {model.config._attn_implementation for model in both} == {"eager"}
+    assert {model.config._attn_implementation for model in both} == {"sdpa"}
 
 
 def test_a_finished_run_is_not_trained_again(places: Path, tmp_path: Path) -> None:
