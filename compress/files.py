@@ -205,6 +205,8 @@ def _settle(staging: Path, out: Path) -> None:
         if path.is_file():
             _open_up(path)
             _sync_file(path)
+        elif path.is_dir() and not path.is_symlink():
+            sync_folder(path)
     sync_folder(staging)
     swap(staging, out)
     sync_folder(out.parent)

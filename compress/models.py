@@ -211,7 +211,12 @@ def load_classifier(source: Source, task: Task | None = None, dropout: float = 0
     if task is not None:
         set_task(config, task)
     model, info = open_weights(AutoModelForSequenceClassification, source, config)
-    check_weights(source, model, info, may_lack_head=task is not None)
+    encoder = f"{model.base_model_prefix}."
+
+    def new(key: str) -> bool:
+        return task is not None and (not key.startswith(encoder) or "pooler" in key)
+
+    check_weights(source, model, info, new)
     if task is not None and task.labels and len(theirs) == len(task.labels):
         suit_head(model, class_places(task.labels, theirs))
     return model.eval()

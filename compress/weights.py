@@ -1,6 +1,7 @@
 """Opening an encoder's weights, and what is checked of them: a folder may be anybody's."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,20 +65,18 @@ def open_weights(kind: Any, source: "Source", config: Config) -> tuple[Model, di
     return model, info
 
 
-def check_weights(source: "Source", model: Model, info: Any, *, may_lack_head: bool) -> None:  # noqa: ANN401
+def check_weights(source: "Source", model: Model, info: Any, new: Callable[[str], bool]) -> None:  # noqa: ANN401
     """Raise KdcError where tensors are missing, of another shape or of layers that are not counted.
 
     Args:
         source: where they lie.
         model: what was made of them.
         info: transformers' account of it.
-        may_lack_head: whether a head may be new.
+        new: whether a tensor may be missing, for it is drawn or never asked.
     """
     wrong = {str(key) for key in info["missing_keys"]}
     wrong |= {str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"]}
-    base = f"{model.base_model_prefix}."
-    encoder = {key for key in wrong if key.startswith(base) and "pooler" not in key}
-    lost = sorted(encoder if may_lack_head else wrong)
+    lost = sorted(key for key in wrong if not new(key))
     if lost:
         raise KdcError(
             f"the weights in {source.folder} do not fit its config.json: {len(lost)} tensors are "

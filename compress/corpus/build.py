@@ -3,7 +3,6 @@
 Every part is kept as soon as it is made; who is killed goes on there, and comes to the same bytes.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -26,8 +25,6 @@ from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
 from kdc.compress.swap import clear_leftovers
 from kdc.compress.workspace import Workspace
-
-_JOB = "job.json"
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def make_corpus(job: CorpusJob, progress: Progress) -> Made:
         with kept(f"what is made of {job.out} is"):
             tokens = parts.tokens(_make(job, parts, vocabulary, progress))
         missing = parts.missing(job.share or Share())
-        if not (parts.folder / _JOB).is_file():  # another process has put the folder together
+        if not parts.job.is_file():  # another process has put the folder together
             missing = []
         there = not missing and _finish(job, place, parts, vocabulary, files, progress)
         seconds = time.monotonic() - start
@@ -125,7 +122,7 @@ def _finish(
     try:
         with lock(place.lock, str(job.out)):
             clear_leftovers(job.out)
-            if (parts.folder / _JOB).is_file():
+            if parts.job.is_file():
                 put_together()
             return True
     except KdcError as error:
@@ -136,9 +133,9 @@ def _finish(
 
 def _tidy(job: CorpusJob, place: Workspace, parts: Parts) -> None:
     """Remove the parts of a run that was killed when the folder was there and they still were."""
-    if (parts.folder / _JOB).is_file():
+    if parts.job.is_file():
         with suppress(KdcError), lock(place.lock, str(job.out)):  # whoever is at it does so itself
-            shutil.rmtree(parts.folder, ignore_errors=True)
+            parts.remove()
 
 
 def _begin(job: CorpusJob, parts: Parts, vocabulary: Vocabulary) -> None:
@@ -153,18 +150,18 @@ def _begin(job: CorpusJob, parts: Parts, vocabulary: Vocabulary) -> None:
         "settings": job.settings.as_dict(),
         "tokenizer": vocabulary.tokenizer,
     }
-    note = parts.folder / _JOB
-    if note.is_file() and read_json(note) == wanted:
+    there = parts.begun()  # before the note, which others who take part write before any of them
+    if parts.job.is_file() and read_json(parts.job) == wanted:
         return
-    if parts.folder.exists():
-        if job.share is not None and note.is_file():
-            raise KdcError(
-                f"{parts.folder} holds parts of another run, from other sources or settings: "
-                "remove it, or choose another --out"
-            )
-        if job.share is None:
-            shutil.rmtree(parts.folder)
-    write_json(note, wanted)
+    if job.share is None:
+        parts.remove()
+        there = parts.begun()
+    if there or parts.job.is_file():
+        raise KdcError(
+            f"{parts.folder} holds parts of another run, from other sources or settings: "
+            "remove it, or choose another --out"
+        )
+    write_json(parts.job, wanted)
 
 
 def _make(job: CorpusJob, parts: Parts, vocabulary: Vocabulary, progress: Progress) -> list[str]:

@@ -97,7 +97,7 @@ def finish(
             write_text(staging / name, text)
         write_manifest(staging, FORMAT, _fields(settings, parts, vocabulary, totals))
     repeated = _repeated(parts, made)
-    shutil.rmtree(parts.folder, ignore_errors=True)
+    parts.remove()
     return repeated
 
 

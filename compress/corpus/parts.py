@@ -4,6 +4,7 @@ The cut depends on the sources and the settings alone, so that it is the same fo
 workers, machines and restarts.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,23 @@ class Parts:
         """Keep the parts of some sources, of about so many characters each, in a folder."""
         self.folder, self.sources = folder, sources
         self._characters = characters
+
+    @property
+    def job(self) -> Path:
+        """Where it is noted of which run the parts are."""
+        return self.folder / "job.json"
+
+    def begun(self) -> bool:
+        """Whether any part has been made, of whatever run."""
+        return any(True for kind in ("part-*", "source-*") for _ in self.folder.glob(kind))
+
+    def remove(self) -> None:
+        """Remove everything, the note of the run last: parts without one could be anybody's."""
+        for path in self.folder.glob("*"):
+            if path != self.job:
+                with suppress(OSError):
+                    path.unlink()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def cut(self, number: int, watch: Watch) -> Iterator[Part]:
         """Yield a source's parts in their order; at its end, note how many there are.

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel as Model
 from kdc.compress.errors import KdcError
 from kdc.compress.families import set_dropout
 from kdc.compress.models import Source, read_config
-from kdc.compress.weights import open_weights
+from kdc.compress.weights import check_weights, open_weights
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
 _DISCRIMINATOR = "ElectraForPreTraining"  # tells replaced words from others, and fills in none
@@ -51,12 +51,6 @@ def _load(source: Source, dropout: float, *, words: bool) -> Model:
         raise KdcError(f"{source.name} has no masked-LM head: name a checkpoint that has one")
     set_dropout(config, dropout)
     model, info = open_weights(AutoModelForMaskedLM if words else AutoModel, source, config)
-    keys = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
-    lost = sorted(str(key) for key in keys if "pooler" not in str(key))
-    if lost:
-        raise KdcError(
-            f"the weights in {source.folder} do not fit its config.json: {len(lost)} tensors are "
-            f"missing or of another shape, the first is {lost[0]}"
-        )
+    check_weights(source, model, info, new=lambda key: "pooler" in key)
     found: Model = model.eval()
     return found

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.compress.files import read_json, read_manifest, sha256, whole_file, write_json, write_text
+from kdc.compress.files import (
+    read_json,
+    read_manifest,
+    sha256,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_text,
+)
 from tests.faults import refusing
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -205,3 +213,23 @@ def test_a_path_that_is_no_text_is_written_and_read_back(tmp_path: Path) -> None
     name = os.fsdecode(b"caf\xe9.csv")
     write_json(tmp_path / "a.json", {"data": name})
     assert read_json(tmp_path / "a.json") == {"data": name}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is open has its path in /proc alone")
+def test_every_folder_is_on_the_disk_before_it_is_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: after a power cut the folders inside the new one are empty, and the old one is gone."""
+    synced, sync = [], os.fsync
+
+    def noting(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    with whole_folder(tmp_path / "out", "kdc.demo") as staging:
+        (staging / "a" / "b").mkdir(parents=True)
+        (staging / "a" / "b" / "file").write_text("x")
+        monkeypatch.setattr(os, "fsync", noting)
+    inside = [path.relative_to(staging).as_posix() for path in synced[:-1]]
+    assert inside[-1] == "." and {"a", "a/b", "a/b/file"} <= set(inside)
+    assert synced[-1] == tmp_path

@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import shutil
 from dataclasses import replace
@@ -114,6 +115,28 @@ def test_parts_of_another_run_are_not_used(job: CorpusJob, tmp_path: Path) -> No
         build_corpus(replace(job, out=tmp_path / "out", share=Share(1, 3)), Silent())
     build_corpus(replace(job, out=tmp_path / "out"), Silent())
     assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+
+
+def test_parts_without_a_note_are_not_used(job: CorpusJob, tmp_path: Path) -> None:
+    """Bug: a run that was killed while it tidied up left some; another's sources joined them."""
+    state = tmp_path / ".kdc" / "runs" / "out"
+    ours = replace(job, out=tmp_path / "out", share=Share(0, 3))
+    build_corpus(replace(ours, settings=replace(SETTINGS, seed=1)), Silent())
+    (state / "job.json").unlink()
+    with pytest.raises(KdcError, match="holds parts of another run"):
+        build_corpus(ours, Silent())
+    build_corpus(replace(ours, share=None), Silent())
+    assert bytes_of(tmp_path / "out") == bytes_of(job.out)
+
+
+def test_the_note_of_a_run_goes_last(
+    job: CorpusJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: killed while it is removed, a run leaves parts that could be anybody's."""
+    state = tmp_path / ".kdc" / "runs" / "out"
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    build_corpus(replace(job, out=tmp_path / "out"), Silent())
+    assert os.listdir(state) == ["job.json"]
 
 
 def test_what_is_made_is_not_made_again_and_never_replaced(job: CorpusJob, tmp_path: Path) -> None:
