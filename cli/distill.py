@@ -179,7 +179,7 @@ def _job(terminal: Terminal, recipe: "Recipe", values: dict[str, Any]) -> "Stude
 
 def _one(terminal: Terminal, job: "StudentJob", name: str, run: dict[str, Any]) -> None:
     from kdc.cli.failures import finished_before
-    from kdc.cli.scores import show_report
+    from kdc.cli.scores import has_learned, show_report
     from kdc.compress.distill import distill
     from kdc.compress.recipe import load_run
     from kdc.compress.rerun import differences
@@ -193,8 +193,8 @@ def _one(terminal: Terminal, job: "StudentJob", name: str, run: dict[str, Any]) 
     if changed:
         terminal.say(f"not the run of {name}: {' and '.join(changed)} changed since")
     student = "" if job.out == Path("student") else f" {quote(str(job.out))}"
-    kept = f"keeps {report.retained:.1%} of the teacher on dev"
-    terminal.say(f"{job.out}: {kept}; next: kdc export{student} --quantize")
+    after = f"; next: kdc export{student} --quantize" if has_learned(report) else ""
+    terminal.say(f"{job.out}: keeps {report.retained:.1%} of the teacher on dev{after}")
     terminal.result(report.as_dict())
 
 

@@ -62,8 +62,9 @@ def _rows(texts: list[str], pairs: list[str] | None) -> "Split":
     """Return what is asked as rows, whose labels nobody knows."""
     if any(_SURROGATE.search(text) for text in (*texts, *(pairs or ()))):
         raise KdcError("a text is not UTF-8: convert it, for instance by iconv")
-    if texts == [_LINES]:
-        texts = _lines()
+    if texts.count(_LINES) > 1:
+        raise KdcError(f"{_LINES} is standard input, which can be read once: name it once")
+    texts = [line for text in texts for line in (_lines() if text == _LINES else [text])]
     if pairs is not None and len(pairs) != len(texts):
         counts = f"{plural(len(texts), 'text')}, and --pair {plural(len(pairs), 'time')}"
         raise KdcError(f"{counts}: give one for each, in the same order")

@@ -77,8 +77,14 @@ def findings(report: "Report") -> list[str]:
     floor = report.dev.get("majority")
     if floor is not None and floor.value >= 1:
         lines = ["dev has one answer only, which tells no two models apart: give it other rows"]
-    elif floor is not None and report.dev["student"].value <= floor.value:
-        lines = ["the student is no better than the most frequent answer: train it for longer"]
+    elif not has_learned(report):
+        student = report.dev["student"]
+        least = "" if floor is None else f" ({100 * floor.value:.1f} %)"
+        hardly = "hardly" if floor is not None and student.value > floor.value else "no"
+        lines = [
+            f"the student is {hardly} better than the most frequent answer{least}: train it for "
+            "longer, or take a larger one"
+        ]
     else:
         lines = [
             _unbeaten(report, name) for name in report.comparisons if not _beaten(report, name)
@@ -88,6 +94,12 @@ def findings(report: "Report") -> list[str]:
     if report.calibration:
         lines.append(_calibrated(report))
     return lines
+
+
+def has_learned(report: "Report") -> bool:
+    """Whether a student is better than the most frequent answer by more than noise."""
+    floor, student = report.dev.get("majority"), report.dev["student"]
+    return floor is None or floor.value >= 1 or student.low > floor.value
 
 
 def _beaten(report: "Report", control: str) -> bool:
@@ -140,8 +152,10 @@ def _show_flips(terminal: Terminal, flips: "Flips", *, regression: bool) -> None
     terminal.table(title, ["label", "teacher", "student", "text"], rows)
 
 
-def told(answer: "Answer") -> str | float:
+def told(answer: "Answer") -> str:
     """Return what a table shows of an answer."""
+    if isinstance(answer, float):
+        return f"{answer:.4g}"
     if not isinstance(answer, tuple):
         return answer
     return ", ".join(answer) or "(none)"

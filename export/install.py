@@ -16,6 +16,7 @@ from kdc.compress.files import whole_file
 from kdc.export.layouts import INSIDE, SUFFIX
 from kdc.export.model_file import read_model_file
 from kdc.export.options import SessionOptions
+from kdc.export.phone_model import read_phone
 
 WRITE = SessionOptions(optimization="basic", memory_pattern=False)
 """How the copy is made: folded, nothing more."""
@@ -29,20 +30,22 @@ def install(model: str | Path, out: str | Path) -> Path:
     Open it with `READ`. Other runtimes do the same with the session entries named here.
 
     Args:
-        model: an `.onnx` or `.ort`.
+        model: an `.onnx` or `.ort`, or a phone folder.
         out: the copy's path.
 
     Returns:
         The copy's path.
 
     Raises:
-        KdcError: it is no model, one that is only fast when it is rewritten as it is opened (pairs
-            of quantize and dequantize), one that ONNX Runtime cannot write again, or its copy would
-            replace a file of it.
+        KdcError: it is no model or a damaged folder, one that is only fast when it is rewritten as
+            it is opened (pairs of quantize and dequantize), one that ONNX Runtime cannot write
+            again, or its copy would replace a file of it.
     """
     import onnxruntime
 
     model, out = Path(model), Path(out)
+    if model.is_dir():
+        model = read_phone(model).model
     file = read_model_file(model)
     asked = file.session.optimization
     if asked != WRITE.optimization:

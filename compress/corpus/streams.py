@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from kdc.compress.data.text_file import EXCELS
 from kdc.compress.errors import KdcError
 
 _PIECE = 1 << 20  # bytes read, and unpacked, at once
@@ -81,9 +82,7 @@ class Stream:
             try:
                 text = decoder.decode(piece)
             except UnicodeDecodeError as error:
-                raise self._not_utf8(
-                    lines + piece.count(b"\n", 0, error.start), "LATIN1"
-                ) from error
+                raise self._not_utf8(lines + piece.count(b"\n", 0, error.start), EXCELS) from error
             lines += text.count("\n")
             yield text.removeprefix("\ufeff") if start else text
             start = False

@@ -1,7 +1,8 @@
 """CSV and TSV files.
 
-CSV is RFC 4180, read strictly; its delimiter is whichever of `,`, `;` and tab the header line has
-most of, for spreadsheets write `;` in half of Europe.
+CSV is RFC 4180, read strictly; its delimiter is the one that a first line `sep=;` names, as Excel
+writes it, else whichever of `,`, `;`, tab and `|` the header line has most of, for spreadsheets
+write `;` in half of Europe.
 
 TSV is unquoted, as GLUE's files are: a quotation mark is a letter, and every line a row. It is
 taken to be quoted in two cases only. Either every field with a quotation mark in it is quoted as
@@ -25,6 +26,8 @@ from kdc.compress.progress import plural
 Row = tuple[int, list[str]]
 """The line a row begins on, and its fields."""
 
+_DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 
 
@@ -35,8 +38,10 @@ def read_csv(path: Path) -> Table:
         KdcError: no UTF-8 text, no rows, a broken quotation or a row of another width.
     """
     text = read_text(path)
+    if told := _SEPARATOR.match(text):
+        return _table(path, _quoted(path, text[told.end() :], told[1], first=2))
     header, _, _ = text.partition("\n")
-    return _table(path, _quoted(path, text, max(",;\t", key=header.count)))
+    return _table(path, _quoted(path, text, max(_DELIMITERS, key=header.count)))
 
 
 def read_tsv(path: Path) -> Table:
@@ -59,14 +64,15 @@ def _plain(text: str) -> list[Row]:
     return [(number, line.split("\t")) for number, line in lines if line]
 
 
-def _quoted(path: Path, text: str, delimiter: str) -> Iterator[Row]:
+def _quoted(path: Path, text: str, delimiter: str, first: int = 1) -> Iterator[Row]:
+    """Yield the rows of a quoted text that begins on line `first` of its file."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
+    line = first
     try:
         for row in reader:
             if row:
                 yield line, row
-            line = reader.line_num + 1
+            line = first + reader.line_num
     except csv.Error as error:
         if "field limit" in str(error):
             reason = f"a field has over {MAX_CHARACTERS:,} characters: probably an unbalanced quote"

@@ -21,6 +21,7 @@ _WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d{0,17}))(\.0*)?", re.ASCII)  # 007 is a 
 Scores = npt.NDArray[np.float64]
 _SCORES = "the training labels are"
 _LARGEST = float(np.finfo(np.float32).max)
+_ALMOST = 10  # times as many numbers as other labels are scores with cells that were not filled in
 _FLAT = 1e-5  # of the largest score, their spread: then float32 has 80 values on either side
 
 
@@ -65,7 +66,8 @@ def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
 
     Raises:
         KdcError: a score that is NaN or infinite, one class only, one score only, scores that
-            float32 can hardly tell apart, or numbers with a decimal comma; of sets, that no row
+            float32 can hardly tell apart, scores with words among them, or numbers with a decimal
+            comma; of sets, that no row
             has two labels or that a label never occurs.
     """
     if train.sets is not None:
@@ -79,6 +81,7 @@ def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
             f"{train.table.source}: the labels are numbers with a decimal comma ('{label[:80]}'): "
             "write them with a point"
         )
+    _refuse_almost_scores(train, wanted)
     classes, whole = _classes(found)
     if (wanted == "regression" or (wanted is None and not whole)) and _numbers(found):
         scores = _exact_scores(train)
@@ -211,6 +214,28 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
 
 def _numbers(labels: Iterable[str]) -> bool:
     return all(_NUMBER.fullmatch(label) for label in labels)
+
+
+def _refuse_almost_scores(rows: Labelled, wanted: Kind | None) -> None:
+    """Refuse scores with a few cells among them that are none: as classes they would all be names.
+
+    Raises:
+        KdcError: scores were asked for and most labels are numbers, or nearly all are and one of
+            them is a fraction; the first row that is no number is named.
+    """
+    if wanted == "classification":
+        return
+    numbers = [label for label in rows.labels if _NUMBER.fullmatch(label)]
+    others = len(rows) - len(numbers)
+    most = others * (2 if wanted else _ALMOST) < len(rows)
+    if not others or not most or not (wanted or any(not _WHOLE.fullmatch(n) for n in numbers)):
+        return
+    row = next(i for i, label in enumerate(rows.labels) if not _NUMBER.fullmatch(label))
+    others_too = f", as do {plural(others - 1, 'other row')}" if others > 1 else ""
+    raise KdcError(
+        f"{rows.where(row)} has no number but '{rows.labels[row][:80]}'{others_too}, and the others"
+        " have scores: write a number or leave it out; --metric accuracy takes them all for classes"
+    )
 
 
 def _refuse_flat(rows: Labelled, scores: Scores) -> None:

@@ -1,5 +1,6 @@
 """What a user should know about the rows, although nothing is wrong with them."""
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from kdc.compress.data.dataset import Labels, Split
 from kdc.compress.data.same_rows import row_keys
 
 _MANY = 50  # classes; a column of texts taken for one of labels has more in any real table
+_CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")  # U+0085 ends lines on mainframes
 _NAMED = 6  # classes; a line of more is not read
 
 
@@ -23,11 +25,12 @@ def notes_on(
         teach: whether the rows are to teach; else a model is judged by them.
     """
     train = splits["train"]
-    notes = [note for name, split in splits.items() for note in _empty(name, split)]
+    notes = [note for name, split in splits.items() for note in _odd_texts(name, split)]
     if teach:
         notes = _counts(classes, train) + _classes(classes, len(train)) + notes
         notes += _unmeasured(classes, splits.get("dev"))
         notes += [_sets(train)] if train.labels.ndim == 2 else []
+    notes += _contradictions(train) if teach else []
     others = {name: split for name, split in splits.items() if split is not train}
     return notes + [note for name, split in others.items() for note in _shared(train, name, split)]
 
@@ -40,6 +43,8 @@ def _counts(classes: tuple[str, ...], train: Split) -> list[str]:
     if len(classes) <= _NAMED:
         sizes = ", ".join(f"{name} {n:,}" for name, n in zip(classes, counts, strict=True))
         return [f"train rows by class: {sizes}"]
+    if counts.min() == counts.max():
+        return [f"train rows by {len(classes):,} classes: {counts[0]:,} of each"]
     few, most = (f"{classes[at]} {counts[at]:,}" for at in (counts.argmin(), counts.argmax()))
     return [f"train rows by {len(classes):,} classes: from {few} to {most}"]
 
@@ -80,10 +85,31 @@ def _sets(train: Split) -> str:
     )
 
 
-def _empty(name: str, split: Split) -> list[str]:
-    rows = zip(split.texts, split.pairs or split.texts, strict=True)
-    count = sum(1 for row in rows if not all(text.strip() for text in row))
-    return [f"{count:,} of {len(split):,} {name} texts are empty"] if count else []
+def _odd_texts(name: str, split: Split) -> list[str]:
+    """Tell of texts that are empty, and of those that were converted from the wrong encoding."""
+    rows = list(zip(split.texts, split.pairs or split.texts, strict=True))
+    empty = sum(1 for row in rows if not all(text.strip() for text in row))
+    broken = sum(1 for row in rows if any(map(_CONTROLS.search, row)))
+    notes = [f"{empty:,} of {len(split):,} {name} texts are empty"] if empty else []
+    if broken:
+        notes.append(
+            f"{broken:,} of {len(split):,} {name} texts hold control characters where Windows-1252 "
+            "has quotes and the euro: convert the file from CP1252, not from Latin-1"
+        )
+    return notes
+
+
+def _contradictions(train: Split) -> list[str]:
+    """Tell of texts that the rows label one way and another."""
+    if train.labels.dtype.kind == "f" and train.labels.ndim == 1:
+        return []  # two people may well give two scores
+    labels: dict[bytes, set[bytes]] = {}
+    keys = row_keys(train)
+    for key, label in zip(keys, _bytes(train.labels), strict=True):
+        labels.setdefault(key, set()).add(label)
+    count = sum(1 for key in keys if len(labels[key]) > 1)
+    told = f"{count:,} of {len(train):,} train texts stand there with another label too"
+    return [told] if count else []
 
 
 def _shared(train: Split, name: str, split: Split) -> list[str]:

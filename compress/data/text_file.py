@@ -5,6 +5,10 @@ from pathlib import Path
 
 from kdc.compress.errors import KdcError
 
+EXCELS = "CP1252"
+"""What text that is not Unicode most likely is, as iconv calls it: Latin-1, with the euro and the
+curly quotes, for which Latin-1 itself has control characters."""
+
 
 def read_text(path: Path) -> str:
     """Read a UTF-8 file, with or without a byte order mark (Excel writes one).
@@ -30,7 +34,7 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = _line(data, error.start)
-        raise KdcError(f"{path}, line {line} is not UTF-8: {_convert(path, 'LATIN1')}") from error
+        raise KdcError(f"{path}, line {line} is not UTF-8: {_convert(path, EXCELS)}") from error
 
 
 def _line(data: bytes, position: int) -> int:

@@ -62,6 +62,10 @@ def test_lines_of_standard_input(make_phone: MakePhone, tmp_path: Path) -> None:
     lines = "\ufeffwake me\r\nWáke,\u2028me!\x0c\n\nstop\n"
     found = answers("-", "--model", phone, stdin=lines.encode())
     assert [row["text"] for row in found] == ["wake me", "Wáke,\u2028me!\x0c", "", "stop"]
+    mixed = answers("first", "-", "last", "--model", phone, stdin=b"wake me\nstop\n")
+    assert [row["text"] for row in mixed] == ["first", "wake me", "stop", "last"]
+    done = kdc("predict", "-", "-", "--model", phone, stdin=b"stop\n")
+    assert "- is standard input, which can be read once" in done.stderr and done.exit_code == 1
 
 
 def test_the_table_shows_each_text_on_a_line(make_phone: MakePhone, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kdc.cli.console import Terminal
-from kdc.cli.scores import findings, show_report
+from kdc.cli.scores import findings, has_learned, show_report
 from kdc.compress.calibration import Calibration
 from kdc.compress.comparison import Comparison
 from kdc.compress.flips import Flip, Flips
@@ -75,7 +75,23 @@ def test_a_student_that_learnt_nothing_is_said_to() -> None:
     floor = {**SCORES, "majority": SCORES["student"]}
     found = {"bag_of_words": Comparison("test", -0.1, -0.2, -0.05)}
     (line,) = findings(report(dev=floor, comparisons=found))
-    assert line == "the student is no better than the most frequent answer: train it for longer"
+    assert line == (
+        "the student is no better than the most frequent answer (90.0 %): train it for longer, or "
+        "take a larger one"
+    )
+
+
+@pytest.mark.parametrize(("low", "learned"), [(0.46, False), (0.5, False), (0.501, True)])
+def test_a_student_within_noise_of_the_most_frequent_answer_has_not_learned(
+    low: float, learned: bool
+) -> None:
+    """Bug: a coin that fell on the right side is sent on to the phone."""
+    floor = Score("accuracy", 0.5, 100, 0.4, 0.6)
+    scores = {**SCORES, "majority": floor, "student": Score("accuracy", 0.52, 100, low, 0.58)}
+    told = report(dev=scores)
+    assert has_learned(told) == learned
+    hardly = "the student is hardly better than the most frequent answer (50.0 %): "
+    assert any(line.startswith(hardly) for line in findings(told)) != learned
 
 
 def test_what_was_left_out_and_how_sure_the_models_are() -> None:

@@ -29,9 +29,10 @@ def test_an_installed_model_answers_the_same_from_mapped_weights(
 
 
 def test_names_do_as_well_as_paths(shipped: Shipped, tmp_path: Path) -> None:
-    """Bug: AttributeError: 'str' object has no attribute 'is_file'."""
-    path = install(str(shipped.copy), str(tmp_path / "installed.onnx"))
-    assert path == tmp_path / "installed.onnx" and path.is_file()
+    """Bug: AttributeError; and a phone folder was refused with the advice to name one."""
+    for model in (shipped.copy, shipped.folder):
+        path = install(str(model), str(tmp_path / "installed.onnx"))
+        assert path == tmp_path / "installed.onnx" and path.is_file()
 
 
 def test_what_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -26,13 +26,22 @@ def test_csv_keeps_commas_quotes_and_breaks_and_counts_file_lines(tmp_path: Path
     assert list(table.lines) == [2, 5]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_csv_delimiter_is_the_headers(tmp_path: Path, delimiter: str) -> None:
     """European spreadsheets write semicolons, and their texts hold commas."""
-    text = "text|label\na, b; c|x\n" if delimiter == "\t" else "text|label\n'a'|x\n"
-    table = _csv(tmp_path, text.replace("|", delimiter))
+    text = "text#label\na, b; c#x\n" if delimiter == "\t" else "text#label\n'a'#x\n"
+    table = _csv(tmp_path, text.replace("#", delimiter))
     assert table.header == ("text", "label")
     assert [column[0] for column in table.columns][1] == "x"
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", '"sep=;"\n', "SEP=;\n"])
+def test_a_line_that_names_the_delimiter_is_none_of_the_table(tmp_path: Path, line: str) -> None:
+    """Excel reads and writes it; it was taken for a header of one column."""
+    table = _csv(tmp_path, f"{line}a, text;a, label\nx;y\n")
+    assert table.header == ("a, text", "a, label") and list(table.lines) == [3]
+    with pytest.raises(KdcError, match=r"a\.csv, line 3 has 1 field, but the header has 2"):
+        _csv(tmp_path, f"{line}text;label\nx\n")
 
 
 def test_rows_of_nothing_but_delimiters_are_no_rows(tmp_path: Path) -> None:

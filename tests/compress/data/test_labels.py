@@ -46,6 +46,24 @@ def test_class_numbers_point_into_the_classes() -> None:
     assert [coding.classes[number] for number in numbers] == rows.labels
 
 
+@pytest.mark.parametrize(
+    ("odd", "metric"), [("N/A", None), ("-", None), ("N/A", "regression"), ("bad", "regression")]
+)
+def test_scores_with_a_word_among_them_are_no_classes(odd: str, metric: Kind | None) -> None:
+    """Bug: one cell that nobody had filled in made twelve classes of a column of scores."""
+    rows = _rows(*(str(number / 2) for number in range(11)), odd)
+    with pytest.raises(KdcError, match=f"^train.csv, line 13 has no number but '{odd}', and the"):
+        coding_of(rows, metric)
+    assert coding_of(rows, "classification").kind == "classification"
+
+
+def test_words_among_few_numbers_are_classes() -> None:
+    """Versions, for instance; whole numbers are the names of classes as often as not."""
+    assert coding_of(_rows("1.5", "2.5", "other")).kind == "classification"
+    assert coding_of(_rows(*map(str, range(30)), "many")).kind == "classification"
+    assert coding_of(_rows("good", "bad", "3"), "regression").kind == "classification"
+
+
 def test_one_fraction_makes_scores() -> None:
     rows = _rows("5.000", "0", "3.8", "1e-1")
     coding = coding_of(rows)

@@ -13,7 +13,10 @@ def test_shared_texts_are_counted_with_those_of_another_label() -> None:
     train = _split(("Hello  you ", 0), ("bye", 1), ("bye", 0), ("x", 1))
     dev = _split(("hello you", 0), ("BYE", 1), (" x", 0), ("new", 0))
     notes = notes_on((), {"train": train, "dev": dev, "test": _split(("other", 1))})
-    assert notes == ["3 of 4 dev texts also stand in train, 1 of them with another label"]
+    assert notes == [
+        "2 of 4 train texts stand there with another label too",
+        "3 of 4 dev texts also stand in train, 1 of them with another label",
+    ]
 
 
 def test_pairs_are_the_same_only_as_a_whole() -> None:
@@ -29,6 +32,19 @@ def test_empty_texts_are_counted() -> None:
     assert notes_on((), {"train": train}) == ["2 of 3 train texts are empty"]
 
 
+def test_texts_from_the_wrong_encoding_are_counted() -> None:
+    """Bug: read as Latin-1, Excel's euro and quotes are control characters."""
+    excel = "costs 5 \u20ac, \u201cok\u201d".encode("cp1252")
+    train = _split((excel.decode("latin-1"), 0), (excel.decode("cp1252"), 1), ("a\x85b", 0))
+    (note,) = notes_on((), {"train": train})
+    assert note.startswith("1 of 3 train texts hold control characters where Windows-1252 has")
+
+
+def test_scores_may_differ_on_one_text() -> None:
+    scores = Split(["a", "a"], None, np.array([0.5, 0.7], dtype=np.float32))
+    assert not notes_on((), {"train": scores})
+
+
 def test_classes_are_told_with_their_rows() -> None:
     """A label `nan`, or one of two rows, was a class that nobody had seen before the training."""
     train = _split(*((str(i), int(i % 10 == 0)) for i in range(2000)))
@@ -37,6 +53,8 @@ def test_classes_are_told_with_their_rows() -> None:
     assert notes_on(many, {"train": _split(("x", 1), ("y", 1), ("z", 6))})[0] == (
         "train rows by 7 classes: from a 0 to b 2"
     )
+    even = _split(*((str(number), number) for number in range(7)))
+    assert notes_on(many, {"train": even})[0] == "train rows by 7 classes: 1 of each"
 
 
 def test_odd_classes_are_named() -> None:

@@ -16,7 +16,7 @@ def test_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"text\nfine\ncaf\xe9\n", r"a\.csv, line 3 is not UTF-8: .*`iconv -f LATIN1 -t UTF-8"),
+        (b"text\nfine\ncaf\xe9\n", r"a\.csv, line 3 is not UTF-8: .*`iconv -f CP1252 -t UTF-8"),
         (b"text\na\0b\n", r"a\.csv, line 2 holds a NUL byte"),
         ("text\nx\n".encode("utf-16"), r"is not UTF-8 but UTF-16: .*iconv -f UTF-16"),
     ],
