@@ -11,6 +11,7 @@ from transformers import PreTrainedModel as Model
 
 from kdc.compress.layer_inputs import Call, first_token_call
 from kdc.compress.outliers import Outliers
+from kdc.compress.padding import by_token
 
 _UINT8 = 255
 
@@ -92,9 +93,8 @@ class RoundedInputs:
         return [begin, *hooks]
 
     def _begin(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:  # noqa: ANN401
-        self._mask = kwargs.get("attention_mask")
-        if self._mask is None:  # of texts of one length; each has one scale all the same
-            self._mask = torch.ones_like(kwargs["input_ids"])
+        mask = kwargs.get("attention_mask")  # none of texts of one length, which have a scale each
+        self._mask = torch.ones_like(kwargs["input_ids"]) if mask is None else by_token(mask)
         self._calls.clear()
         self._seen.clear()
 

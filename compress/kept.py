@@ -16,6 +16,7 @@ from kdc.compress.examples import Examples
 from kdc.compress.files import read_json, sha256, whole_file, write_json
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Progress, plural
+from kdc.compress.runtime import lowered
 from kdc.compress.slices import without_texts
 
 Logits = npt.NDArray[np.float32]
@@ -41,7 +42,7 @@ def kept_logits(
 
     def ask() -> Answers:
         what = "asking the teacher"
-        with crew(model.device) as team:
+        with lowered(model, model.device), crew(model.device) as team:
             team.call(_answer_along, model, without_texts(rows), padding)
             logits = predict(
                 model, rows, padding, fast=True, progress=progress, what=what, crew=team

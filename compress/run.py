@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from kdc.compress.feed import Stream
 from kdc.compress.learner import Objectives
 from kdc.compress.parallel import Crew
 from kdc.compress.rerun import without_paths
-from kdc.compress.runtime import plain_attention
+from kdc.compress.runtime import lowered, plain_attention
 from kdc.compress.score_scale import ScoreScale
 from kdc.compress.signals import Teacher
 from kdc.compress.slices import without_texts
@@ -155,18 +155,20 @@ class Run:
         """Suit a stage's model and teacher to the device, in this process, while the stage lasts.
 
         Their attention is the one that is faster there, and they are compiled where that is wanted.
-        Afterwards it is again the one before: another run of a sweep may ask the same teacher, and
-        what it says must not depend on who asked first.
+        Afterwards all is as before: another run of a sweep may ask the same teacher, and what it
+        says must not depend on who asked first.
         """
-        models = [self.model, getattr(leg.teacher, "model", None)]
-        before = {model: model.config._attn_implementation for model in models if model is not None}
-        for model in before:
+        teacher: Model | None = getattr(leg.teacher, "model", None)
+        models = [self.model, *([] if teacher is None else [teacher])]
+        before = {model: model.config._attn_implementation for model in models}
+        for model in models:
             if plain_attention(self.device, leg.longest):
                 model.set_attn_implementation("eager")
             if self.compiled:
                 model.base_model.compile(dynamic=True)
         try:
-            yield
+            with nullcontext() if teacher is None else lowered(teacher, self.device):
+                yield
         finally:
             for model, attention in before.items():
                 model.set_attn_implementation(attention)

@@ -6,9 +6,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
@@ -17,6 +18,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
 from kdc.compress.first_token import first_token_alone
 from kdc.compress.layer_parts import PARTS, part_of
+from kdc.compress.padding import attention_mask
 
 LOGITS = "logits"
 HIDDEN = "hidden states"
@@ -27,6 +29,7 @@ MASKED = "masked words"
 _HEADS = ("query", "key", "value")
 _BIASED = ("mpnet",)  # scores that also hold a term of relative positions
 Heads = tuple[Tensor, ...]
+_FOUND: WeakKeyDictionary[Model, list[tuple[str, nn.Module]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Signals:
     """A model's answers to one batch."""
 
     logits: Tensor
-    """(B, C) float32; (B, 0) of a model that classifies nothing."""
+    """(B, C) float32; (B, 0) of a model that classifies nothing, (0, 0) of no teacher."""
     hidden: tuple[Tensor, ...]
     """L + 1 tensors (B, T, H): the embeddings, then every layer; empty unless asked for. Of states
     that were written down before, a layer that was not is (0,)."""
@@ -130,7 +133,7 @@ def observe(model: Model, batch: Batch, *, wants: frozenset[str] = frozenset()) 
     """
     inputs = {"input_ids": batch.input_ids}
     if batch.padded:
-        inputs["attention_mask"] = batch.mask
+        inputs["attention_mask"] = attention_mask(model, batch.mask)
     types = getattr(model.config, "type_vocab_size", 0)  # with one type there is nothing to tell
     if types > 1 and "token_type_ids" in signature(model.forward).parameters:
         inputs["token_type_ids"] = batch.types
@@ -176,16 +179,32 @@ def _heads(model: Model, wants: frozenset[str]) -> Iterator[dict[int, list[Tenso
 
         return hook
 
-    hooks = []
-    for name, module in model.base_model.named_modules():
-        part = part_of(model.config.model_type, name)
-        if part and part[0] in which:
-            hooks.append(module.register_forward_hook(keep(which.index(part[0]))))
+    hooks = [
+        module.register_forward_hook(keep(which.index(part)))
+        for part, module in _projections(model)
+        if part in which
+    ]
     try:
         yield caught
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _projections(model: Model) -> list[tuple[str, nn.Module]]:
+    """Return the projections to queries, keys and values, in the order of the layers.
+
+    They are looked up once a model: by name it takes as long as a small student's layer.
+    """
+    found = _FOUND.get(model)
+    if found is None:
+        parts = (
+            (part_of(model.config.model_type, name), module)
+            for name, module in model.base_model.named_modules()
+        )
+        found = [(part[0], module) for part, module in parts if part and part[0] in _HEADS]
+        _FOUND[model] = found
+    return found
 
 
 @contextmanager

@@ -12,10 +12,9 @@ from kdc.compress.errors import KdcError
 from kdc.compress.general.sequences import Sequences
 from kdc.compress.parallel import ALONE, Crew
 from kdc.compress.run import Leg
-from kdc.compress.runtime import autocast
+from kdc.compress.runtime import autocast, places_at_once
 from kdc.compress.signals import MASKED, Signals, observe
 
-_PLACES = 256  # held in fp32 at a time: 31 MB of a vocabulary of 30,522
 LOSS, ACCURACY, DIVERGENCE = "held_out_loss", "held_out_accuracy", "held_out_divergence"
 """Cross-entropy with the text, share of words filled in right, KL(teacher || student), a place."""
 PLACES = "held_out_places"
@@ -63,8 +62,9 @@ def _words(ours: Signals, theirs: Signals) -> Tensor:
     """Return (5,) sums: places, cross-entropy, right words; places and KL beside the teacher."""
     assert ours.masked is not None and ours.targets is not None
     found = torch.zeros(5, dtype=torch.float64)  # on the CPU: not every device has float64
-    for start in range(0, len(ours.masked), _PLACES):
-        some = slice(start, start + _PLACES)
+    count = places_at_once(ours.masked.device)
+    for start in range(0, len(ours.masked), count):
+        some = slice(start, start + count)
         said, targets = ours.masked[some].float().log_softmax(-1), ours.targets[some]
         right = (said.argmax(-1) == targets).sum().cpu().double()
         lost = F.nll_loss(said, targets, reduction="sum").cpu().double()

@@ -15,11 +15,11 @@ from kdc.compress.errors import KdcError
 from kdc.compress.labels.grid import code_type, step
 from kdc.compress.labels.method import Method
 from kdc.compress.labels.shard import id_type, size_type
+from kdc.compress.runtime import places_at_once
 
 BROKEN = "the teacher answers NaN or infinity on this corpus: it is broken, so name another"
 Rows = dict[str, npt.NDArray[Any]]
 Parts = dict[str, Tensor]
-_PLACES = {"cpu": 256, "mps": 1024, "cuda": 4096}  # softmax of so many is held in fp32 at a time
 
 
 def chosen(logits: Tensor, method: Method, uniform: Tensor | None = None) -> Rows:
@@ -37,8 +37,9 @@ def chosen(logits: Tensor, method: Method, uniform: Tensor | None = None) -> Row
         KdcError: the teacher answers NaN or infinity.
     """
     parts = []
-    for start in range(0, max(1, len(logits)), _PLACES[logits.device.type]):
-        some = slice(start, start + _PLACES[logits.device.type])
+    count = places_at_once(logits.device)
+    for start in range(0, max(1, len(logits)), count):
+        some = slice(start, start + count)
         p = (logits[some].float() / method.temperature).softmax(-1)
         if not bool(p[:, 0].isfinite().all()):  # one that is not makes its whole row NaN
             raise KdcError(BROKEN)

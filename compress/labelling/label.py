@@ -26,7 +26,13 @@ from kdc.compress.locks import lock
 from kdc.compress.models import find_model, read_config
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Advance, Progress, Silent, plural
-from kdc.compress.runtime import choose_device, give_memory_back, plain_attention, precision
+from kdc.compress.runtime import (
+    choose_device,
+    give_memory_back,
+    lowered,
+    plain_attention,
+    precision,
+)
 
 _BATCH_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65_536}
 
@@ -163,7 +169,10 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
             f"labelled already: {len(mine) - len(missing):,} of {plural(len(mine), 'shard')}"
         )
     tokens = {name: _tokens(ready.corpus.open(name)) for name in missing}
-    with progress.bar("asking the teacher", sum(tokens.values())) as advance:
+    with (
+        lowered(ready.model, ready.model.device),
+        progress.bar("asking the teacher", sum(tokens.values())) as advance,
+    ):
         for name in missing:
             with lock(ready.job.out / f".{name}.lock", f"the labels of {name}"):
                 if ready.finished(name):  # by another run, since this one looked

@@ -15,6 +15,8 @@ from kdc.compress.losses.parts import (
 )
 from kdc.compress.signals import LOGITS, Signals
 
+_STILL = 1e-12  # the squared length of what varies by rounding alone
+
 
 class Dist(Objective):
     """T^2 (inter (1 - mean_b r_b) + intra (1 - mean_c r_c)) with Pearson correlations r.
@@ -64,6 +66,10 @@ class Dist(Objective):
 
 
 def _correlation(x: Tensor, y: Tensor, dim: int) -> Tensor:
-    """Return Pearson's r along a dimension; 0 where nothing varies."""
+    """Return Pearson's r along a dimension; 0, and without a gradient, where x does not vary.
+
+    There r has no value, and a gradient through what rounding has left of x would be 1 / 1e-8.
+    """
     x, y = (values - values.mean(dim, keepdim=True) for values in (x, y))
-    return F.cosine_similarity(x, y, dim=dim)
+    still = x.detach().square().sum(dim, keepdim=True) < _STILL
+    return F.cosine_similarity(x.masked_fill(still, 1.0), y, dim=dim)  # a constant against a mean

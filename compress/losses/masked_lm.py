@@ -10,9 +10,9 @@ from kdc.compress.errors import KdcError, unknown
 from kdc.compress.losses.at_once import at_once
 from kdc.compress.losses.objective import Objective, Unit, Widths
 from kdc.compress.losses.parts import check_shares, check_temperature
+from kdc.compress.runtime import places_at_once
 from kdc.compress.signals import MASKED, Signals, Sparse
 
-_PLACES = 256  # held in fp32 at a time: 31 MB of a vocabulary of 30,522
 _LEAST_TAIL = 1e-6  # added to the student's: below it 1 - sum is rounding alone
 TAILS = ("bucket", "ignore")
 
@@ -74,7 +74,7 @@ class MaskedLm(Objective):
         if student.masked is None or student.targets is None:
             raise KdcError("masked_lm: the batch has no masked places")
         given = (student.masked, student.targets, *self._said(teacher))
-        total = at_once(self._sum, _PLACES, *given)
+        total = at_once(self._sum, places_at_once(student.masked.device), *given)
         return total / max(1, len(student.masked))
 
     def _said(self, teacher: Signals) -> tuple[Tensor, ...]:

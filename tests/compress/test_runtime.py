@@ -1,9 +1,11 @@
 import ctypes
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import BertForMaskedLM
 
 from kdc.compress import runtime
 from kdc.compress.early import DEVICES
@@ -13,9 +15,12 @@ from kdc.compress.runtime import (
     choose_device,
     give_memory_back,
     has_bf16,
+    lowered,
     plain_attention,
     precision,
 )
+from tests.families import family_model, some_ids
+from tests.tiny import tiny_config
 
 CPU = torch.device("cpu")
 
@@ -127,3 +132,32 @@ def _resident() -> int:
     """Return the bytes of memory that this process occupies."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert", "masked words"])
+def test_a_lowered_teacher_says_the_same_bit_for_bit(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: tables are rounded too, or the exact weights are gone for who asks in fp32 next."""
+    monkeypatch.setattr(runtime, "has_bf16", lambda device: True)
+    words = family == "masked words"
+    model: Any = BertForMaskedLM(tiny_config()).eval() if words else family_model(family)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    ids, answers = some_ids(3, 7), []
+    with torch.no_grad(), autocast(CPU):
+        answers.append(model(input_ids=ids).logits)
+        with lowered(model, CPU):
+            answers.append(model(input_ids=ids).logits)
+            kinds = {p.dtype for p in model.parameters()}
+            assert model.get_input_embeddings().weight.dtype == torch.float32
+    assert torch.equal(*answers) and torch.bfloat16 in kinds
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_where_nothing_is_multiplied_in_bf16_nothing_is_lowered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "has_bf16", lambda device: False)
+    model: Any = family_model("bert")
+    with lowered(model, CPU):
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}

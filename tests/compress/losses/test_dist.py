@@ -78,6 +78,15 @@ def test_a_batch_of_one_row_or_of_equal_rows_stays_finite() -> None:
     assert equal.grad.isfinite().all()
 
 
+def test_equal_answers_do_not_drown_the_other_losses() -> None:
+    """Bug: a gradient of 1e7 through what rounding had left, which clipping made the only one."""
+    teacher = said(1)
+    for row in (torch.zeros(4), torch.linspace(-1, 1, 4)):
+        equal = row.expand(len(GOLD), -1).clone().requires_grad_(True)
+        Dist()(replace(said(0), logits=equal), teacher, GOLD).backward()
+        assert equal.grad is not None and equal.grad.abs().max() < 1
+
+
 def test_sure_answers_stay_finite() -> None:
     """Bug: a class that no text of the batch has varies by nothing, and 0 / 0 follows."""
     sure = torch.tensor([[200.0, -200.0, 0.0, 5.0], [-9.0, 300.0, 0.0, 1.0]], requires_grad=True)

@@ -45,7 +45,7 @@ def test_the_value_is_distilberts(
     t: float, soft: float, hard: float, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bug: a mean per slice in place of a mean over all masked places, or T squared lost."""
-    monkeypatch.setattr(masked_lm, "_PLACES", at_once)
+    monkeypatch.setattr(masked_lm, "places_at_once", lambda _, n=at_once: n)
     student, teacher = filled(0), filled(1)
     by_teacher, by_text = by_hand(student, teacher, t)
     value = MaskedLm(t, soft, hard)(student, teacher, None)
@@ -60,7 +60,7 @@ def test_the_gradient_does_not_depend_on_how_much_is_held_at_a_time(
     found: list[Tensor] = []
     assert student.masked is not None
     for at_once in (2, 256):
-        monkeypatch.setattr(masked_lm, "_PLACES", at_once)
+        monkeypatch.setattr(masked_lm, "places_at_once", lambda _, n=at_once: n)
         student.masked.grad = None
         MaskedLm()(student, teacher, None).backward()
         assert student.masked.grad is not None
