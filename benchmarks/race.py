@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from paired import Array, Side, take_turns
-from training import full_batches, hold_used_tokens, load_teacher, make_learner, make_student
+from training import (
+    SHORT,
+    full_batches,
+    hold_used_tokens,
+    load_teacher,
+    make_learner,
+    make_student,
+)
 from transformers import PreTrainedModel
 from tutorial import naive_steps, padded
 
@@ -19,6 +26,7 @@ from kdc.compress.models import find_model
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import Recipe
 from kdc.compress.rows import Rows, tokenise
+from kdc.compress.runtime import lowered, suited
 from kdc.compress.signals import KeptTeacher
 from kdc.compress.task import Task
 from kdc.export.statistics import Ratio
@@ -113,11 +121,14 @@ def _our_blocks(
         return [order[(number * OUR_STEPS + step) % len(order)] for step in range(OUR_STEPS)]
 
     def learn(number: int) -> None:
-        for index in block(number):
-            learner.step(batches.make(index), kept, stage.train.learning_rate)
+        with suited(student, None, device, SHORT):
+            for index in block(number):
+                learner.step(batches.make(index), kept, stage.train.learning_rate)
 
     def ask(number: int) -> None:
-        predict(teacher, pick(rows.train, np.concatenate(block(number))), rows.padding, fast=True)
+        with lowered(teacher, device):
+            some = pick(rows.train, np.concatenate(block(number)))
+            predict(teacher, some, rows.padding, fast=True)
 
     return learn, ask
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from record import record
 from training import (
+    SHORT,
     full_batches,
     hold_used_tokens,
     load_teacher,
@@ -29,7 +30,7 @@ from kdc.compress.models import Source, find_model
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import load_recipe
 from kdc.compress.rows import tokenise
-from kdc.compress.runtime import choose_device, precision
+from kdc.compress.runtime import choose_device, precision, suited
 from kdc.compress.signals import KeptTeacher, OnlineTeacher, Teacher
 from kdc.compress.students import build_student
 from kdc.compress.task import Task
@@ -93,15 +94,16 @@ def measure(
     batches = Batches(rows.train, rows.padding, device)
     order = full_batches(rows.train.lengths, SIZE, seed=0)
     rates = np.zeros((blocks + 1, len(sides)))
-    for block in range(blocks + 1):
-        steps = [order[(block * STEPS + step) % len(order)] for step in range(STEPS)]
-        for side in np.random.default_rng(block).permutation(len(sides)):
-            start = time.perf_counter()
-            for index in steps:
-                learner.step(batches.make(index), sides[side], 1e-5)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            rates[block, side] = STEPS * SIZE / (time.perf_counter() - start)
+    with suited(student, teacher, device, SHORT):
+        for block in range(blocks + 1):
+            steps = [order[(block * STEPS + step) % len(order)] for step in range(STEPS)]
+            for side in np.random.default_rng(block).permutation(len(sides)):
+                start = time.perf_counter()
+                for index in steps:
+                    learner.step(batches.make(index), sides[side], 1e-5)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                rates[block, side] = STEPS * SIZE / (time.perf_counter() - start)
     return rates[1:]  # the first block warms up
 
 

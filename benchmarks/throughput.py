@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 from kdc.compress.encode import Batches
 from kdc.compress.examples import Examples
 from kdc.compress.recipe import Recipe, load_recipe
-from kdc.compress.runtime import choose_device, precision
+from kdc.compress.runtime import choose_device, precision, suited
 from kdc.compress.signals import OnlineTeacher
 from kdc.compress.students import Shape, build_student, choose_shape, shape_of
 from kdc.compress.task import Task
@@ -113,10 +113,7 @@ def measure(
 
     def side(make: Callable[..., Iterator[None]], *, compiled: bool) -> Side:
         models = [deepcopy(model).to(device) for model in (teacher, student)]
-        if compiled:
-            for model in models:
-                model.compile()
-        steps = make(*models, examples, rows, recipe, device)
+        steps = make(*models, examples, rows, recipe, device, compiled)
 
         def block(number: int) -> None:
             for _ in range(options.steps):
@@ -166,16 +163,19 @@ def our_steps(
     rows: int,
     recipe: Recipe,
     device: torch.device,
+    compiled: bool,
 ) -> Iterator[None]:
     """Take the steps of `kdc distill` for ever; yields after each."""
     stage = recipe.stages[0]
     learner = make_learner(student, teacher, stage, TASK, device)
     online, batches = OnlineTeacher(teacher), Batches(examples, 0, device)
     order = np.random.default_rng(0).permutation(len(examples)).reshape(-1, rows)
-    while True:
-        for index in order:
-            learner.step(batches.make(index), online, stage.train.learning_rate)
-            yield
+    longest = int(examples.lengths.max())
+    with suited(student, teacher, device, longest, compiled=compiled):
+        while True:
+            for index in order:
+                learner.step(batches.make(index), online, stage.train.learning_rate)
+                yield
 
 
 def their_steps(
@@ -185,8 +185,11 @@ def their_steps(
     rows: int,
     recipe: Recipe,
     device: torch.device,
+    compiled: bool,
 ) -> Iterator[None]:
     """Take Trainer's for ever; yields after each."""
+    for model in (teacher, student) if compiled else ():
+        model.compile()
     ids = torch.from_numpy(examples.tokens.astype(np.int64)).view(len(examples), -1)
     labels = torch.from_numpy(examples.labels)
     table = TensorDataset(ids, torch.ones_like(ids), torch.zeros_like(ids), labels)

@@ -13,7 +13,6 @@ from kdc.compress.models import Source, is_classifier, load_classifier, read_con
 from kdc.compress.objectives import build_objectives, widths_between
 from kdc.compress.recipe import Recipe
 from kdc.compress.rows import Rows
-from kdc.compress.runtime import plain_attention
 from kdc.compress.stages import Stage
 from kdc.compress.start import start_from_teacher
 from kdc.compress.students import Shape, build_student, choose_shape, shape_of
@@ -71,9 +70,7 @@ def make_learner(
     task: Task,
     device: torch.device,
 ) -> Learner:
-    """Put a student into the step that `kdc distill` takes, for short texts."""
-    if plain_attention(device, SHORT):
-        student.set_attn_implementation("eager")
+    """Put a student into the step that `kdc distill` takes; for its pace, inside `suited`."""
     objectives = build_objectives(stage, widths_between(task, student.config, teacher.config))
     return Learner(student, objectives, stage.train, device)
 

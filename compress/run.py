@@ -1,8 +1,7 @@
 """What a run of the loop is made of: a model, and the stages that train it."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from kdc.compress.feed import Stream
 from kdc.compress.learner import Objectives
 from kdc.compress.parallel import Crew
 from kdc.compress.rerun import without_paths
-from kdc.compress.runtime import lowered, plain_attention
+from kdc.compress.runtime import suited
 from kdc.compress.score_scale import ScoreScale
 from kdc.compress.signals import Teacher
 from kdc.compress.slices import without_texts
@@ -150,28 +149,10 @@ class Run:
         seen = self.calibration and without_texts(self.calibration)
         return replace(self, legs=legs, dev=dev, calibration=seen)
 
-    @contextmanager
-    def suited(self, leg: Leg) -> Iterator[None]:
-        """Suit a stage's model and teacher to the device, in this process, while the stage lasts.
-
-        Their attention is the one that is faster there, and they are compiled where that is wanted.
-        Afterwards all is as before: another run of a sweep may ask the same teacher, and what it
-        says must not depend on who asked first.
-        """
-        teacher: Model | None = getattr(leg.teacher, "model", None)
-        models = [self.model, *([] if teacher is None else [teacher])]
-        before = {model: model.config._attn_implementation for model in models}
-        for model in models:
-            if plain_attention(self.device, leg.longest):
-                model.set_attn_implementation("eager")
-            if self.compiled:
-                model.base_model.compile(dynamic=True)
-        try:
-            with nullcontext() if teacher is None else lowered(teacher, self.device):
-                yield
-        finally:
-            for model, attention in before.items():
-                model.set_attn_implementation(attention)
+    def suited(self, leg: Leg) -> AbstractContextManager[None]:
+        """Return a block in which a stage's model and teacher are suited to the device."""
+        teacher = getattr(leg.teacher, "model", None)
+        return suited(self.model, teacher, self.device, leg.longest, compiled=self.compiled)
 
     def title(self, stage: int, what: str) -> str:
         """Return what to call a stage of a run that is called `what`."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import nn
 from torch.nn import Module
+from transformers import PreTrainedModel as Model
 
 from kdc.compress.early import check_device_name
 from kdc.compress.errors import KdcError
@@ -112,6 +113,43 @@ def lowered(model: Module, device: torch.device) -> Iterator[None]:
     finally:
         for parameter, values in zip(held, exact, strict=False):
             parameter.data = values
+
+
+@contextmanager
+def suited(
+    student: Model,
+    teacher: Model | None,
+    device: torch.device,
+    longest: int,
+    *,
+    compiled: bool = False,
+) -> Iterator[None]:
+    """Suit the models of a stage to the device, in this process, as long as this lasts.
+
+    Their attention is the one that is faster there, the teacher's matrices are as they are
+    multiplied, and both are compiled where that is wanted. Afterwards all is as before: another run
+    of a sweep may ask the same teacher, and what it says must not depend on who asked first.
+
+    Args:
+        student: is trained.
+        teacher: is asked for every batch; None where its answers are known or not wanted.
+        device: that computes.
+        longest: tokens of the longest text.
+        compiled: whether the encoders are compiled, for any length; that stays.
+    """
+    models = [student, *([] if teacher is None else [teacher])]
+    before = {model: model.config._attn_implementation for model in models}
+    for model in models:
+        if plain_attention(device, longest):
+            model.set_attn_implementation("eager")
+        if compiled:
+            model.base_model.compile(dynamic=True)
+    try:
+        with nullcontext() if teacher is None else lowered(teacher, device):
+            yield
+    finally:
+        for model, attention in before.items():
+            model.set_attn_implementation(attention)
 
 
 @contextmanager
