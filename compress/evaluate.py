@@ -56,5 +56,5 @@ def predict(
     model.train(was_training)
     if logits is None:  # Examples are never empty, but there may be more processes than batches
         logits = np.zeros((len(examples), int(model.config.num_labels)), dtype=np.float32)
-    crew.add([torch.from_numpy(logits)])
+    crew.all_reduce([torch.from_numpy(logits)])
     return logits

@@ -92,7 +92,7 @@ class Learner:
         losses = torch.stack([self._learn(each, teacher) for each in slices]).sum(0)
         if self.crew.size > 1:
             every = self._all.parameters()
-            self.crew.add([*(p.grad for p in every if p.grad is not None), losses])
+            self.crew.all_reduce([*(p.grad for p in every if p.grad is not None), losses])
         self.norm = nn.utils.clip_grad_norm_(self._all.parameters(), self._clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -163,7 +163,7 @@ class Learner:
             found = self._rounding.tensors()
             tensors |= {f"{_ROUNDING}{key}": value for key, value in found.items()}
         for kind, mine in self._rng_states():
-            for rank, rng in enumerate(self.crew.gather(mine)):
+            for rank, rng in enumerate(self.crew.all_gather(mine)):
                 tensors[_of(rank, f"{_RNG}{kind}")] = rng
         return tensors
 

@@ -126,7 +126,7 @@ def _train_leg(
 
             # -- now and then, look -------------------------------------------------------------
             due = state.step % every == 0 or state.step == leg.total
-            asked, late = team.any(interrupts.asked, _now() - saved > _SAVE_SECONDS)
+            asked, late = team.any_rank(interrupts.asked, _now() - saved > _SAVE_SECONDS)
             save = due or asked or late
             if save or state.step % _LOOK_STEPS == 0:
                 losses.refuse_broken(title, kept=checkpoints.exists())

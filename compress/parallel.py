@@ -58,14 +58,14 @@ class Crew:
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """Have every other process call a module's function: with its crew, then `arguments`."""
 
-    def add(self, tensors: Sequence["Tensor"]) -> None:
+    def all_reduce(self, tensors: Sequence["Tensor"]) -> None:
         """Replace every tensor by its sum over all processes, in place."""
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def any_rank(self, *flags: bool) -> tuple[bool, ...]:
         """Return, for each flag, whether a process says so; all get the same answer."""
         return flags
 
-    def gather(self, tensor: "Tensor") -> list["Tensor"]:
+    def all_gather(self, tensor: "Tensor") -> list["Tensor"]:
         """Return every process's tensor, in the order of their ranks; all are of one shape."""
         return [tensor]
 

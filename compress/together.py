@@ -75,7 +75,7 @@ class Together(Crew):
         function, arguments = unpack(content, mine)
         function(self, *arguments)
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Replace every tensor by its sum over all processes, in place.
 
         They travel as one flat tensor, in this order. DistributedDataParallel would overlap its
@@ -91,14 +91,14 @@ class Together(Crew):
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def any_rank(self, *flags: bool) -> tuple[bool, ...]:
         """Return, for each flag, whether a process says so; the device is not waited for."""
         said = torch.tensor(flags, dtype=torch.uint8)
         with self._noticing():
             dist.all_reduce(said, op=dist.ReduceOp.MAX)
         return tuple(map(bool, said.tolist()))
 
-    def gather(self, tensor: Tensor) -> list[Tensor]:
+    def all_gather(self, tensor: Tensor) -> list[Tensor]:
         """Return every process's tensor on the CPU, in the order of their ranks."""
         found = [torch.empty_like(tensor, device="cpu") for _ in range(self.size)]
         with self._noticing():

@@ -52,7 +52,7 @@ class HeldOutWords:
                 words += _words(ours, theirs)
         model.train(was_training)
         sums = [losses, words]
-        team.add(sums)
+        team.all_reduce(sums)
         means = (sums[0][:, 0] / sums[0][:, 1].clamp(min=1)).tolist()
         row = {f"held_out_{name}": value for name, value in zip(leg.objectives, means, strict=True)}
         return row | _row(sums[1].tolist())

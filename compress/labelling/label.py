@@ -179,7 +179,7 @@ def _label(team: Crew, ready: Labelling, progress: Progress) -> None:
                     advance(tokens[name])
                 else:
                     _label_shard(ready, name, advance)
-    team.any(True)  # all wait here for the slowest: what comes next reads every shard
+    team.any_rank(True)  # all wait here for the slowest: what comes next reads every shard
 
 
 def _tokens(shard: Shard) -> int:

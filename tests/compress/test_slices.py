@@ -28,10 +28,10 @@ class Member(Crew):
         self.rank, self.size = rank, size
         self.given: list[list[Tensor]] = []
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         self.given.append([tensor.clone() for tensor in tensors])
 
-    def gather(self, tensor: Tensor) -> list[Tensor]:
+    def all_gather(self, tensor: Tensor) -> list[Tensor]:
         return [tensor + rank for rank in range(self.size)]
 
 

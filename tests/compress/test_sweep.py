@@ -138,7 +138,7 @@ def test_a_teacher_that_was_asked_online_says_the_same_afterwards(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bug: it kept the attention of the run before, and its other logits were kept for all runs."""
-    monkeypatch.setattr("kdc.compress.run.plain_attention", lambda *_: True)
+    monkeypatch.setattr("kdc.compress.runtime.plain_attention", lambda *_: True)
     asked: list[str] = []
 
     def spy(place: Path, identity: str, model: Any, *rest: Any) -> Any:  # noqa: ANN401

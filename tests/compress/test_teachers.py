@@ -106,7 +106,7 @@ def test_the_first_of_several_runs_as_fast_as_a_lone_one(
 ) -> None:
     """Bug: its attention is not suited to the device, which costs a tenth of its time."""
     recipe = tiny_recipe("layers", epochs=0.1, evaluations=1)
-    monkeypatch.setattr("kdc.compress.run.plain_attention", lambda *_: True)
+    monkeypatch.setattr("kdc.compress.runtime.plain_attention", lambda *_: True)
     chosen: list[str] = []
     answer = OnlineTeacher.__call__
 

@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdc.compress import learner as learner_module
-from kdc.compress import loop
+from kdc.compress import loop, runtime
 from kdc.compress.checkpoint import Checkpoints
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
@@ -46,7 +44,7 @@ def same(one: Outcome, other: Outcome) -> bool:
 
 
 def in_fp32(team: Crew) -> None:
-    pytest.MonkeyPatch().setattr(learner_module, "autocast", lambda device: nullcontext())
+    pytest.MonkeyPatch().setattr(runtime, "has_bf16", lambda device: False)
 
 
 def train_each(folder: str, out: str) -> None:
@@ -109,7 +107,7 @@ def finish_and_die(state: str, out: str, rank: int, step: int) -> None:
 def doom(team: Crew, rank: int, step: int) -> None:
     if team.rank != rank:
         return
-    add, calls = type(team).add, 0
+    add, calls = type(team).all_reduce, 0
 
     def deadly(self: Any, tensors: Any) -> None:  # noqa: ANN401
         nonlocal calls
@@ -118,7 +116,7 @@ def doom(team: Crew, rank: int, step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         add(self, tensors)
 
-    pytest.MonkeyPatch().setattr(type(team), "add", deadly)
+    pytest.MonkeyPatch().setattr(type(team), "all_reduce", deadly)
 
 
 class TestResume:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForMaskedLM
 
-from kdc.compress import run as run_module
+from kdc.compress import runtime
 from kdc.compress.corpus.folder import read_corpus
 from kdc.compress.errors import Finished, KdcError
 from kdc.compress.files import read_json, read_manifest
@@ -76,7 +76,7 @@ def test_student_and_teacher_get_the_attention_of_their_device(
     places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bug: a kernel that takes most of the step, or scores of long texts that fill the memory."""
-    monkeypatch.setattr(run_module, "plain_attention", lambda device, longest: longest > 8)
+    monkeypatch.setattr(runtime, "plain_attention", lambda device, longest: longest > 8)
     corpus = read_corpus(places / "shards")
     run = make_run(job(places, tmp_path, ""), corpus, Workspace(tmp_path), Silent())
     (leg,) = run.legs

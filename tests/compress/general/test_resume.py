@@ -3,7 +3,6 @@
 import random
 import signal
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kdc.compress import learner, loop
+from kdc.compress import loop, runtime
 from kdc.compress.errors import KdcError
 from kdc.compress.general.distill import distill_general
 from kdc.compress.general.job import GeneralJob
@@ -90,14 +89,14 @@ def finish(made: GeneralJob, progress: Progress | None = None) -> Path:
     return made.out
 
 
-def no_autocast(device: torch.device) -> AbstractContextManager[None]:
+def no_bf16(device: torch.device) -> bool:
     """Compute in fp32: bf16 rounds the parts of a batch in another way than the whole."""
-    return nullcontext()
+    return False
 
 
 @pytest.fixture
 def in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "autocast", no_autocast)
+    monkeypatch.setattr(runtime, "has_bf16", no_bf16)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -150,7 +149,7 @@ def fp32_where_nothing_is_drawn(train: dict[str, Any]) -> None:
 
 
 def _fp32(team: object) -> None:
-    pytest.MonkeyPatch().setattr(learner, "autocast", no_autocast)
+    pytest.MonkeyPatch().setattr(runtime, "has_bf16", no_bf16)
 
 
 def distil(places: str, out: str, recipe: str, train: dict[str, Any], resume: bool) -> None:
