@@ -155,10 +155,7 @@ class Batches:
 
     def make(self, index: Index) -> Batch:
         """Collate the rows of `index`."""
-        lengths = self.examples.lengths[index]
-        place = np.arange(int(lengths.max()))[None, :]
-        mask = place < lengths[:, None]
-        where = np.where(mask, self._starts[index][:, None] + place, 0)
+        where, mask = side_by_side(self._starts[index], self.examples.lengths[index])
         ids = np.where(mask, self.examples.tokens[where], self.padding)
         types = np.where(mask, self.examples.types[where], 0)
         labels = self.examples.labels[index]
@@ -170,6 +167,21 @@ class Batches:
             index=send(index, self.device),
             padded=not bool(mask.all()),  # looked at here, where no device is waited for
         )
+
+
+def side_by_side(starts: Index, lengths: npt.NDArray[Any]) -> tuple[Index, npt.NDArray[np.bool_]]:
+    """Return where the tokens of some rows stand in one array of all, and which of these are real.
+
+    Args:
+        starts: (B,) of the rows in the array.
+        lengths: (B,) of the rows.
+
+    Returns:
+        (B, T) places, of padding 0, and (B, T) whether there is a token.
+    """
+    place = np.arange(int(lengths.max()))[None, :]
+    mask = place < lengths[:, None]
+    return np.where(mask, starts[:, None] + place, 0), mask
 
 
 def send(array: npt.NDArray[Any], device: torch.device) -> Tensor:

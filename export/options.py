@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from kdc.compress.errors import KdcError
 from kdc.export import machine
@@ -83,6 +83,20 @@ class SessionOptions:
         if not self.prepacking:
             built.add_session_config_entry("session.disable_prepacking", "1")
         return built
+
+    def for_web(self) -> dict[str, Any]:
+        """Return them as ONNX Runtime Web and transformers.js take them."""
+        level = "disabled" if self.optimization == "disable" else self.optimization
+        options: dict[str, Any] = {
+            "executionProviders": ["wasm"],
+            "graphOptimizationLevel": level,
+            "enableCpuMemArena": self.arena,
+            "enableMemPattern": self.memory_pattern,
+            "logSeverityLevel": _FATAL,
+        }
+        if not self.prepacking:
+            options["extra"] = {"session": {"disable_prepacking": "1"}}
+        return options
 
 
 DEFAULT = SessionOptions()

@@ -169,15 +169,9 @@ def _python_options(session: SessionOptions) -> str:
 
 
 def _web_options(session: SessionOptions) -> dict[str, object]:
-    """Return the options as ONNX Runtime Web and transformers.js take them."""
-    level = "disabled" if session.optimization == "disable" else session.optimization
-    options: dict[str, tuple[str, object]] = {
-        "optimization": ("graphOptimizationLevel", level),
-        "arena": ("enableCpuMemArena", False),
-        "memory_pattern": ("enableMemPattern", False),
-        "prepacking": ("extra", {"session": {"disable_prepacking": "1"}}),
-    }
-    return dict(options[name] for name in changes(session))
+    """Return what ONNX Runtime Web has to be told, for its own defaults are ours."""
+    usual = DEFAULT.for_web()
+    return {name: value for name, value in session.for_web().items() if value != usual.get(name)}
 
 
 def changes(session: SessionOptions) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.data.unlabelled import NO_CLASS
-from kdc.compress.encode import Batch, Masked, States, send
+from kdc.compress.encode import Batch, Masked, States, send, side_by_side
 from kdc.compress.general.masking import Masks, ragged
 from kdc.compress.labels.shard import ShardLabels
 from kdc.compress.parallel import Crew
@@ -89,10 +89,8 @@ class Window:
     ) -> Batch:
         """Collate the rows `mine` of a batch."""
         index, shard = rows[mine], self.shard
-        lengths, seconds = shard.lengths[index], shard.seconds[index][:, None]
-        place = np.arange(int(lengths.max()))[None, :]
-        mask = place < lengths[:, None]
-        where = np.where(mask, shard.starts[index][:, None] + place, 0)
+        where, mask = side_by_side(shard.starts[index], shard.lengths[index])
+        place, seconds = np.arange(mask.shape[1])[None, :], shard.seconds[index][:, None]
         ids = np.where(mask, shard.tokens[where].astype(np.int64), self.padding)
         types = mask & (seconds > 0) & (place >= seconds)
         counts = masks.counts[mine]

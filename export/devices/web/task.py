@@ -20,7 +20,6 @@ from kdc.export.session import PADDING
 _WARM_UP = 10  # runs, or one of each length where there are more
 _WARM_UP_SHARE = 0.25  # of the measured seconds, at most
 _ROWS = 1000  # turns whose texts are sent; those beyond them begin again with the first
-_LEVELS = {"disable": "disabled", "basic": "basic", "extended": "extended", "all": "all"}
 
 
 @dataclass(frozen=True)
@@ -72,20 +71,6 @@ def answering(asked: Asked) -> Task:
     return _task(told, [asked], [texts], [asked.types], 0.0)
 
 
-def web_options(session: SessionOptions) -> dict[str, Any]:
-    """Return session options as ONNX Runtime Web names them."""
-    options = {
-        "executionProviders": ["wasm"],
-        "graphOptimizationLevel": _LEVELS[session.optimization],
-        "enableCpuMemArena": session.arena,
-        "enableMemPattern": session.memory_pattern,
-        "logSeverityLevel": 4,  # what goes wrong arrives as an exception
-    }
-    if not session.prepacking:
-        options["extra"] = {"session": {"disable_prepacking": "1"}}
-    return options
-
-
 def _task(
     told: dict[str, Any],
     jobs: Sequence[Job | Asked],
@@ -105,7 +90,7 @@ def _task(
             {
                 # weights lie in files of their own, under the names that the graph knows them by
                 "weights": [str(path.relative_to(file.path.parent)) for path in file.files[1:]],
-                "options": web_options(SessionOptions.from_dict(job.session, job.model)),
+                "options": SessionOptions.from_dict(job.session, job.model).for_web(),
                 "fixed": file.fixed_length,
                 "padding": _padding(file),
                 "turns": texts[index],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.devices.web.task import Task, answering, measuring, web_options
+from kdc.export.devices.web.task import Task, answering, measuring
 from kdc.export.draws import draw_rows
 from kdc.export.jobs import SETTLING, Asked, Job
 from kdc.export.options import Level, SessionOptions
@@ -105,7 +105,4 @@ def test_options_are_those_of_the_sample_app(root: Path) -> None:
     asked = json.dumps([options.as_dict() for options in every])
     code = f"{source}\nconsole.log(JSON.stringify({asked}.map(sessionOptions)));"
     run = subprocess.run([node, "-e", code], capture_output=True, check=True, timeout=60)
-    quiet = {"logSeverityLevel": 4}
-    assert [web_options(options) for options in every] == [
-        {**options, **quiet} for options in json.loads(run.stdout)
-    ]
+    assert [options.for_web() for options in every] == json.loads(run.stdout)
