@@ -97,9 +97,16 @@ def findings(report: "Report") -> list[str]:
 
 
 def has_learned(report: "Report") -> bool:
-    """Whether a student is better than the most frequent answer by more than noise."""
+    """Whether a student is better than the most frequent answer.
+
+    It has to be so by more than noise, unless its teacher is not either: of rare events all models
+    are near that answer, and dev of many rows is needed to tell them from it.
+    """
     floor, student = report.dev.get("majority"), report.dev["student"]
-    return floor is None or floor.value >= 1 or student.low > floor.value
+    if floor is None or floor.value >= 1:
+        return True
+    told_apart = student.low > floor.value or report.dev["teacher"].low <= floor.value
+    return student.value > floor.value and told_apart
 
 
 def _beaten(report: "Report", control: str) -> bool:
@@ -155,7 +162,7 @@ def _show_flips(terminal: Terminal, flips: "Flips", *, regression: bool) -> None
 def told(answer: "Answer") -> str:
     """Return what a table shows of an answer."""
     if isinstance(answer, float):
-        return f"{answer:.4g}"
+        return f"{answer:.6g}"
     if not isinstance(answer, tuple):
         return answer
     return ", ".join(answer) or "(none)"

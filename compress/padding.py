@@ -6,7 +6,19 @@ from torch import Tensor
 from transformers import PreTrainedModel as Model
 
 _WIDENED = "create_bidirectional_mask"  # what transformers 5 makes of a (B, T) mask
-_LOCAL = "create_bidirectional_sliding_window_mask"  # and where layers see their neighbours alone
+# others read the (B, T) mask elsewhere too: EuroBERT pools by it, ModernBERT has windows of it
+_FAMILIES = {
+    "albert",
+    "bert",
+    "camembert",
+    "distilbert",
+    "electra",
+    "ernie",
+    "mobilebert",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+}
 
 
 def attention_mask(model: Model, mask: Tensor) -> Tensor:
@@ -14,8 +26,8 @@ def attention_mask(model: Model, mask: Tensor) -> Tensor:
 
     Of a (B, T) mask transformers asks in every forward pass before PyTorch's fused attention
     whether anything is padded at all, and a GPU idles until the answer is here. A mask of all pairs
-    is taken as it is. It is made so for the families whose code widens it by that one function;
-    others, and attention that is written out, get the (B, T) one.
+    is taken as it is by families that read the mask nowhere else. Others, attention that is written
+    out, and transformers 4 get the (B, T) one.
 
     Args:
         model: the model that is asked.
@@ -24,8 +36,9 @@ def attention_mask(model: Model, mask: Tensor) -> Tensor:
     Returns:
         `mask`, or (B, 1, T, T) bool, True where a token may be looked at.
     """
-    family = vars(sys.modules[type(model.base_model).__module__])
-    if model.config._attn_implementation != "sdpa" or _WIDENED not in family or _LOCAL in family:
+    known = model.config.model_type in _FAMILIES
+    takes = _WIDENED in vars(sys.modules[type(model.base_model).__module__])
+    if model.config._attn_implementation != "sdpa" or not (known and takes):
         return mask
     return mask[:, None, None, :].bool().expand(-1, 1, mask.shape[1], -1)
 

@@ -78,16 +78,23 @@ class Recipe:
         return list(dict.fromkeys(name for stage in self.stages for name in stage.losses))
 
     def with_options(self, epochs: float | None, learning_rate: float | None) -> "Recipe":
-        """Return the recipe with a user's own values in every stage; None changes nothing.
+        """Return the recipe with a user's own values; None changes nothing.
 
-        A number of epochs that a user gives is meant: the least number of steps then falls away.
+        Args:
+            epochs: of every stage. They are meant: the least number of steps then falls away.
+            learning_rate: of the first stage; those of the others change by as much.
         """
-        changes: Table = {}
-        if epochs is not None:
-            changes |= {"epochs": epochs, "min_steps": 0}
-        if learning_rate is not None:
-            changes |= {"learning_rate": learning_rate, "narrow_rate": 0.0}
-        stages = [replace(stage, train=replace(stage.train, **changes)) for stage in self.stages]
+        first = self.stages[0].train.learning_rate
+
+        def changed(train: Training) -> Training:
+            if epochs is not None:
+                train = replace(train, epochs=epochs, min_steps=0)
+            if learning_rate is not None:
+                rate = learning_rate * (train.learning_rate / first)
+                train = replace(train, learning_rate=rate, narrow_rate=0.0)
+            return train
+
+        stages = [replace(stage, train=changed(stage.train)) for stage in self.stages]
         return replace(self, stages=tuple(stages))
 
     def as_dict(self) -> Table:

@@ -102,16 +102,19 @@ def lowered(model: Module, device: torch.device) -> Iterator[None]:
         model: on the device.
         device: that computes.
     """
+    if not has_bf16(device):
+        yield
+        return
     tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
     linears = (part for part in model.modules() if type(part) is nn.Linear)
     held = [p for part in linears for p in part.parameters(recurse=False) if id(p) not in tables]
-    exact = [parameter.data for parameter in held if has_bf16(device)]
-    for parameter, values in zip(held, exact, strict=False):
-        parameter.data = values.bfloat16()
+    exact = [parameter.data for parameter in held]
+    for parameter in held:
+        parameter.data = parameter.data.bfloat16()
     try:
         yield
     finally:
-        for parameter, values in zip(held, exact, strict=False):
+        for parameter, values in zip(held, exact, strict=True):
             parameter.data = values
 
 
@@ -127,15 +130,16 @@ def suited(
     """Suit the models of a stage to the device, in this process, as long as this lasts.
 
     Their attention is the one that is faster there, the teacher's matrices are as they are
-    multiplied, and both are compiled where that is wanted. Afterwards all is as before: another run
-    of a sweep may ask the same teacher, and what it says must not depend on who asked first.
+    multiplied, and both are compiled where that is wanted. Afterwards attention and matrices are
+    as before: another run of a sweep may ask the same teacher, and what it says must not depend on
+    who asked first.
 
     Args:
         student: is trained.
         teacher: is asked for every batch; None where its answers are known or not wanted.
         device: that computes.
         longest: tokens of the longest text.
-        compiled: whether the encoders are compiled, for any length; that stays.
+        compiled: whether the encoders are compiled, for any length; they stay so.
     """
     models = [student, *([] if teacher is None else [teacher])]
     before = {model: model.config._attn_implementation for model in models}

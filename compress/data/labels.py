@@ -67,8 +67,7 @@ def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
     Raises:
         KdcError: a score that is NaN or infinite, one class only, one score only, scores that
             float32 can hardly tell apart, scores with words among them, or numbers with a decimal
-            comma; of sets, that no row
-            has two labels or that a label never occurs.
+            comma; of sets, that no row has two labels or that a label never occurs.
     """
     if train.sets is not None:
         return _coding_of_sets(train, train.sets)
@@ -228,7 +227,9 @@ def _refuse_almost_scores(rows: Labelled, wanted: Kind | None) -> None:
     numbers = [label for label in rows.labels if _NUMBER.fullmatch(label)]
     others = len(rows) - len(numbers)
     most = others * (2 if wanted else _ALMOST) < len(rows)
-    if not others or not most or not (wanted or any(not _WHOLE.fullmatch(n) for n in numbers)):
+    values = np.array(numbers, dtype=np.float64)
+    fractions = (values[np.isfinite(values)] % 1).any()
+    if not others or not most or not (wanted or fractions):
         return
     row = next(i for i, label in enumerate(rows.labels) if not _NUMBER.fullmatch(label))
     others_too = f", as do {plural(others - 1, 'other row')}" if others > 1 else ""

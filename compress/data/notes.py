@@ -103,11 +103,11 @@ def _contradictions(train: Split) -> list[str]:
     """Tell of texts that the rows label one way and another."""
     if train.labels.dtype.kind == "f" and train.labels.ndim == 1:
         return []  # two people may well give two scores
-    labels: dict[bytes, set[bytes]] = {}
+    first: dict[bytes, bytes] = {}
     keys = row_keys(train)
-    for key, label in zip(keys, _bytes(train.labels), strict=True):
-        labels.setdefault(key, set()).add(label)
-    count = sum(1 for key in keys if len(labels[key]) > 1)
+    rows = zip(keys, _bytes(train.labels), strict=True)
+    several = {key for key, label in rows if first.setdefault(key, label) != label}
+    count = sum(key in several for key in keys)
     told = f"{count:,} of {len(train):,} train texts stand there with another label too"
     return [told] if count else []
 

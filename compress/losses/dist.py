@@ -15,7 +15,7 @@ from kdc.compress.losses.parts import (
 )
 from kdc.compress.signals import LOGITS, Signals
 
-_STILL = 1e-12  # the squared length of what varies by rounding alone
+_STILL = 1e-12  # of the squared length: what varies by less does so by rounding alone
 
 
 class Dist(Objective):
@@ -70,6 +70,8 @@ def _correlation(x: Tensor, y: Tensor, dim: int) -> Tensor:
 
     There r has no value, and a gradient through what rounding has left of x would be 1 / 1e-8.
     """
+    size = x.detach().square().sum(dim, keepdim=True)
     x, y = (values - values.mean(dim, keepdim=True) for values in (x, y))
-    still = x.detach().square().sum(dim, keepdim=True) < _STILL
-    return F.cosine_similarity(x.masked_fill(still, 1.0), y, dim=dim)  # a constant against a mean
+    still = x.detach().square().sum(dim, keepdim=True) <= _STILL * size
+    r = F.cosine_similarity(x.masked_fill(still, 1.0), y, dim=dim)
+    return r.masked_fill(still.squeeze(dim), 0.0)

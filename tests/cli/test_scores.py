@@ -92,6 +92,8 @@ def test_a_student_within_noise_of_the_most_frequent_answer_has_not_learned(
     assert has_learned(told) == learned
     hardly = "the student is hardly better than the most frequent answer (50.0 %): "
     assert any(line.startswith(hardly) for line in findings(told)) != learned
+    rare = report(dev={**scores, "teacher": scores["student"]})  # nor is the teacher told from it
+    assert has_learned(rare)
 
 
 def test_what_was_left_out_and_how_sure_the_models_are() -> None:

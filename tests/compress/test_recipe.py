@@ -77,10 +77,18 @@ def test_a_users_own_epochs_are_meant() -> None:
     """Bug: `--epochs 1` on a small table still does 1,200 steps."""
     recipe = load_recipe(DEFAULT)
     assert recipe.with_options(None, None) == recipe
-    (stage,) = recipe.with_options(1.5, 3e-4).stages
-    changed = stage.train
-    assert (changed.epochs, changed.min_steps, changed.learning_rate) == (1.5, 0, 3e-4)
-    assert changed.for_width(narrow=True).learning_rate == 3e-4
+    stages = recipe.with_options(1.5, 3e-4).stages
+    assert {(stage.train.epochs, stage.train.min_steps) for stage in stages} == {(1.5, 0)}
+    assert stages[0].train.for_width(narrow=True).learning_rate == 3e-4
+
+
+def test_a_users_own_rate_is_the_first_stages() -> None:
+    """Bug: what a last stage is to touch up gently is learned anew at the rate of the first."""
+    recipe = load_recipe("turc")
+    changed = recipe.with_options(None, 2e-4)
+    before, after = ([s.train.learning_rate for s in each.stages] for each in (recipe, changed))
+    assert after[0] == 2e-4
+    assert after == pytest.approx([2 * rate for rate in before])
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_words_among_few_numbers_are_classes() -> None:
     assert coding_of(_rows("1.5", "2.5", "other")).kind == "classification"
     assert coding_of(_rows(*map(str, range(30)), "many")).kind == "classification"
     assert coding_of(_rows("good", "bad", "3"), "regression").kind == "classification"
+    codes = [f"0{number}" for number in range(30)] + ["9" * 20, "1e3", "inf"]
+    assert coding_of(_rows(*codes, "other")).kind == "classification"
 
 
 def test_one_fraction_makes_scores() -> None:

@@ -87,6 +87,20 @@ def test_equal_answers_do_not_drown_the_other_losses() -> None:
         assert equal.grad is not None and equal.grad.abs().max() < 1
 
 
+def test_classes_that_are_rarely_meant_still_teach() -> None:
+    """Bug: of a sure student most columns are tiny, and were all taken for rounding."""
+    logits = torch.full((4, 20), -18.0)
+    logits[range(4), range(4)] = 0.0
+    student = (
+        logits + torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
+    ).requires_grad_()
+    teacher = torch.randn(4, 20, generator=torch.Generator().manual_seed(1))
+    gold = torch.arange(4)
+    value = Dist()(replace(said(0), logits=student), replace(said(1), logits=teacher), gold)
+    wanted = sum(by_hand(replace(said(0), logits=student), replace(said(1), logits=teacher), 1.0))
+    assert value.item() == pytest.approx(wanted, rel=1e-3)
+
+
 def test_sure_answers_stay_finite() -> None:
     """Bug: a class that no text of the batch has varies by nothing, and 0 / 0 follows."""
     sure = torch.tensor([[200.0, -200.0, 0.0, 5.0], [-9.0, 300.0, 0.0, 1.0]], requires_grad=True)

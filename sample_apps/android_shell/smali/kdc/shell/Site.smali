@@ -5,8 +5,8 @@
 # ends of names and their types, in turns
 .field private static final TYPES:[Ljava/lang/String;
 
-# whether the page's process has been lost before
-.field private static gone:Z
+# when the page's process was last lost, in ms since the phone was started
+.field private static lost:J
 
 .field private final assets:Landroid/content/res/AssetManager;
 
@@ -28,17 +28,22 @@
 .end method
 
 # The page runs in a process of its own, which the system may end when it wants memory; left alone it
-# takes the app along. A new screen opens the page again, once: a model that brings it down each
-# time would be opened for ever.
+# takes the app along. A new screen opens the page again, unless a minute has not passed since it last
+# did: a model that brings the page down each time would be opened for ever.
 .method public onRenderProcessGone(Landroid/webkit/WebView;Landroid/webkit/RenderProcessGoneDetail;)Z
-    .registers 6
+    .registers 11
     invoke-virtual {p1}, Landroid/webkit/WebView;->getContext()Landroid/content/Context;
     move-result-object v0
     check-cast v0, Landroid/app/Activity;
     const/4 v1, 0x1
-    sget-boolean v2, Lkdc/shell/Site;->gone:Z
-    if-nez v2, :again
-    sput-boolean v1, Lkdc/shell/Site;->gone:Z
+    invoke-static {}, Landroid/os/SystemClock;->elapsedRealtime()J
+    move-result-wide v2
+    sget-wide v4, Lkdc/shell/Site;->lost:J
+    sput-wide v2, Lkdc/shell/Site;->lost:J
+    sub-long v4, v2, v4
+    const-wide/32 v6, 0xea60
+    cmp-long v4, v4, v6
+    if-ltz v4, :again
     invoke-virtual {v0}, Landroid/app/Activity;->recreate()V
     return v1
     :again

@@ -9,7 +9,8 @@ public struct Golden {
     private static let enough = 0.8
     private static let far = 10.0  // tolerances that a score may be off, or, if more,
     private static let farShare = 0.05  // this share of the range of all golden scores
-    private static let runs = 100  // answers that are timed
+    private static let runs = 100  // answers that are timed, or as many as a second has
+    private static let mostMilliseconds = 1000.0  // for a text that somebody types has to wait
     private static let warmUp = 5  // answers before those
     private static let usual = 16  // texts of the task itself, which come before the awkward ones
 
@@ -77,15 +78,19 @@ public struct Golden {
     }
 
     private func times(_ classifier: Classifier) throws -> [Double] {
+        let usual = min(Self.usual, texts.count)
         var times: [Double] = []
-        for turn in 0..<(Self.warmUp + Self.runs) {
-            let place = turn % min(Self.usual, texts.count)
+        var total = 0.0
+        while times.count < Self.warmUp + usual
+            || (times.count < Self.warmUp + Self.runs && total < Self.mostMilliseconds)
+        {
+            let place = times.count % usual
             let start = ProcessInfo.processInfo.systemUptime
             _ = try classifier.logits(classifier.encode(texts[place], pair: pairs?[place]))
-            let end = ProcessInfo.processInfo.systemUptime
-            if turn >= Self.warmUp { times.append((end - start) * 1000) }
+            times.append((ProcessInfo.processInfo.systemUptime - start) * 1000)
+            total += times[times.count - 1]
         }
-        return times
+        return Array(times.dropFirst(Self.warmUp))
     }
 
     private func row(_ place: Int, _ classifier: Classifier) throws -> Row {
