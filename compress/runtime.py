@@ -79,6 +79,18 @@ def plain_attention(device: torch.device, longest: int) -> bool:
     return device.type == "cpu" and has_bf16(device) and longest <= _PLAIN_UP_TO
 
 
+def choose_attention(model: Model, device: torch.device, longest: int) -> None:
+    """Give a model the attention that is faster; transformers 4.57 cannot change BERT's any more.
+
+    Args:
+        model: the model.
+        device: that computes.
+        longest: tokens of the longest text.
+    """
+    if plain_attention(device, longest) and model._can_set_attn_implementation():
+        model.set_attn_implementation("eager")
+
+
 def give_memory_back(device: torch.device) -> None:
     """Give what tensors have freed back to the system, where they lie in a CPU's memory.
 
@@ -144,8 +156,7 @@ def suited(
     models = [student, *([] if teacher is None else [teacher])]
     before = {model: model.config._attn_implementation for model in models}
     for model in models:
-        if plain_attention(device, longest):
-            model.set_attn_implementation("eager")
+        choose_attention(model, device, longest)
         if compiled:
             model.base_model.compile(dynamic=True)
     try:
@@ -153,7 +164,8 @@ def suited(
             yield
     finally:
         for model, attention in before.items():
-            model.set_attn_implementation(attention)
+            if model.config._attn_implementation != attention:
+                model.set_attn_implementation(attention)
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import pytest
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertModel
 
 from tests.tiny import POSITIONS, VOCABULARY, own_rng
 
+attention_changes = pytest.mark.skipif(
+    not BertModel._can_set_attn_implementation(), reason="transformers 4.57 builds attention in"
+)
 _MARKS = {"cls_token_id": 2, "sep_token_id": 3, "eos_token_id": 3, "bos_token_id": 2}
 # what a family calls its sizes, where it does not use BERT's names, and sizes of its own
 FAMILIES: dict[str, dict[str, Any]] = {

@@ -27,10 +27,10 @@ from kdc.compress.models import find_model, read_config
 from kdc.compress.parallel import Crew, crew
 from kdc.compress.progress import Advance, Progress, Silent, plural
 from kdc.compress.runtime import (
+    choose_attention,
     choose_device,
     give_memory_back,
     lowered,
-    plain_attention,
     precision,
 )
 
@@ -142,8 +142,7 @@ def prepare(job: LabelJob, progress: Progress) -> Labelling:
     }
     padding = int(model.config.pad_token_id or 0)
     model = model.to(choose_device(job.device))
-    if plain_attention(model.device, corpus.max_length):
-        model.set_attn_implementation("eager")
+    choose_attention(model, model.device, corpus.max_length)
     return Labelling(job, corpus, model, settings, padding, vocab_size)
 
 

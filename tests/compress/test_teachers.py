@@ -23,6 +23,7 @@ from kdc.compress.signals import HEADS, HIDDEN, LOGITS, KeptTeacher, OnlineTeach
 from kdc.compress.teachers import Logits, Teachers, ready_teachers
 from kdc.compress.workspace import Workspace
 from tests.changes import JobChanges
+from tests.families import attention_changes
 from tests.tiny import (
     POSITIONS,
     Recorder,
@@ -101,6 +102,7 @@ def test_states_are_the_first_teachers_and_logits_are_everybodys(
     assert len(heads.queries) == 2
 
 
+@attention_changes
 def test_the_first_of_several_runs_as_fast_as_a_lone_one(
     folders: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from kdc.compress.general.folder import FORMAT
 from kdc.compress.progress import Advance, Silent
 from kdc.compress.signals import OnlineTeacher
 from kdc.compress.workspace import Workspace
+from tests.families import attention_changes
 from tests.faults import refusing
 from tests.general import job, short
 from tests.shards import tiny_corpus
@@ -72,6 +73,7 @@ def test_a_flipped_bit_in_a_shard_is_found_before_anything_is_trained(
     assert not recorder.bars
 
 
+@attention_changes
 def test_student_and_teacher_get_the_attention_of_their_device(
     places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
