@@ -59,9 +59,10 @@ def test_candidates_are_the_likeliest_words_at_the_mask(tmp_path: Path) -> None:
 
 def test_words_of_several_pieces_are_mistyped_and_others_left(tmp_path: Path) -> None:
     """Bug: half a word is masked, or a number replaced."""
-    ask = MaskedWords(find_model(str(masked_lm(tmp_path / "m")), Silent()), 4, CPU)
+    # of random weights the few best tokens may all be pieces
+    ask = MaskedWords(find_model(str(masked_lm(tmp_path / "m")), Silent()), 50, CPU)
     (row,) = ask([split_words("wake zebras, not 42 🎉!")])
-    assert row[0] and row[1] == mistyped("zebras", 4)
+    assert row[0] and row[1] == mistyped("zebras", 50)
     assert row[2:] == [(), (), ()]
 
 
