@@ -38,6 +38,8 @@ def test_texts_from_the_wrong_encoding_are_counted() -> None:
     train = _split((excel.decode("latin-1"), 0), (excel.decode("cp1252"), 1), ("a\x85b", 0))
     (note,) = notes_on((), {"train": train})
     assert note.startswith("1 of 3 train texts hold control characters where Windows-1252 has")
+    stray = _split((excel.decode("latin-1"), 0), *((str(row), 0) for row in range(100)))
+    assert not notes_on((), {"train": stray})
 
 
 def test_scores_may_differ_on_one_text() -> None:
