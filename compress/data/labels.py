@@ -80,7 +80,8 @@ def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
             f"{train.table.source}: the labels are numbers with a decimal comma ('{label[:80]}'): "
             "write them with a point"
         )
-    _refuse_almost_scores(train, wanted)
+    if wanted != "classification":
+        _refuse_almost_scores(train, found, asked=wanted is not None)
     classes, whole = _classes(found)
     if (wanted == "regression" or (wanted is None and not whole)) and _numbers(found):
         scores = _exact_scores(train)
@@ -215,27 +216,30 @@ def _numbers(labels: Iterable[str]) -> bool:
     return all(_NUMBER.fullmatch(label) for label in labels)
 
 
-def _refuse_almost_scores(rows: Labelled, wanted: Kind | None) -> None:
+def _refuse_almost_scores(rows: Labelled, found: set[str], *, asked: bool) -> None:
     """Refuse scores with a few cells among them that are none: as classes they would all be names.
+
+    Args:
+        rows: the rows that are to teach.
+        found: their labels, each once.
+        asked: whether scores were asked for, by the metric.
 
     Raises:
         KdcError: scores were asked for and most labels are numbers, or nearly all are and one of
             them is a fraction; the first row that is no number is named.
     """
-    if wanted == "classification":
+    words = {label for label in found if not _NUMBER.fullmatch(label)}
+    others = [row for row, label in enumerate(rows.labels) if label in words] if words else []
+    if not others or len(others) * (2 if asked else _ALMOST) >= len(rows):
         return
-    numbers = [label for label in rows.labels if _NUMBER.fullmatch(label)]
-    others = len(rows) - len(numbers)
-    most = others * (2 if wanted else _ALMOST) < len(rows)
-    values = np.array(numbers, dtype=np.float64)
-    fractions = (values[np.isfinite(values)] % 1).any()
-    if not others or not most or not (wanted or fractions):
+    values = np.array(list(found - words), dtype=np.float64)
+    if not asked and not (values[np.isfinite(values)] % 1).any():
         return
-    row = next(i for i, label in enumerate(rows.labels) if not _NUMBER.fullmatch(label))
-    others_too = f", as do {plural(others - 1, 'other row')}" if others > 1 else ""
+    too = f", as do {plural(len(others) - 1, 'other row')}" if len(others) > 1 else ""
     raise KdcError(
-        f"{rows.where(row)} has no number but '{rows.labels[row][:80]}'{others_too}, and the others"
-        " have scores: write a number or leave it out; --metric accuracy takes them all for classes"
+        f"{rows.where(others[0])} has no number but '{rows.labels[others[0]][:80]}'{too}, and the "
+        "others have scores: write a number or leave it out; --metric accuracy takes them all for "
+        "classes"
     )
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from kdc.compress.data.dataset import Labels, Split
 from kdc.compress.data.same_rows import row_keys
 
+Rows = list[tuple[bytes, bytes]]
+"""The key of each row's text, and the bytes of its label."""
+
 _MANY = 50  # classes; a column of texts taken for one of labels has more in any real table
 _CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")  # U+0085 ends lines on mainframes
 _STRAY = 0.01  # of the texts: RTE has one such, and was not converted wrongly as a whole
@@ -31,9 +34,11 @@ def notes_on(
         notes = _counts(classes, train) + _classes(classes, len(train)) + notes
         notes += _unmeasured(classes, splits.get("dev"))
         notes += [_sets(train)] if train.labels.ndim == 2 else []
-    notes += _contradictions(train) if teach else []
+    known = list(zip(row_keys(train), _bytes(train.labels), strict=True))
+    if teach and (several_labels := _contradictions(train, known)):
+        notes.append(several_labels)
     others = {name: split for name, split in splits.items() if split is not train}
-    return notes + [note for name, split in others.items() for note in _shared(train, name, split)]
+    return notes + [note for name, split in others.items() for note in _shared(known, name, split)]
 
 
 def _counts(classes: tuple[str, ...], train: Split) -> list[str]:
@@ -100,23 +105,22 @@ def _odd_texts(name: str, split: Split) -> list[str]:
     return notes
 
 
-def _contradictions(train: Split) -> list[str]:
+def _contradictions(train: Split, rows: Rows) -> str | None:
     """Tell of texts that the rows label one way and another."""
     if train.labels.dtype.kind == "f" and train.labels.ndim == 1:
-        return []  # two people may well give two scores
+        return None  # two people may well give two scores
     first: dict[bytes, bytes] = {}
-    keys = row_keys(train)
-    rows = zip(keys, _bytes(train.labels), strict=True)
     several = {key for key, label in rows if first.setdefault(key, label) != label}
-    count = sum(key in several for key in keys)
-    told = f"{count:,} of {len(train):,} train texts stand there with another label too"
-    return [told] if count else []
+    if not several:
+        return None
+    count = sum(key in several for key, _ in rows)
+    return f"{count:,} of {len(train):,} train texts stand there with another label too"
 
 
-def _shared(train: Split, name: str, split: Split) -> list[str]:
+def _shared(train: Rows, name: str, split: Split) -> list[str]:
     keys = row_keys(split)
     known: dict[bytes, set[bytes]] = {key: set() for key in keys}
-    for key, label in zip(row_keys(train), _bytes(train.labels), strict=True):
+    for key, label in train:
         if key in known:
             known[key].add(label)
     seen = [

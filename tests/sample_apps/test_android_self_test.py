@@ -1,36 +1,23 @@
-import base64
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kdc.compress.files import write_json
 from kdc.compress.task import Kind
-from kdc.export.session import open_session
+from tests.android_assets import (
+    Answer,
+    change_json,
+    make_assets,
+    remake_assets,
+    runtime,
+    runtime_never,
+)
 from tests.jvm import self_test
-from tests.phones import make_phone
-from tests.student import remake
 
-Answer = Callable[..., Sequence[float]]
 Change = Callable[[Path], None]
-
-
-def make_assets(folder: Path, public_key: str | None = None, **options: Any) -> Path:  # noqa: ANN401
-    """An app's assets without the bundle: a phone folder and `app.json`."""
-    make_phone(folder, **options)
-    task = json.loads((folder / "manifest.json").read_text())["task"]
-    config = {"format": "kdc.app-config/1", "name": "demo", "public_key": public_key}
-    number = None if public_key is None else 5
-    write_json(folder / "app.json", {**config, "task": task, "number": number})
-    return folder
-
-
-def change_json(path: Path, **fields: object) -> None:
-    write_json(path, json.loads(path.read_text()) | fields)
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +28,6 @@ def ready_assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def assets(ready_assets: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(ready_assets, tmp_path / "assets"))
-
-
-def runtime(assets: Path) -> Answer:
-    """The phone folder's own model in ONNX Runtime, as the app's adapter would run it."""
-    import numpy as np
-
-    session = open_session(assets / "onnx" / "model_quantized.onnx")
-
-    def answer(ids: list[int], mask: list[int], types: list[int]) -> Sequence[float]:
-        rows = (np.array([row]) for row in (ids, mask, types))
-        found: list[float] = session.run_batch(*rows)[0].tolist()
-        return found
-
-    return answer
 
 
 @pytest.mark.parametrize(
@@ -201,14 +174,6 @@ def test_other_token_types_fail_even_with_the_right_logits(tmp_path: Path) -> No
     assert self_test(assets, runtime(assets))[2][-1] == "failed: 5 exact and 1 wrong of 6"
 
 
-def remake_assets(assets: Path) -> None:
-    """Make the manifest again, without `app.json`, which is the app's."""
-    remake(assets)
-    manifest = json.loads((assets / "manifest.json").read_text())
-    manifest["files"].pop("app.json", None)
-    write_json(assets / "manifest.json", manifest)
-
-
 def _truncate(assets: Path) -> None:
     path = assets / "onnx" / "model_quantized.onnx"
     path.write_bytes(path.read_bytes()[:-1])
@@ -258,52 +223,3 @@ def test_a_changed_model_is_refused_in_a_sentence(
     assert sentence in error
     assert len(error.splitlines()) == 1
     assert told == []
-
-
-def runtime_never(*rows: list[int]) -> Sequence[float]:
-    raise AssertionError(f"the model was asked {rows}")
-
-
-def test_with_a_key_only_what_it_signed_is_opened(tmp_path: Path) -> None:
-    """A replaced model must be signed; an app without a key takes any intact one."""
-    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
-    key, other = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
-    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-    assets = make_assets(tmp_path / "assets", public)
-    assert "is not signed" in self_test(assets, runtime_never)[1]
-    manifest = (assets / "manifest.json").read_bytes()
-
-    def told(signed: bytes = manifest, **fields: object) -> str:
-        """Sign, change the envelope afterwards, and return why the app refuses."""
-        seal(assets, key, signed)
-        change_json(assets / "manifest.json.sig", **fields)
-        return self_test(assets, runtime_never)[1]
-
-    seal(assets, key, manifest)
-    assert self_test(assets, runtime(assets))[2][-1].startswith("passed")
-    seal(assets, key, manifest, 6)
-    assert self_test(assets, runtime(assets))[2][-1].startswith("passed")
-    seal(assets, key, manifest, 4)
-    assert (
-        "older (number 4) than the one that the app was made with (5)"
-        in self_test(assets, runtime_never)[1]
-    )
-    seal(assets, other, manifest)
-    assert "does not bear the signature" in self_test(assets, runtime_never)[1]
-    assert "does not bear the signature" in told(number=6)  # a number that nobody signed
-    assert "does not bear the signature" in told(manifest.replace(b"demo", b"demi"))
-    raw = base64.b64encode(key.sign(manifest)).decode()
-    assert "does not bear the signature" in told(signature=raw)  # of what was signed before
-    for fields in ({"signature": raw[:-4]}, {"signature": "%"}, {"number": 0}, {"number": 1.5}):
-        assert "manifest.json.sig is damaged" in told(**fields)
-    assert "manifest.json.sig is damaged" in told(number=2**53)
-    assert "manifest.json.sig is damaged" in told(format="kdc.signature/2")
-
-
-def seal(assets: Path, key: Any, manifest: bytes, number: int = 5) -> None:  # noqa: ANN401
-    """Write the file beside a manifest, by the format's own words."""
-    digest = hashlib.sha256(manifest).hexdigest()
-    signature = key.sign(f"kdc.model/1\n{number}\n{digest}\n".encode("ascii"))
-    text = base64.b64encode(signature).decode()
-    fields = {"format": "kdc.signature/1", "number": number, "signature": text}
-    write_json(assets / "manifest.json.sig", fields)

@@ -13,37 +13,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from kdc.compress.errors import KdcError
-from kdc.export.devices.aarch64 import bundle
-from kdc.export.devices.aarch64.compilers import own_compiler
-from kdc.export.devices.aarch64.job_file import RunnerError, RunnerJob, read_answer
+from kdc.export.devices.aarch64.job_file import RunnerError, read_answer
 from kdc.export.options import DEFAULT, SessionOptions
 from tests.onnx_model import HEAD, INPUTS, PLACES, WORDS, by_hand, make_model
+from tests.runner import TEXTS, constant, job_of, run_job
 
-_TEXTS = [([7, 8, 9], [0, 1, 1]), ([5], [0])]
 _ONES = np.ones((1, 2), np.float32)
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The command up to the job's path."""
-    compiler = own_compiler()
-    capi = Path(onnxruntime.__file__).parent / "capi"
-    found = sorted(capi.glob("libonnxruntime.so*"))
-    if compiler is None or not found:
-        pytest.skip("no C compiler, or no libonnxruntime.so in the installed wheel")
-    path = tmp_path_factory.mktemp("runner") / "runner"
-    compiler.build(bundle.SOURCES, path, ["-Wall", "-Wextra", "-Werror", "-ldl", "-lm"])
-    return [str(path), str(found[0])]
-
-
-def _run(runner: list[str], job: RunnerJob | str, folder: Path) -> str:
-    (folder / "job").write_text(job if isinstance(job, str) else job.text())
-    words = [*runner, str(folder / "job")]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60).stdout
-
-
-def _job(model: Path, **fields: Any) -> RunnerJob:  # noqa: ANN401
-    return replace(RunnerJob("answer", [(str(model), DEFAULT)], _TEXTS), **fields)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +28,9 @@ def test_texts_are_answered_whatever_inputs_there_are(
     runner: list[str], tmp_path: Path, inputs: tuple[str, ...]
 ) -> None:
     """A model without token types must not be given any."""
-    job = _job(make_model(tmp_path / "a model.onnx", inputs=inputs))
-    (report,) = read_answer(_run(runner, job, tmp_path), job)
-    for (ids, types), logits in zip(_TEXTS, report.logits, strict=True):
+    job = job_of(make_model(tmp_path / "a model.onnx", inputs=inputs))
+    (report,) = read_answer(run_job(runner, job, tmp_path), job)
+    for (ids, types), logits in zip(TEXTS, report.logits, strict=True):
         if "token_type_ids" in inputs:
             expected = by_hand(np.array(ids), np.array(types))
         else:  # its formula has no type at all
@@ -67,39 +42,20 @@ def test_texts_are_answered_whatever_inputs_there_are(
 def test_logits_keep_every_bit(runner: list[str], tmp_path: Path) -> None:
     """With six digits, the printf default, two devices would differ by the printing."""
     path = make_model(tmp_path / "m.onnx")
-    job = _job(path)
-    (report,) = read_answer(_run(runner, job, tmp_path), job)
-    feeds = {name: np.array([_TEXTS[0][0]]) for name in INPUTS}
-    feeds |= {INPUTS[1]: np.ones((1, 3), np.int64), INPUTS[2]: np.array([_TEXTS[0][1]])}
+    job = job_of(path)
+    (report,) = read_answer(run_job(runner, job, tmp_path), job)
+    feeds = {name: np.array([TEXTS[0][0]]) for name in INPUTS}
+    feeds |= {INPUTS[1]: np.ones((1, 3), np.int64), INPUTS[2]: np.array([TEXTS[0][1]])}
     options = DEFAULT.build(1)
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (wanted,) = session.run(["logits"], feeds)
     np.testing.assert_array_equal(np.array(report.logits[0], np.float32), wanted[0])
 
 
-def _constant(path: Path, logits: np.ndarray[Any, Any], shape: list[int | str]) -> Path:
-    """A model that answers the same to every text."""
-    nodes = [helper.make_node("Identity", ["answer"], ["logits"])]
-    graph = helper.make_graph(
-        nodes,
-        "constant",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)],
-        [
-            helper.make_tensor_value_info(
-                "logits", helper.np_dtype_to_tensor_dtype(logits.dtype), None
-            )
-        ],
-        [numpy_helper.from_array(logits, "answer")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.save(model, path)
-    return path
-
-
 def test_half_precision_is_widened_exactly(runner: list[str], tmp_path: Path) -> None:
     values = np.array([[0.0, -0.0, 1.5, -2.25, 65504, 6e-8, 6.1e-5, -3.3e-5]], np.float16)
-    job = _job(_constant(tmp_path / "m.onnx", values, ["b", "t"]))
-    (report,) = read_answer(_run(runner, job, tmp_path), job)
+    job = job_of(constant(tmp_path / "m.onnx", values, ["b", "t"]))
+    (report,) = read_answer(run_job(runner, job, tmp_path), job)
     np.testing.assert_array_equal(
         np.array(report.logits[0], np.float32), values[0].astype(np.float32)
     )
@@ -107,8 +63,8 @@ def test_half_precision_is_widened_exactly(runner: list[str], tmp_path: Path) ->
 
 def test_no_number_is_null_and_not_broken_json(runner: list[str], tmp_path: Path) -> None:
     values = np.array([[np.nan, np.inf, 1.0, -np.inf]], np.float32)
-    job = _job(_constant(tmp_path / "m.onnx", values, ["b", "t"]))
-    (report,) = read_answer(_run(runner, job, tmp_path), job)
+    job = job_of(constant(tmp_path / "m.onnx", values, ["b", "t"]))
+    (report,) = read_answer(run_job(runner, job, tmp_path), job)
     assert report.logits == [[None, None, 1.0, None]] * 2
 
 
@@ -123,61 +79,14 @@ def _padded(path: Path, length: int) -> Path:
 
 
 def test_a_fixed_length_is_filled_up_and_masked(runner: list[str], tmp_path: Path) -> None:
-    job = _job(_padded(tmp_path / "m.onnx", 6))
-    (report,) = read_answer(_run(runner, job, tmp_path), job)
-    for (ids, types), logits in zip(_TEXTS, report.logits, strict=True):
+    job = job_of(_padded(tmp_path / "m.onnx", 6))
+    (report,) = read_answer(run_job(runner, job, tmp_path), job)
+    for (ids, types), logits in zip(TEXTS, report.logits, strict=True):
         expected = by_hand(np.array(ids), np.array(types))
         np.testing.assert_allclose(np.array(logits, float), expected, rtol=1e-5)
     with pytest.raises(RunnerError, match="exactly 2 tokens, not 3"):
-        job = _job(_padded(tmp_path / "m.onnx", 2))
-        read_answer(_run(runner, job, tmp_path), job)
-
-
-def test_models_are_measured_in_turns_each_in_its_own_process(
-    runner: list[str], tmp_path: Path
-) -> None:
-    big = _constant(tmp_path / "big.onnx", np.ones((1, 3), np.float32), ["b", "t"])
-    model = onnx.load(big)
-    weights = np.ones((4_000_000,), np.float32)  # 16 MB, which only its own process must hold
-    model.graph.initializer.append(numpy_helper.from_array(weights, "unused"))
-    model.graph.node.append(helper.make_node("Add", ["unused", "unused"], ["sum"]))
-    model.graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, None))
-    onnx.save(model, big)
-    models = [(str(make_model(tmp_path / "m.onnx")), DEFAULT), (str(big), DEFAULT)]
-    job = _job(big, mode="measure", models=models, runs=5, seconds=20.0, warm_up=2, warm_seconds=5)
-    small, large = read_answer(_run(runner, job, tmp_path), job)
-    assert len(small.wall_ms) == len(large.wall_ms) == len(large.cpu_ms) == 5
-    assert min(small.wall_ms + small.cpu_ms + large.wall_ms) > 0
-    assert small.private_bytes is not None and large.private_bytes is not None
-    assert large.private_bytes - small.private_bytes > 10e6
-    assert small.peak_rss_bytes and small.peak_rss_bytes > small.private_bytes
-
-
-def test_the_samples_are_not_the_models_memory(runner: list[str], tmp_path: Path) -> None:
-    """Half an hour's came to 44 MB, six times the model's own."""
-    model, private = make_model(tmp_path / "m.onnx"), []
-    for runs in (150, 150_000):
-        job = _job(model, mode="measure", runs=runs, seconds=30.0)
-        (report,) = read_answer(_run(runner, job, tmp_path), job)
-        assert len(report.wall_ms) == runs and report.private_bytes is not None
-        private.append(report.private_bytes)
-    assert private[1] - private[0] < 1e6  # 2.4 MB of samples
-
-
-def test_models_in_turns_settle_before_each_run_that_counts(
-    runner: list[str], tmp_path: Path
-) -> None:
-    """A second run was still a fifth too slow: the other model had pushed its weights out."""
-    models = [(str(make_model(tmp_path / f"{name}.onnx")), DEFAULT) for name in "ab"]
-    job = _job(tmp_path, mode="measure", models=models, limit=2)
-    assert len(read_answer(_run(runner, job, tmp_path), job)) == 2
-    assert not _run(runner, replace(job, settle=10_000_000), tmp_path)  # ended by the limit
-
-
-def test_the_seconds_end_the_runs_but_not_the_first(runner: list[str], tmp_path: Path) -> None:
-    job = _job(make_model(tmp_path / "m.onnx"), mode="measure", runs=10_000_000)
-    (report,) = read_answer(_run(runner, job, tmp_path), job)
-    assert len(report.wall_ms) == 1
+        job = job_of(_padded(tmp_path / "m.onnx", 2))
+        read_answer(run_job(runner, job, tmp_path), job)
 
 
 def test_the_models_session_options_are_taken(runner: list[str], tmp_path: Path) -> None:
@@ -198,10 +107,10 @@ def test_the_models_session_options_are_taken(runner: list[str], tmp_path: Path)
     # a file of its own is mapped, so that only the copy in the kernels' order is private memory
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.onnx_data")
     text = [([1] * width, [0] * width)]
-    job = _job(tmp_path / "m.onnx", mode="measure", texts=text)
+    job = job_of(tmp_path / "m.onnx", mode="measure", texts=text)
     plain = replace(job, models=[(str(tmp_path / "m.onnx"), SessionOptions(prepacking=False))])
     packed, unpacked = (
-        read_answer(_run(runner, each, tmp_path), each)[0].private_bytes for each in (job, plain)
+        read_answer(run_job(runner, each, tmp_path), each)[0].private_bytes for each in (job, plain)
     )
     assert packed is not None and unpacked is not None
     assert packed - unpacked > 0.8 * 4 * width * width
@@ -219,12 +128,12 @@ def test_the_models_session_options_are_taken(runner: list[str], tmp_path: Path)
         ),
         (lambda path: make_model(path, output="scores"), "gives no logits"),
         (lambda path: make_model(path, pooled=False), "are no float"),
-        (lambda path: _constant(path, np.ones((1, 2), np.int64), ["b", "t"]), "are no float"),
+        (lambda path: constant(path, np.ones((1, 2), np.int64), ["b", "t"]), "are no float"),
         (
-            lambda path: _constant(path, _ONES, ["t"]),
+            lambda path: constant(path, _ONES, ["t"]),
             "otherwise than as int64",
         ),
-        (lambda path: _constant(path, _ONES, ["b", 1 << 20]), "more than 65536 tokens"),
+        (lambda path: constant(path, _ONES, ["b", 1 << 20]), "more than 65536 tokens"),
     ],
     ids=range(8),
 )
@@ -238,28 +147,28 @@ def test_a_model_that_cannot_be_run_is_told(
     """The runner must say why; a crash would be blamed on ONNX Runtime."""
     path = tmp_path / "m.onnx"
     make(path)
-    job = _job(path, mode=mode)
+    job = job_of(path, mode=mode)
     with pytest.raises(RunnerError, match=told):
-        read_answer(_run(runner, job, tmp_path), job)
+        read_answer(run_job(runner, job, tmp_path), job)
 
 
 def test_a_token_that_the_model_does_not_know_is_told(runner: list[str], tmp_path: Path) -> None:
-    job = _job(make_model(tmp_path / "m.onnx"), texts=[([5], [0]), ([999], [0])])
+    job = job_of(make_model(tmp_path / "m.onnx"), texts=[([5], [0]), ([999], [0])])
     with pytest.raises(RunnerError, match=r"^indices element out of data bounds, idx=999"):
-        read_answer(_run(runner, job, tmp_path), job)
+        read_answer(run_job(runner, job, tmp_path), job)
 
 
 def test_the_model_at_fault_is_named(runner: list[str], tmp_path: Path) -> None:
     good = (str(make_model(tmp_path / "m.onnx")), DEFAULT)
-    job = _job(tmp_path, mode="measure", models=[good, (str(tmp_path / "none"), DEFAULT)])
+    job = job_of(tmp_path, mode="measure", models=[good, (str(tmp_path / "none"), DEFAULT)])
     with pytest.raises(RunnerError, match=r"^Load model from .*none failed") as caught:
-        read_answer(_run(runner, job, tmp_path), job)
+        read_answer(run_job(runner, job, tmp_path), job)
     assert caught.value.model == 1
 
 
 def test_a_runner_that_takes_too_long_ends_itself(runner: list[str], tmp_path: Path) -> None:
     """On a phone nobody can end it once the cable is out; its workers must end with it."""
-    job = _job(
+    job = job_of(
         make_model(tmp_path / "m.onnx"), mode="measure", runs=10_000_000, seconds=50, limit=1
     )
     (tmp_path / "job").write_text(job.text())
@@ -296,10 +205,10 @@ _HEAD = "kdc-job 1\nmode answer\n"
 )
 def test_a_damaged_job_is_told(runner: list[str], tmp_path: Path, job: str, told: str) -> None:
     """A job that was cut short on its way must not be done in part."""
-    answer = json.loads(_run(runner, job, tmp_path))
+    answer = json.loads(run_job(runner, job, tmp_path))
     assert told in answer["error"]
 
 
 def test_what_the_writer_refuses_never_reaches_the_runner(tmp_path: Path) -> None:
     with pytest.raises(KdcError):
-        _job(tmp_path, texts=[([], [])]).text()
+        job_of(tmp_path, texts=[([], [])]).text()
