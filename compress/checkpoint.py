@@ -32,11 +32,6 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
     """A row an evaluation: stage (from 1), step, training losses, dev score where it counts."""
 
-    def next_stage(self) -> None:
-        """Count the stage as done."""
-        self.stage, self.step = self.stage + 1, 0
-        self.forget_best()
-
     def forget_best(self) -> None:
         """Compare no longer with the evaluations so far."""
         self.best_step, self.best_value = -1, float("-inf")
@@ -50,6 +45,23 @@ class State:
     def best_file(self) -> str:
         """Name of the file with the stage's best model; of no file where there is none yet."""
         return f"stage-{self.stage}-best-{self.best_step}.safetensors"
+
+
+@dataclass
+class Kept:
+    """A run as it stands: what a stage goes on from."""
+
+    state: State = field(default_factory=State)
+    tensors: Tensors = field(default_factory=dict)
+    """The learner's, where a stage is resumed; none where it starts from the model as it is."""
+    best: Tensors = field(default_factory=dict)
+    """Those of the stage's best model so far."""
+
+    def next_stage(self) -> None:
+        """Count the stage as done."""
+        self.state.stage, self.state.step = self.state.stage + 1, 0
+        self.state.forget_best()
+        self.best = {}
 
 
 def holds_state(folder: Path) -> bool:
@@ -127,8 +139,8 @@ class Checkpoints:
             save_file(plain, path)
         self._files[name] = sha256(self.folder / name)
 
-    def load(self) -> tuple[State, Tensors, Tensors]:
-        """Return the kept state, the run's tensors and its best model's.
+    def load(self) -> Kept:
+        """Return the run as it was kept.
 
         Raises:
             Unusable: it is of another run, or a file is missing or corrupted (named).
@@ -139,7 +151,12 @@ class Checkpoints:
             raise Unusable(f"{error}: start over without --resume") from error
         if note.pop("sha256", None) != _digest(note):
             raise Unusable(f"{self.folder / _STATE} is corrupted: start over without --resume")
-        if note.get("format") != _FORMAT or note.get("fingerprint") != self.fingerprint:
+        if note.get("format") != _FORMAT:
+            raise Unusable(
+                f"the run in {self.folder} was kept by another version of kdc: start over without "
+                "--resume"
+            )
+        if note.get("fingerprint") != self.fingerprint:
             raise Unusable(
                 f"the run kept in {self.folder} had another teacher, data, recipe or option: give "
                 "the same options to --resume it, or start over without --resume"
@@ -159,9 +176,8 @@ class Checkpoints:
             history=list(note["history"]),
         )
         last = load_file(self.folder / state.last_file)
-        if state.best_step < 0:
-            return state, last, {}
-        return state, last, load_file(self.folder / state.best_file)
+        best_file = self.folder / state.best_file
+        return Kept(state, last, load_file(best_file) if state.best_step >= 0 else {})
 
 
 def _digest(fingerprint: dict[str, Any]) -> str:

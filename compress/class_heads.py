@@ -1,6 +1,7 @@
 """The classes of a head: which of the data's they are, their order, and new ones."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -21,8 +22,9 @@ def class_places(labels: Sequence[str], names: Sequence[str]) -> list[int | None
     counts where both have as many and one has no names: `LABEL_0`, ..., or 0, 1, ... in the data.
     """
     folded = [name.casefold() for name in names]
+    count = Counter(folded)
     exact = {name: index for index, name in enumerate(names)}
-    loose = {name: index for index, name in enumerate(folded) if folded.count(name) == 1}
+    loose = {name: index for index, name in enumerate(folded) if count[name] == 1}
     places = [exact.get(label, loose.get(label.casefold())) for label in labels]
     numbered = list(labels) == [str(number) for number in range(len(names))]
     if None in places and len(labels) == len(names) and (numbered or unnamed(names)):

@@ -58,6 +58,6 @@ def check_device_name(name: str) -> None:
     Raises:
         KdcError: it is none of `DEVICES`, nor `cuda:` and a number.
     """
-    kind, _, index = name.partition(":")
-    if kind not in DEVICES or (index and not (kind == "cuda" and index.isdecimal())):
+    kind, colon, index = name.partition(":")
+    if kind not in DEVICES or (colon and not (kind == "cuda" and index.isdecimal())):
         raise unknown("device", name, DEVICES)

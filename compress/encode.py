@@ -187,7 +187,11 @@ def side_by_side(starts: Index, lengths: npt.NDArray[Any]) -> tuple[Index, npt.N
 def send(array: npt.NDArray[Any], device: torch.device) -> Tensor:
     """Bring an array to a device: floating point as it is, everything else as int64."""
     wide = array if array.dtype.kind == "f" else array.astype(np.int64)
-    tensor = torch.from_numpy(np.ascontiguousarray(wide))
+    return bring(torch.from_numpy(np.ascontiguousarray(wide)), device)
+
+
+def bring(tensor: Tensor, device: torch.device) -> Tensor:
+    """Bring a tensor of the CPU to a device."""
     if device.type == "cuda":  # a pinned copy overlaps with the step before
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

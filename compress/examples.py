@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdc.compress.errors import KdcError
+from kdc.compress.ragged import ragged
 
 Array = npt.NDArray[Any]
 
@@ -80,9 +81,7 @@ def calibration_rows(train: Examples) -> Examples:
 
 def pick(examples: Examples, rows: Array) -> Examples:
     """Return the rows at the (M,) places `rows`, in this order."""
-    lengths = examples.lengths[rows].astype(np.int64)
-    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    places = np.repeat(examples.starts[rows], lengths) + within
+    places = ragged(examples.starts[rows], examples.lengths[rows])
     return Examples(
         tokens=examples.tokens[places],
         types=examples.types[places],

@@ -69,9 +69,9 @@ def set_apart(x: Tensor, mask: Tensor | None, outliers: Outliers) -> Tensor:
         What the exported layer multiplies, in 8 bits and beside them, float32.
     """
     near = x.clamp(-outliers.limit, outliers.limit)
-    few = list(outliers.channels)
     rounded = round_inputs(near, mask)
-    rounded[..., few] += x[..., few] - near[..., few]
+    for few in outliers.channels:  # a list of them would be copied to a GPU, which waits for it
+        rounded[..., few] += x[..., few] - near[..., few]
     return rounded
 
 

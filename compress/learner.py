@@ -49,6 +49,7 @@ class Learner:
         self._scale = scale
         self._units = [loss.unit for loss in self.objectives.values()]
         self._all = nn.ModuleDict({"model": model, "objectives": nn.ModuleDict(self.objectives)})
+        self._all.train()  # once: a walk over all modules takes as long as a small step
         self._clip = training.clip
         self._average = Average(self.model.parameters(), training.ema) if training.ema else None
         self._method = training.quantize
@@ -87,7 +88,6 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self._all.train()
         slices = [batch] if isinstance(batch, Batch) else batch
         losses = torch.stack([self._learn(each, teacher) for each in slices]).sum(0)
         if self.crew.size > 1:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdc.compress.checkpoint import Checkpoints, State, Tensors
+from kdc.compress.checkpoint import Checkpoints, Kept, State
 from kdc.compress.compact import expand
 from kdc.compress.errors import Stopped
 from kdc.compress.examples import Examples
@@ -23,7 +23,8 @@ from kdc.compress.run import History, Leg, Run, own_seed
 from kdc.compress.running import Losses
 from kdc.compress.runtime import give_memory_back
 
-_SAVE_SECONDS = 60.0
+_SAVE_SECONDS = 60.0  # between two saves
+_SAVE_TAKES = 3.0  # seconds; saves that take longer are as much rarer: a 20th of the time at most
 _LOOK_STEPS = 50  # steps between looks at the loss: a look waits for the device
 _RUNNING, _THREADS = "running", "threads"
 
@@ -47,67 +48,51 @@ def train(run: Run, progress: Progress, what: str, *, resume: bool) -> History:
     """
     _hold(run)
     checkpoints = Checkpoints(run.state, run.fingerprint)
-    state, tensors, best = State(), Tensors(), Tensors()
+    kept = Kept()
     if resume and checkpoints.exists():
-        state, tensors, best = checkpoints.load()
-        leg = run.legs[state.stage]
-        title = run.title(state.stage, what)
-        progress.say(f"{title}: going on at step {state.step:,} of {leg.total:,}")
+        kept = checkpoints.load()
+        done, leg = kept.state.step, run.legs[kept.state.stage]
+        title = run.title(kept.state.stage, what)
+        progress.say(f"{title}: going on at step {done:,} of {leg.total:,}")
     else:
         checkpoints.clear()
     if run.scale:
         run.scale.begin(run.model)
     with crew(run.device) as team:
-        team.call(_train_legs, run.light(), checkpoints, state, (tensors, best), Silent(), what)
-        _train_legs(team, run, checkpoints, state, (tensors, best), progress, what)
+        team.call(_train_legs, run.light(), checkpoints, kept, Silent(), what)
+        _train_legs(team, run, checkpoints, kept, progress, what)
     expand(run.model)
     if run.scale:
         run.scale.end(run.model)
     run.model.to("cpu").eval()
-    return state.history
+    return kept.state.history
 
 
 def _train_legs(
-    team: Crew,
-    run: Run,
-    checkpoints: Checkpoints,
-    state: State,
-    kept: tuple[Tensors, Tensors],
-    progress: Progress,
-    what: str,
+    team: Crew, run: Run, checkpoints: Checkpoints, kept: Kept, progress: Progress, what: str
 ) -> None:
-    """Train every stage from `state` on; each process of a crew does, and the first one saves."""
+    """Train every stage from `kept` on; each process of a crew does, and the first one saves."""
     with run.scale.behind(run.model) if run.scale else nullcontext():
-        for stage in range(state.stage, len(run.legs)):
+        for stage in range(kept.state.stage, len(run.legs)):
             with run.suited(run.legs[stage]):
-                _train_leg(team, run, stage, state, checkpoints, kept, progress, what)
+                _train_leg(team, run, checkpoints, kept, progress, run.title(stage, what))
             if stage + 1 < len(run.legs):
-                state.next_stage()
-                kept = ({}, {})
+                kept.next_stage()
 
 
 def _train_leg(
-    team: Crew,
-    run: Run,
-    stage: int,
-    state: State,
-    checkpoints: Checkpoints,
-    kept: tuple[Tensors, Tensors],
-    progress: Progress,
-    what: str,
+    team: Crew, run: Run, checkpoints: Checkpoints, kept: Kept, progress: Progress, title: str
 ) -> None:
-    """Train one stage from its start, or from `kept`: the run's tensors and its best model's."""
+    """Train the stage that `kept` is in, from there on."""
     # -- the state ------------------------------------------------------------------------------
-    leg, title, seed = run.legs[stage], run.title(stage, what), run.seed_of(stage)
+    state = kept.state
+    leg, seed = run.legs[state.stage], run.seed_of(state.stage)
     learner, losses = _learner(team, run, leg, state, seed), Losses(leg.objectives, run.device)
-    tensors, best = kept
-    if tensors:
-        losses.running = tensors.pop(_RUNNING).to(run.device)
-        _tell_threads(tensors.pop(_THREADS, _threads()), run.device, progress, title)
-        _restore(learner, tensors, own_seed(seed, team.rank, state.step), progress, title)
+    if kept.tensors:
+        _restore(learner, losses, kept, own_seed(seed, team.rank, state.step), progress, title)
     feed = open_feed(leg.rows, leg.training, seed, run.padding, run.device)
     every = math.ceil(leg.total / leg.training.evaluations)
-    saved = _now()
+    next_save = _now() + _SAVE_SECONDS
 
     with (
         progress.bar(title, leg.units(leg.total), leg.units(state.step)) as advance,
@@ -126,7 +111,8 @@ def _train_leg(
 
             # -- now and then, look -------------------------------------------------------------
             due = state.step % every == 0 or state.step == leg.total
-            asked, late = team.any_rank(interrupts.asked, _now() - saved > _SAVE_SECONDS)
+            late = team.rank == 0 and _now() > next_save
+            asked, late = team.any_rank(interrupts.asked, late)
             save = due or asked or late
             if save or state.step % _LOOK_STEPS == 0:
                 losses.refuse_broken(title, kept=checkpoints.exists())
@@ -136,23 +122,19 @@ def _train_leg(
             if due:
                 with learner.averaged():
                     improved = _evaluate(team, run, leg, state, losses)
-                    best = learner.model_tensors() if improved else best
+                    kept.best = learner.model_tensors() if improved else kept.best
 
             # -- save ---------------------------------------------------------------------------
             if save:
-                tensors = {**learner.tensors(), _RUNNING: losses.running, _THREADS: _threads()}
-                if team.rank == 0:
-                    checkpoints.save(state, tensors, best if improved else None)
-                del tensors
-                give_memory_back(run.device)
-                saved = _now()
+                next_save = _save(learner, losses, checkpoints, kept, improved=improved)
+                (asked,) = team.any_rank(asked or interrupts.asked)  # meanwhile
             if asked:
                 end_quietly()
                 raise Stopped(
                     f"{title} stopped at step {state.step:,} of {leg.total:,}; the state is kept: "
                     "run the same command with --resume to go on"
                 )
-    learner.settle(best if leg.keep_best else None)
+    learner.settle(kept.best if leg.keep_best else None)
 
 
 def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner:
@@ -164,8 +146,13 @@ def _learner(team: Crew, run: Run, leg: Leg, state: State, seed: int) -> Learner
     return learner
 
 
-def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, title: str) -> None:
+def _restore(
+    learner: Learner, losses: Losses, kept: Kept, seed: int, progress: Progress, title: str
+) -> None:
     """Give a learner its state back, but for random states that other processes have kept."""
+    tensors, kept.tensors = kept.tensors, {}  # as large as the model thrice: not held any longer
+    losses.running = tensors.pop(_RUNNING).to(learner.device)
+    _tell_threads(tensors.pop(_THREADS, _threads()), learner.device, progress, title)
     before, now = learner.restore(tensors), learner.crew.size
     if before != now:
         torch.manual_seed(seed)
@@ -174,6 +161,20 @@ def _restore(learner: Learner, tensors: Tensors, seed: int, progress: Progress, 
             f"{plural(now, 'process')}: dropout is drawn anew from here, so the weights "
             "will not be the same bit for bit"
         )
+
+
+def _save(
+    learner: Learner, losses: Losses, checkpoints: Checkpoints, kept: Kept, *, improved: bool
+) -> float:
+    """Keep the state, and the best model where that is new; returns when to do so again."""
+    began = _now()
+    tensors = {**learner.tensors(), _RUNNING: losses.running, _THREADS: _threads()}
+    if learner.crew.rank == 0:
+        checkpoints.save(kept.state, tensors, kept.best if improved else None)
+    del tensors
+    give_memory_back(learner.device)
+    ended = _now()
+    return ended + _SAVE_SECONDS * max(1.0, (ended - began) / _SAVE_TAKES)
 
 
 def _threads() -> Tensor:

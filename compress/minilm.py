@@ -4,9 +4,7 @@ The wheel asks for sentence-transformers, which nothing here needs, so it is nev
 it is used where it is installed, and else its one file is fetched by pip, once, and kept.
 """
 
-import errno
 import importlib.util
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +14,7 @@ from pathlib import Path
 from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256, whole_file
 from kdc.compress.progress import Progress
+from kdc.compress.user_cache import cache_root
 
 NAME = "minilm"
 """How the command line calls it."""
@@ -58,8 +57,12 @@ def installed_minilm() -> Path | None:
 
 
 def _cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # never raises
-    return Path(root) / "kdc" / PACKAGE
+    try:
+        return cache_root() / PACKAGE
+    except KdcError as error:
+        raise KdcError(
+            f"the teacher minilm is not installed, and {error}, or run: {INSTALL}"
+        ) from error
 
 
 def _make(folder: Path) -> None:
@@ -69,8 +72,6 @@ def _make(folder: Path) -> None:
         KdcError: it cannot be made, as where HOME names no folder of the user's.
     """
     try:
-        if not folder.is_absolute():  # nobody knows the user's home
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KdcError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.encode import Batch
+from kdc.compress.encode import Batch, bring
 from kdc.compress.errors import KdcError
 from kdc.compress.families import Sizes
 from kdc.compress.first_token import first_token_alone
@@ -47,10 +47,8 @@ class Sparse:
     """Of the softmax that the probabilities are of."""
 
     def to(self, device: torch.device) -> "Sparse":
-        """Return it on a device."""
-        ids, shares, tail = (
-            part.to(device, non_blocking=True) for part in (self.ids, self.shares, self.tail)
-        )
+        """Bring it from the CPU to a device."""
+        ids, shares, tail = (bring(part, device) for part in (self.ids, self.shares, self.tail))
         return Sparse(ids, shares, tail, self.temperature)
 
 

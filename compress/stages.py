@@ -41,7 +41,8 @@ class Training:
     dropout: float = 0.1
     """Probability in the model that is trained; the same in every stage."""
     evaluations: int = 8
-    """How often dev is measured; the best of these models is kept."""
+    """How often dev is measured, at most (the steps between two are a whole number); the best of
+    these models is kept."""
     ema: float = 0.0
     """Decay of an average of the weights, which is measured and kept in their place; 0 for none."""
     quantize: str = NONE

@@ -4,7 +4,6 @@ They are turned once into a folder that transformers reads, which is kept in the
 and the heads for masked words and next sentences, in safetensors, without TensorFlow.
 """
 
-import os
 from collections.abc import Iterator
 from hashlib import sha256 as digest_of
 from pathlib import Path
@@ -27,6 +26,7 @@ from kdc.compress.locks import lock
 from kdc.compress.progress import Progress
 from kdc.compress.swap import clear_leftovers
 from kdc.compress.tensor_bundle import TensorBundle
+from kdc.compress.user_cache import cache_root
 
 FORM = "kdc.converted"
 FORMAT = f"{FORM}/1"
@@ -60,7 +60,7 @@ def converted(folder: Path, progress: Progress) -> Path:
     Raises:
         KdcError: a file of it is missing, damaged, or does not fit the others.
     """
-    out = _cache() / _digest(folder)
+    out = cache_root() / "tensorflow" / _digest(folder)
     if _is_whole(out):  # read without the lock: any number of runs share it
         return out
     with lock(out.with_name(f"{out.name}.lock"), str(out), wait=True):
@@ -107,11 +107,6 @@ def _is_whole(out: Path) -> bool:
     except KdcError:
         return False
     return True
-
-
-def _cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(root) / "kdc" / "tensorflow"
 
 
 def _digest(folder: Path) -> str:

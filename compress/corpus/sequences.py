@@ -10,6 +10,7 @@ import numpy as np
 
 from kdc.compress.corpus.shards import Array, Index, token_type
 from kdc.compress.corpus.vocabulary import Vocabulary
+from kdc.compress.ragged import ragged
 
 Span = tuple[int, int, int, int, int]
 """Start and end of the first segment and of the second among all tokens, and the pair's label:
@@ -100,9 +101,7 @@ def assemble(tokens: Index, spans: Sequence[Span], vocabulary: Vocabulary) -> Se
 
 def _copy(out: Array, to: Index, tokens: Index, begin: Index, lengths: Index) -> None:
     """Copy `lengths` tokens from each of `begin` to each of `to`."""
-    ends = np.cumsum(lengths)
-    inside = np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
-    out[np.repeat(to, lengths) + inside] = tokens[np.repeat(begin, lengths) + inside]
+    out[ragged(to, lengths)] = tokens[ragged(begin, lengths)]
 
 
 def trimmed(spans: Iterator[Span], separators: Array) -> Iterator[Span]:

@@ -1,6 +1,7 @@
 """From labels as they are written to class numbers or scores."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -45,7 +46,8 @@ class Coding:
         if not self.of_model:
             return exact
         folded = [name.casefold() for name in self.classes]
-        return {**{n: i for i, n in enumerate(folded) if folded.count(n) == 1}, **exact}
+        count = Counter(folded)
+        return {**{n: i for i, n in enumerate(folded) if count[n] == 1}, **exact}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import torch
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.encode import Batch, Masked, States, send, side_by_side
-from kdc.compress.general.masking import Masks, ragged
+from kdc.compress.general.masking import Masks
 from kdc.compress.labels.shard import ShardLabels
 from kdc.compress.parallel import Crew
+from kdc.compress.ragged import ragged
 from kdc.compress.signals import Sparse
 from kdc.compress.slices import cut, share
 

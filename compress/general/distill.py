@@ -16,7 +16,6 @@ from kdc.compress.general.batches import NOTHING
 from kdc.compress.general.folder import FORM, FORMAT, write_general
 from kdc.compress.general.held_out import HeldOutWords
 from kdc.compress.general.job import GeneralJob
-from kdc.compress.general.masking import ragged
 from kdc.compress.general.plan import TEXT, GeneralPlan, make_plan
 from kdc.compress.general.sequences import Sequences, at_most, sequences
 from kdc.compress.general.teach import Teaching, find_teaching, signals_of
@@ -25,6 +24,7 @@ from kdc.compress.locks import lock
 from kdc.compress.loop import train
 from kdc.compress.plan import names_encoder
 from kdc.compress.progress import Progress
+from kdc.compress.ragged import ragged, within
 from kdc.compress.rerun import stop_if_finished, tell_before, tell_given_up
 from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
@@ -176,11 +176,10 @@ def _start(job: GeneralJob, corpus: Corpus, plan: GeneralPlan, teacher: Model) -
     picks = np.unique(np.linspace(0, shard.sequences - 1, _START_ROWS).astype(np.int64))
     lengths = shard.lengths[picks]
     tokens = shard.tokens[ragged(shard.starts[picks], lengths)].astype(np.int32)
-    place = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     second = np.repeat(shard.seconds[picks].astype(np.int64), lengths)
     rows = Examples(
         tokens=tokens,
-        types=((second > 0) & (place >= second)).astype(np.uint8),
+        types=((second > 0) & (within(lengths) >= second)).astype(np.uint8),
         lengths=lengths.astype(np.int32),
         labels=np.full(len(picks), NO_CLASS),
         texts=[""] * len(picks),

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdc.compress.corpus.shards import Shard
+from kdc.compress.ragged import ragged
 
 Index = npt.NDArray[np.int64]
 
@@ -35,15 +36,3 @@ def shard_masks(shard: Shard, examples: Index) -> Masks:
         part[which].astype(np.int64) for part in (shard.mask_places, shard.mask_inputs)
     )
     return Masks(counts, places, inputs, which, examples)
-
-
-def ragged(starts: Index, counts: Index) -> Index:
-    """Return the positions of several stretches, one after the other.
-
-    Args:
-        starts: (N,) where each begins.
-        counts: (N,) how long it is.
-    """
-    ends = np.cumsum(counts)
-    found: Index = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
-    return found

@@ -20,9 +20,10 @@ from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
 from kdc.compress.general.batches import NOTHING, Reads, Window
-from kdc.compress.general.masking import Masks, ragged, shard_masks
+from kdc.compress.general.masking import Masks, shard_masks
 from kdc.compress.labels.store import LabelFolder
 from kdc.compress.parallel import Crew
+from kdc.compress.ragged import ragged
 
 Index = npt.NDArray[np.int64]
 _POOL = 64  # batches sorted by length together

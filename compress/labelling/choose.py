@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kdc.compress.corpus.shards import token_type
 from kdc.compress.errors import KdcError
 from kdc.compress.labels.grid import code_type, step
 from kdc.compress.labels.method import Method
-from kdc.compress.labels.shard import id_type, size_type
+from kdc.compress.labels.shard import size_type
 from kdc.compress.runtime import places_at_once
 
 BROKEN = "the teacher answers NaN or infinity on this corpus: it is broken, so name another"
@@ -52,7 +53,7 @@ def chosen(logits: Tensor, method: Method, uniform: Tensor | None = None) -> Row
             parts.append(_likeliest(p, method) if method.kind == "topk" else _every(p, method))
     types: dict[str, Any] = {
         "sizes": size_type(method),
-        "ids": id_type(logits.shape[1]),
+        "ids": token_type(logits.shape[1]),
         "codes": np.uint8 if method.kind == "draws" else code_type(method.bits),
     }
     types["tail"] = types["codes"]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from kdc.compress.corpus.shards import token_type
 from kdc.compress.errors import KdcError
 from kdc.compress.labels.grid import code_type, table
 from kdc.compress.labels.method import Method
@@ -17,17 +18,11 @@ from kdc.compress.signals import Sparse
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
 POOLED = "pooled"
-_NARROW = 65_536
 
 
 def states_name(layer: int) -> str:
     """Return what the states of a layer are called in a shard's file."""
     return f"states.{layer}"
-
-
-def id_type(vocab_size: int) -> type[np.uint16] | type[np.uint32]:
-    """Return what holds an id."""
-    return np.uint16 if vocab_size <= _NARROW else np.uint32
 
 
 def size_type(method: Method) -> type[np.uint8] | type[np.uint16]:
@@ -143,10 +138,10 @@ def array_types(method: Method, vocab_size: int) -> dict[str, type]:
     `full`, only `codes` (M, V).
     """
     code = np.uint8 if method.kind == "draws" else code_type(method.bits)
-    ragged = {"sizes": size_type(method), "ids": id_type(vocab_size), "codes": code}
+    listed = {"sizes": size_type(method), "ids": token_type(vocab_size), "codes": code}
     words: dict[str, dict[str, type]] = {
-        "topk": {**ragged, "tail": code},
-        "draws": {**ragged},
+        "topk": {**listed, "tail": code},
+        "draws": {**listed},
         "full": {"codes": code},
         "none": {},
     }

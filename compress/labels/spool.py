@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -55,7 +55,8 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         """Close the files, which removes them."""
-        self._open.close()
+        with suppress(OSError):  # what a full disk did not take is no longer wanted
+            self._open.close()
 
     def add(self, name: str, values: npt.NDArray[Any]) -> None:
         """Append rows to an array.

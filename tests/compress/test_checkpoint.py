@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from kdc.compress import checkpoint
 from kdc.compress.checkpoint import Checkpoints, State, Tensors
 from kdc.compress.errors import KdcError, Unusable
 from tests.faults import refusing
@@ -37,7 +38,8 @@ def save(folder: Path, step: int, *, improved: bool = True, kept: State | None =
 
 
 def check(folder: Path, step: int, best_step: int) -> None:
-    state, last, top = Checkpoints(folder, WHO).load()
+    kept = Checkpoints(folder, WHO).load()
+    state, last, top = kept.state, kept.tensors, kept.best
     assert (state.step, state.best_step, state.best_value) == (step, best_step, best_step / 10)
     assert state.history[-1] == {"step": step, "dev": 0.1 + 0.2}
     assert torch.equal(last["w"], tensors(step)["w"])
@@ -61,8 +63,9 @@ def test_what_was_saved_is_loaded_and_the_best_stays_though_the_run_goes_on(tmp_
 def test_a_run_that_was_never_measured_has_no_best(tmp_path: Path) -> None:
     """Bug: minus infinity is no JSON, and the first save of a long epoch fails."""
     save(tmp_path, 1, improved=False)
-    state, _, top = Checkpoints(tmp_path, WHO).load()
-    assert (state.best_step, state.best_value, top) == (-1, float("-inf"), {})
+    kept = Checkpoints(tmp_path, WHO).load()
+    state = kept.state
+    assert (state.best_step, state.best_value, kept.best) == (-1, float("-inf"), {})
 
 
 @pytest.mark.parametrize("site", range(1, 8))
@@ -192,6 +195,17 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KdcError, match="give the same options to --resume it, or start over"):
         Checkpoints(tmp_path, {**WHO, "seed": 2}).load()
     Checkpoints(tmp_path, dict(reversed(WHO.items()))).load()
+
+
+def test_a_state_of_another_version_is_not_called_one_of_other_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: after an upgrade a user looks for the option that was different, and there is none."""
+    with monkeypatch.context() as older:
+        older.setattr(checkpoint, "_FORMAT", "kdc.state/1")
+        save(tmp_path, 4)
+    with pytest.raises(KdcError, match="by another version of kdc: start over without --resume"):
+        Checkpoints(tmp_path, WHO).load()
 
 
 def test_a_cleared_run_is_gone(tmp_path: Path) -> None:

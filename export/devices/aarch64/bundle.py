@@ -13,10 +13,10 @@ from pathlib import Path
 from kdc.compress.errors import KdcError
 from kdc.compress.files import read_manifest, sha256, whole_folder, write_manifest
 from kdc.compress.progress import Progress, Silent
+from kdc.compress.user_cache import cache_folder, one_at_a_time
 from kdc.export.devices.aarch64.compilers import GET_CROSS, Compiler, cross_compiler
 from kdc.export.devices.aarch64.libraries import LOADER, installed_libraries, libraries
 from kdc.export.devices.aarch64.wheel import fetch_runtime
-from kdc.export.user_cache import cache_folder, one_at_a_time
 
 FORM = "kdc.arm64"
 FORMAT = f"{FORM}/1"

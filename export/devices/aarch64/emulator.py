@@ -11,12 +11,12 @@ from pathlib import Path
 
 from kdc.compress.errors import KdcError
 from kdc.compress.files import sha256, whole_file
+from kdc.compress.user_cache import cache_folder
 from kdc.export.devices.aarch64.bundle import runner_bundle, start_command
 from kdc.export.devices.aarch64.compilers import GET_OWN, own_compiler
 from kdc.export.devices.aarch64.cores import write_system
 from kdc.export.devices.aarch64.job_file import Report, RunnerError, RunnerJob, read_answer
 from kdc.export.fate import fate, out_of_memory_kills
-from kdc.export.user_cache import cache_folder
 
 GET = "apt-get install qemu-user"
 GET_PLUGINS = "a QEMU that is linked dynamically, such as Debian 12's qemu-user"

@@ -20,11 +20,12 @@ def cache_root() -> Path:
     Raises:
         KdcError: the user has no home.
     """
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    try:
-        return Path(root).expanduser().absolute() / "kdc"
-    except RuntimeError as error:
-        raise KdcError(f"there is no home folder to keep a cache in: {_WHERE}") from error
+    if root := os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.path.expanduser(root)).absolute() / "kdc"
+    root = os.path.expanduser("~/.cache")
+    if not os.path.isabs(root):  # nobody knows the user's home
+        raise KdcError(f"there is no home folder to keep a cache in: {_WHERE}")
+    return Path(root) / "kdc"
 
 
 def cache_folder() -> Path:

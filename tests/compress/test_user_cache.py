@@ -1,17 +1,19 @@
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from kdc.compress.errors import KdcError
-from kdc.export.user_cache import cache_folder
+from kdc.compress.user_cache import cache_folder
 
 _CRITICAL = """
 import sys, time
 from pathlib import Path
-from kdc.export.user_cache import one_at_a_time
+from kdc.compress.user_cache import one_at_a_time
 folder = Path(sys.argv[1])
 print("asks", flush=True)
 with one_at_a_time(folder):
@@ -40,14 +42,23 @@ def test_a_relative_cache_does_not_move_with_the_current_folder(
     assert cache_folder() == tmp_path / "cache" / "kdc"
 
 
-def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless(path: Path) -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
+@pytest.mark.parametrize("home", ["~", None])
+def test_a_user_without_a_home_is_told_what_to_set(
+    home: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: in a container of an unknown user, a traceback, or a folder `~` where one stands."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.delenv("HOME", raising=False)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
     with pytest.raises(KdcError, match=r"^there is no home folder .*: set XDG_CACHE_HOME"):
         cache_folder()
+    assert not Path("~").exists()
+
+
+def unknown(number: int) -> NoReturn:
+    raise KeyError(f"getpwuid(): uid not found: {number}")
 
 
 def test_a_cache_that_cannot_be_made_is_told(
