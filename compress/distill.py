@@ -26,7 +26,7 @@ from kdc.compress.rows import Rows
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, moved, precision
 from kdc.compress.scratch import Control, scratch_answers
-from kdc.compress.signals import Teacher
+from kdc.compress.signals import LOGITS, Teacher
 from kdc.compress.start import start_from_teacher
 from kdc.compress.student_folder import write_student
 from kdc.compress.swap import clear_leftovers
@@ -74,8 +74,14 @@ def refuse_out(job: StudentJob) -> None:
 
 
 def refuse_idle(jobs: Sequence[StudentJob]) -> None:
-    """Raise KdcError for rows of `--unlabelled` that none of the jobs trains on."""
+    """Raise KdcError for what none of the jobs uses: `--unlabelled`, or further teachers."""
     stages = [stage for job in jobs for stage in job.recipe.stages]
+    if len(jobs[0].teachers) > 1 and not any(LOGITS in needs(stage.used) for stage in stages):
+        names = ", ".join(dict.fromkeys(job.recipe.name for job in jobs))
+        raise KdcError(
+            f"{names} asks no teacher for its logits, of which alone a mean over several teachers "
+            "is made: give one --teacher, or a recipe of soft labels"
+        )
     if jobs[0].unlabelled is not None and not any(map(learns_unlabelled, stages)):
         names = ", ".join(dict.fromkeys(job.recipe.name for job in jobs))
         raise KdcError(
@@ -187,7 +193,7 @@ def _run(
     more = ground.more_rows(job, place, progress)
     signals: dict[Any, Teacher] = {}
     for stage in stages:
-        wants = needs(stage.losses)
+        wants = needs(stage.used)
         further = learns_unlabelled(stage)
         if (wants, further) not in signals:
             parts = [rows.train, *([more] if more and further else [])]
@@ -206,7 +212,7 @@ def _run(
         Leg(
             name=stage.name,
             objectives=objectives,
-            teacher=signals[needs(stage.losses), learns_unlabelled(stage)],
+            teacher=signals[needs(stage.used), learns_unlabelled(stage)],
             rows=every if learns_unlabelled(stage) else rows.train,
             training=stage.train.for_width(narrow=narrow),
             keep_best=trains_head(objectives),

@@ -11,6 +11,7 @@ from kdc.compress.families import Sizes
 from kdc.compress.learner import Objectives
 from kdc.compress.losses import LOSSES
 from kdc.compress.losses.objective import Objective, Widths
+from kdc.compress.parallel import processes
 from kdc.compress.signals import gives, refusal
 from kdc.compress.stages import ALL, Stage
 from kdc.compress.task import Task
@@ -28,6 +29,8 @@ def widths_between(
         masked_lm: whether both have heads for masked words, and none for classification.
     """
     ours, theirs = Sizes(student), Sizes(teacher)
+    theirs_give = gives(teacher, masked_lm=masked_lm)
+    less = student if theirs_give - gives(student, masked_lm=masked_lm) else teacher
     return Widths(
         task,
         student_layers=ours.layers,
@@ -38,8 +41,8 @@ def widths_between(
         teacher_heads=theirs.heads,
         student_tokens=int(student.vocab_size),
         teacher_tokens=int(teacher.vocab_size),
-        gives=gives(student, masked_lm=masked_lm) & gives(teacher, masked_lm=masked_lm),
-        family=teacher.model_type,
+        gives=gives(student, masked_lm=masked_lm) & theirs_give,
+        family=less.model_type,
     )
 
 
@@ -59,8 +62,11 @@ def build_objectives(stage: Stage, widths: Widths) -> Objectives:
         for key in own:
             if key not in known:
                 raise unknown(f"option of {name} in {stage.name}", key, [*known, "weight"])
+        if name not in stage.used:
+            continue
         try:
             loss = _fitted(name, own, widths)
+            _refuse_parts(loss, stage.train.accumulate)
         except KdcError as error:  # some losses say their own name, and layer maps nobody's
             said = str(error).removeprefix(f"{name}: ")
             raise KdcError(f"{stage.name}: {name}: {said}") from error
@@ -82,10 +88,20 @@ def _fitted(name: str, options: Mapping[str, Any], widths: Widths) -> Objective:
     return loss
 
 
+def _refuse_parts(loss: Objective, accumulate: int) -> None:
+    """Raise KdcError for a loss of whole batches where a batch is learned in parts."""
+    if loss.unit != "batch" or accumulate * processes() == 1:
+        return
+    parts = f"in {accumulate} parts (accumulate)" if accumulate > 1 else "by several processes"
+    raise KdcError(
+        "it compares all texts of a batch with each other, and here a batch is learned "
+        f"{parts}: leave these out, or use soft_labels"
+    )
+
+
 def learns_unlabelled(stage: Stage) -> bool:
     """Whether rows without labels are asked for, and teach a stage of known losses anything."""
-    used = [name for name, options in stage.losses.items() if options.get("weight", 1.0) > 0]
-    return stage.rows == ALL and any(LOSSES[name].unit != "labelled" for name in used)
+    return stage.rows == ALL and any(LOSSES[name].unit != "labelled" for name in stage.used)
 
 
 def needs(recipe_losses: Iterable[str]) -> frozenset[str]:

@@ -74,8 +74,8 @@ class Recipe:
 
     @property
     def losses(self) -> list[str]:
-        """Names of the objectives of all stages, each once."""
-        return list(dict.fromkeys(name for stage in self.stages for name in stage.losses))
+        """Names of the objectives that teach in some stage, each once."""
+        return list(dict.fromkeys(name for stage in self.stages for name in stage.used))
 
     def with_options(self, epochs: float | None, learning_rate: float | None) -> "Recipe":
         """Return the recipe with a user's own values; None changes nothing.
@@ -144,7 +144,8 @@ def _read(name: str) -> tuple[Table, str]:
         path = Path(name)
         if not path.is_file():
             raise KdcError(f"there is no recipe file {path}")
-        text, where = path.read_text(encoding="utf-8", errors="replace"), str(path)
+        text = path.read_text(encoding="utf-8-sig", errors="replace")  # editors on Windows add it
+        where = str(path)
     elif name in recipe_names():
         text = files(_PACKAGE).joinpath(f"{name}.toml").read_text(encoding="utf-8")
         where = f"recipe {name}"

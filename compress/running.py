@@ -41,13 +41,14 @@ class Losses:
         first = min(steps)
         if first < _NEVER:
             which = steps.index(first)  # of a loss, where its gradient broke with it
-            last = "; the last good state is kept" if kept else ""
+            last = "; the last good state is kept, for --resume with these options" if kept else ""
             what, weight = "the losses' gradient was not finite", "a loss's weight"
             if which < len(self._names):
                 what = f"the loss {self._names[which]} became {self.running[which].item()}"
                 weight = "the loss's weight"
             raise KdcError(
-                f"{title}: {what} at step {first + 1:,}: lower the learning rate or {weight}{last}"
+                f"{title}: {what} at step {first + 1:,}: lower the learning rate or {weight} and "
+                f"start over{last}"
             )
 
     def take(self, steps: int) -> dict[str, float]:

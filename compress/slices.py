@@ -49,16 +49,14 @@ def shares(rows: Examples, batch: Index, number: int, among: int) -> dict[str, f
 
     The mean over a batch is the sum over its slices of share times mean over the slice, the share
     being how many of the batch's rows, real tokens or labelled rows are the slice's. Every process
-    knows the whole batch, so nobody has to be asked. A `batch` has no such shares: its slices count
-    as their rows do, which is not the loss of the whole.
+    knows the whole batch, so nobody has to be asked. An objective of a whole `batch` has no shares:
+    where a batch would be cut, it is refused (`objectives.build_objectives`).
     """
     tokens, labelled = rows.lengths[batch], is_labelled(rows.labels[batch])
-    by_rows = share(np.ones(len(batch)), number, among)
     return {
-        "rows": by_rows,
+        "rows": share(np.ones(len(batch)), number, among),
         "tokens": share(tokens, number, among),
         "labelled": share(labelled, number, among),
-        "batch": by_rows,
     }
 
 

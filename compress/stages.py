@@ -128,6 +128,11 @@ class Stage:
     """`task`: the labelled rows; `all`: these and what is augmented or unlabelled; `corpus`: the
     sequences of a corpus, without any task."""
 
+    @property
+    def used(self) -> dict[str, dict[str, Any]]:
+        """The losses that teach: a weight of 0 switches one off as if it were not there."""
+        return {k: v for k, v in self.losses.items() if v.get("weight", 1.0) > 0}
+
     def __post_init__(self) -> None:
         """Check the rows and the weights of the losses.
 

@@ -1,6 +1,6 @@
 """One teacher or several: their answers, and the signals that a stage of training asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel as Model
 
-from kdc.compress.class_heads import class_names
+from kdc.compress.class_heads import class_names, unnamed
 from kdc.compress.data.dataset import Split
 from kdc.compress.encode import Batch, encode, same_tokenizer
 from kdc.compress.errors import KdcError, Stopped
@@ -186,7 +186,28 @@ def ready_teachers(
                 progress.say(f"{who}'s classes stand in another order: brought into the data's")
             model.to(choose_device(job.device))
             members.append(Member(name, source, model, rows, share))
+    _refuse_orders(members, job.data.task.labels)
     return Teachers(tuple(members))
+
+
+def _refuse_orders(members: Sequence[Member], labels: Sequence[str]) -> None:
+    """Refuse teachers that name the same classes in different orders where the data name none.
+
+    Raises:
+        KdcError: two would be averaged with their classes crossed, or one is wrong about them.
+    """
+    named = [m for m in members if not (set(m.names) & set(labels) or unnamed(m.names))]
+    for each in named[1:]:
+        first = named[0]
+        if each.names == first.names or sorted(each.names) != sorted(first.names):
+            continue
+        pairs = enumerate(zip(first.names, each.names, strict=True))
+        number, (one, other) = next((n, pair) for n, pair in pairs if len(set(pair)) > 1)
+        raise KdcError(
+            f"class {labels[number]} of the data is '{one}' to {first.name} and '{other}' to "
+            f"{each.name}, which have the same classes in another order: name the classes in the "
+            "data, or mend id2label in a teacher's config.json"
+        )
 
 
 def check_teachers(

@@ -57,7 +57,7 @@ def load_unlabelled(
         KdcError: whatever is wrong with the file, texts of another form than the task's, or nothing
             new in it.
     """
-    texts, pairs = _read(path, data.task, text, pair)
+    texts, pairs, column = _read(path, data.task, text, pair)
     taken = {name: set(row_keys(split)) for name, split in _splits(data)}
     reasons = dict.fromkeys([*taken, "empty", "repeated"], 0)
     kept: list[int] = []
@@ -82,7 +82,7 @@ def load_unlabelled(
         None if pairs is None else [pairs[row] for row in kept],
         no_labels(data.task, len(kept)),
     )
-    return Unlabelled(rows, _notes(path, len(kept), reasons))
+    return Unlabelled(rows, _notes(path, column, len(kept), reasons))
 
 
 def _splits(data: Dataset) -> list[tuple[str, Split]]:
@@ -91,21 +91,23 @@ def _splits(data: Dataset) -> list[tuple[str, Split]]:
     return [(name, split) for name, split in named if split is not None]
 
 
-def _notes(path: Path, kept: int, reasons: dict[str, int]) -> tuple[str, ...]:
+def _notes(path: Path, column: str, kept: int, reasons: dict[str, int]) -> tuple[str, ...]:
     dropped = [
         f"{count:,} {name if name in ('empty', 'repeated') else f'of {name}'}"
         for name, count in reasons.items()
         if count
     ]
     without = f", without {', '.join(dropped)}" if dropped else ""
-    return (f"{path}: {kept:,} unlabelled texts{without}",)
+    source = f" (column {column})" if column else ""  # a file without a header shows a text here
+    return (f"{path}{source}: {kept:,} unlabelled texts{without}",)
 
 
 def _read(
     path: Path, task: Task, text: str | None, pair: str | None
-) -> tuple[list[str], list[str] | None]:
+) -> tuple[list[str], list[str] | None, str]:
+    """Return the texts, the second ones of pairs, and the name of the texts' column."""
     if path.suffix.lower() == ".txt":
-        return _lines(path, task), None
+        return _lines(path, task), None, ""
     if path.suffix.lower() not in READERS:
         raise KdcError(f"{path} is no file of texts: name one that ends in .txt, {suffixes()}")
     table = read_table(path)
@@ -116,7 +118,8 @@ def _read(
             f"{path} does not hold {form}, as {task.name} does: name its columns as those of "
             "--data are named"
         )
-    return texts_of(table, one), None if other is None else texts_of(table, other)
+    seconds = None if other is None else texts_of(table, other)
+    return texts_of(table, one), seconds, table.header[one]
 
 
 def _names(table: Table, text: str | None, pair: str | None, task: Task) -> Names:

@@ -76,13 +76,11 @@ class Window:
 
     def _shares(self, rows: Index, masks: Masks, number: int, among: int) -> dict[str, float]:
         """Return what a slice counts in the batch, by the unit of an objective."""
-        by_rows = share(np.ones(len(rows)), number, among)
         return {
-            "rows": by_rows,
+            "rows": share(np.ones(len(rows)), number, among),
             "tokens": share(self.shard.lengths[rows], number, among),
             "masked": share(masks.counts, number, among),
             "labelled": 0.0,
-            "batch": by_rows,
         }
 
     def _batch(

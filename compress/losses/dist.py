@@ -24,9 +24,9 @@ class Dist(Objective):
     Of the (B, C) softmax(z / T) of teacher and student, r_b correlates the two rows of text b (how
     the classes compare) and r_c the two columns of class c (how the texts of the batch compare). A
     student may thus be sharper or flatter than its teacher. Two classes always correlate by 1 or
-    -1, so that only `intra` teaches there; a batch of one row has no `intra`. Of several processes,
-    or parts of a step (`accumulate`), each correlates the texts of its own slice, which is not the
-    loss of the whole batch.
+    -1, so that only `intra` teaches there, and where the classes part it does not: r ignores a
+    shift. A batch of one row has no `intra`. A batch is seen whole: in parts (`accumulate`, several
+    processes) it would be another loss, and of single rows none.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({LOGITS})

@@ -12,7 +12,7 @@ from kdc.compress.task import Task
 Unit = Literal["rows", "tokens", "labelled", "masked", "batch"]
 """What an objective's mean is taken over: the rows, the real tokens, the rows with a label or the
 masked places of a batch. The mean over a batch is then that of its slices, weighted by how many of
-these each holds. `batch`: no mean of that kind; several processes each take it of their slice."""
+these each holds. `batch`: no mean of that kind, so that a batch is never cut."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Widths:
     gives: frozenset[str] = frozenset({LOGITS, HIDDEN, HEADS, SCORES})
     """The signals that both models have."""
     family: str = "bert"
+    """Of the model that gives less."""
 
 
 class Objective(nn.Module, ABC):

@@ -7,7 +7,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.losses.objective import Widths
 from kdc.compress.task import Task
 
-_HOTTEST = 1000  # far above, two softened distributions are the same to fp32
+_COLDEST, _HOTTEST = 1e-3, 1000  # beyond, one class has all, or all have the same, to fp32
 _LARGEST = 1e6  # of a weight inside an objective
 
 
@@ -15,11 +15,11 @@ def check_temperature(loss: str, temperature: float) -> float:
     """Return a temperature that divides logits, as it came.
 
     Raises:
-        KdcError: not above 0, NaN, or so high that nothing is left of the logits.
+        KdcError: not above 0, NaN, or so near 0 or so high that nothing is left of the logits.
     """
-    if not 0 < temperature <= _HOTTEST:
+    if isinstance(temperature, bool) or not _COLDEST <= temperature <= _HOTTEST:
         raise KdcError(
-            f"{loss}: temperature must be above 0 and up to {_HOTTEST}, not {temperature}"
+            f"{loss}: temperature must be from {_COLDEST} to {_HOTTEST}, not {temperature}"
         )
     return temperature
 

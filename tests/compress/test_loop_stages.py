@@ -163,7 +163,9 @@ def test_the_first_loss_that_broke_is_named_with_its_step(tmp_path: Path) -> Non
     losses = losses_of(tiny_run(tmp_path))
     for step, values in enumerate([(1.0, 2.0), (1.0, float("inf")), (float("nan"), float("nan"))]):
         losses.add(torch.tensor(values), torch.tensor(max(values)), step)
-    with pytest.raises(KdcError, match=r"the loss hard_labels became nan at step 2:.*weight$"):
+    with pytest.raises(
+        KdcError, match=r"the loss hard_labels became nan at step 2:.*weight and start over$"
+    ):
         losses.refuse_broken("x", kept=False)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from kdc.compress import objectives as building
 from kdc.compress.encode import Batches
 from kdc.compress.errors import KdcError
 from kdc.compress.learner import Learner
@@ -65,7 +66,10 @@ def test_options_reach_the_loss_and_the_weight_does_not() -> None:
         ),
         ({"relations": {"teacher_layer": 4}}, "^hinton: relations: teacher_layer must be last or"),
         ({"patient": {"layers": [0, 1]}}, "^hinton: patient: the layer map .* must name 1 layer,"),
-        ({"soft_labels": {"temperature": 0}}, "^hinton: soft_labels: temperature must be above 0"),
+        (
+            {"soft_labels": {"temperature": 0}},
+            "^hinton: soft_labels: temperature must be from",
+        ),
     ],
     ids=str,
 )
@@ -125,6 +129,36 @@ def test_a_loss_that_asks_for_what_the_models_lack_is_refused(
         build_objectives(
             Stage("hinton", {loss: {}}), widths_between(tiny_data().task, config, config)
         )
+
+
+def test_the_one_of_two_models_that_lacks_something_is_named() -> None:
+    """Bug: a student that cannot be asked for queries is told as its teacher's fault."""
+    student, teacher = family_config("modernbert", 4), family_config("bert", 4)
+    widths = widths_between(tiny_data().task, student, teacher)
+    with pytest.raises(KdcError, match="cannot be had of the family modernbert, only of bert,"):
+        build_objectives(Stage("s", {"relations": {}}), widths)
+
+
+def test_a_weight_of_0_switches_a_loss_off_as_if_it_were_not_there() -> None:
+    """Bug: switched off, it still asks for heads that the student lacks, or runs the teacher."""
+    stage = Stage("s", {"soft_labels": {}, "attention": {"weight": 0}, "patient": {"weight": 0.0}})
+    three_heads = replace(WIDTHS, student_heads=2, teacher_heads=3)
+    assert list(build_objectives(stage, three_heads)) == ["soft_labels"]
+    assert needs(stage.used) == {LOGITS}
+    with pytest.raises(KdcError, match="did you mean attention"):
+        build({"soft_labels": {}, "attenion": {"weight": 0}})
+
+
+def test_a_loss_of_whole_batches_is_not_taught_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: in parts of a row each, DIST has no gradient, and a run learns nothing in silence."""
+    parts = Stage("s", {"dist": {}}, Training(accumulate=4))
+    with pytest.raises(KdcError, match=r"^s: dist: .* in 4 parts \(accumulate\): leave these out"):
+        build_objectives(parts, WIDTHS)
+    off = Stage("s", {"dist": {"weight": 0}, "soft_labels": {}}, Training(accumulate=4))
+    assert list(build_objectives(off, WIDTHS)) == ["soft_labels"]
+    monkeypatch.setattr(building, "processes", lambda: 2)
+    with pytest.raises(KdcError, match=r"^hinton: dist: .* by several processes: leave these out"):
+        build({"dist": {}})
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if MASKED not in LOSSES[name].needs])

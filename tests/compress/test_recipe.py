@@ -28,6 +28,11 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
+def test_a_recipe_that_an_editor_on_windows_saved_is_read(tmp_path: Path) -> None:
+    """Bug: a byte-order mark is an `invalid statement at line 1, column 1`."""
+    assert load_recipe(write(tmp_path, f"\ufeff{LOSS}")).losses == ["hard_labels"]
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_that_ships_loads_and_comes_back_from_its_own_toml(
     name: str, tmp_path: Path

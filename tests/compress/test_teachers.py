@@ -196,6 +196,32 @@ def test_classes_of_another_name_are_refused_and_the_teacher_named(
         distill(two((folders[0], other), tmp_path / "s"), Silent())
 
 
+def test_a_second_teacher_that_nobody_would_hear_is_refused(
+    folders: tuple[str, str], tmp_path: Path
+) -> None:
+    """Bug: it is fine-tuned for an hour, weighed, written into recipe.toml, and never asked."""
+    recipe = tiny_recipe("scratch")
+    hard: dict[str, dict[str, Any]] = {"hard_labels": {}}
+    more = {**hard, "relations": {}, "soft_labels": {"weight": 0}}
+    for losses in (hard, more):
+        stages = tuple(replace(stage, losses=losses) for stage in recipe.stages)
+        job = replace(two(folders, tmp_path / "s"), recipe=replace(recipe, stages=stages))
+        with pytest.raises(KdcError, match=r"scratch asks no teacher for its logits, .* give one"):
+            distill(job, Silent())
+
+
+def test_orders_that_the_data_cannot_decide_between_are_refused(
+    folders: tuple[str, str], tmp_path: Path
+) -> None:
+    """Bug: the data have numbers for classes, and two teachers' are averaged crossed."""
+    other = reordered(folders[0], tmp_path / "t", ["alarm", "music", "room", "silence"])
+    data = tiny_data()
+    numbered = replace(data, task=replace(data.task, labels=("0", "1", "2", "3")))
+    job = replace(two((folders[0], other), tmp_path / "s"), data=numbered)
+    with pytest.raises(KdcError, match=r"class 2 of the data is '(\w+)' to .* and '(?!\1)\w+' to"):
+        distill(job, Silent())
+
+
 def test_one_that_knows_nothing_is_named(folders: tuple[str, str], tmp_path: Path) -> None:
     from transformers import BertForSequenceClassification
 

@@ -47,7 +47,7 @@ def test_tables_of_every_kind(tmp_path: Path, suffix: str, kind: Kind) -> None:
         assert np.isnan(found.rows.labels).all()
     else:
         assert (found.rows.labels == -100).all()
-    assert found.notes == (f"{path}: 3 unlabelled texts",)
+    assert found.notes == (f"{path} (column text): 3 unlabelled texts",)
 
 
 def test_a_text_file_is_a_text_a_line(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_sure_answers_stay_finite() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"temperature": 0.0}, "decoupled: temperature must be above 0"),
+        ({"temperature": 0.0}, "decoupled: temperature must be from 0.001"),
         ({"beta": -1.0}, "decoupled: beta must be from 0 to"),
         ({"alpha": float("nan")}, "decoupled: alpha must be from 0 to"),
         ({"alpha": 0.0, "beta": 0.0}, "alpha and beta are 0: nothing would be trained"),

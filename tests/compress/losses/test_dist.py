@@ -115,7 +115,7 @@ def test_sure_answers_stay_finite() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"temperature": float("nan")}, "dist: temperature must be above 0"),
+        ({"temperature": float("nan")}, "dist: temperature must be from 0.001"),
         ({"inter": -1.0}, "dist: inter must be from 0 to"),
         ({"inter": 0.0, "intra": 0.0}, "inter and intra are 0: nothing would be trained"),
     ],

@@ -132,7 +132,7 @@ def test_what_was_not_said_is_named() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"temperature": 0.0}, "masked_lm: temperature must be above 0"),
+        ({"temperature": 0.0}, "masked_lm: temperature must be from 0.001"),
         ({"hard": -2.0}, "masked_lm: hard must be from 0 to"),
         ({"soft": 0.0, "hard": 0.0}, "soft and hard are 0: nothing would be trained"),
     ],
