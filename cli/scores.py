@@ -127,6 +127,8 @@ def _advice(report: "Report", control: str) -> str:
     if control == "scratch":
         return "these rows do not show that the teacher helped"
     scores = report.test if report.comparisons[control].split == "test" else report.dev
+    if scores[control].low > scores["teacher"].high:
+        return "it beats the teacher too: train that for longer (kdc teacher --epochs)"
     if scores["teacher"].low > scores[control].high:
         return "the teacher is better than both: train for longer, or take a larger student"
     return "these rows do not show that this task needs a transformer"

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 
 from kdc.compress.augment import Augmentation
-from kdc.compress.controls import controls
+from kdc.compress.controls import NAMES, controls
+from kdc.compress.encode import plain_tokenizer
 from kdc.compress.examples import Examples
 from kdc.compress.families import Sizes
 from kdc.compress.job import StudentJob
-from kdc.compress.models import Source, find_model
+from kdc.compress.metrics import score
+from kdc.compress.models import Source, find_model, load_tokenizer
 from kdc.compress.more_rows import more_rows
 from kdc.compress.objectives import learns_unlabelled
 from kdc.compress.preflight import majority
@@ -15,7 +17,10 @@ from kdc.compress.progress import Progress
 from kdc.compress.rows import Rows
 from kdc.compress.runtime import choose_device
 from kdc.compress.teachers import Logits, Teachers, check_teachers, ready_teachers
+from kdc.compress.wordpiece import WORDPIECE
 from kdc.compress.workspace import Workspace
+
+Answers = dict[str, dict[str, Logits]]
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,9 @@ class Ground:
     encoder: Source
     """The first teacher as the user named it, before any fine-tuning."""
     teachers: Teachers
-    answers: dict[str, dict[str, Logits]]
+    answers: Answers
     """Who -> split -> (N, C) logits: `teacher`, and each of several."""
-    controls: dict[str, dict[str, Logits]]
+    controls: Answers
     """The same for the models that need no transformer."""
     made: dict[Augmentation, Examples | None] = field(default_factory=dict)
     """What `more_rows` returned, by the options that it was asked with."""
@@ -73,10 +78,17 @@ def find_encoders(job: StudentJob, progress: Progress) -> list[Source]:
     """Find the teachers that a job names, fine-tuned or bare.
 
     Raises:
-        KdcError: one cannot be found, or this machine has no such device.
+        KdcError: one cannot be found, has no tokenizer, or this machine has no such device.
     """
     choose_device(job.device)  # a wrong name is told before a model is fetched
-    return [find_model(name, progress) for name in job.teachers]
+    found = [find_model(name, progress) for name in job.teachers]
+    kind = type(plain_tokenizer(load_tokenizer(found[0]), job.max_length or 2).model).__name__
+    if kind != WORDPIECE:
+        progress.say(
+            f"{found[0].name} has a {kind} tokenizer: its student can be exported and measured, "
+            f"but the apps of kdc bundle read {WORDPIECE} alone"
+        )
+    return found
 
 
 def make_ground(
@@ -99,4 +111,20 @@ def make_ground(
     floor = majority(job.data.task, rows.train.labels, rows.dev.labels)
     check_teachers(job, teachers, answers, floor, progress)
     table = teachers.first.model.get_input_embeddings().weight.detach().float().cpu().numpy()
-    return Ground(encoders[0], teachers, answers, controls(job.data, rows.plain, table, progress))
+    found = controls(job.data, rows.plain, table, progress)
+    _tell_beaten(job, answers, found, progress)
+    return Ground(encoders[0], teachers, answers, found)
+
+
+def _tell_beaten(job: StudentJob, answers: Answers, controls: Answers, progress: Progress) -> None:
+    """Say before a student is trained where its teacher is worse than what needs none."""
+    metric, labels = job.data.task.metric, job.data.dev.labels
+    teacher = score(metric, answers["teacher"]["dev"], labels)
+    scores = {name: score(metric, found["dev"], labels) for name, found in controls.items()}
+    best = max(scores, key=lambda name: scores[name].value)
+    if scores[best].low > teacher.high:
+        progress.say(
+            f"{NAMES[best]} scores {100 * scores[best].value:.1f} % on dev and the teacher "
+            f"{100 * teacher.value:.1f} %: train the teacher for longer (kdc teacher --epochs), or "
+            "take another"
+        )

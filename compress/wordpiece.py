@@ -9,6 +9,8 @@ from tokenizers import Tokenizer
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Array
 
+WORDPIECE = "WordPiece"
+
 
 class WordPiece:
     """What matters of a WordPiece tokenizer (Wu et al. 2016, arXiv 1609.08144) to its size."""
@@ -21,9 +23,9 @@ class WordPiece:
         """
         self.fields: dict[str, Any] = json.loads(tokenizer.to_str())
         model = self.fields["model"]
-        if model["type"] != "WordPiece":
+        if model["type"] != WORDPIECE:
             raise KdcError(
-                f"the vocabulary of a {model['type']} tokenizer cannot be cut, only WordPiece's: "
+                f"the vocabulary of a {model['type']} tokenizer cannot be cut, only {WORDPIECE}'s: "
                 "use --vocab keep"
             )
         self.vocabulary: dict[str, int] = model["vocab"]

@@ -70,6 +70,14 @@ def test_a_control_that_only_the_teacher_beats_says_train_on() -> None:
     assert line.endswith("train for longer, or take a larger student")
 
 
+def test_a_control_that_beats_the_teacher_too_says_so() -> None:
+    """Bug: a teacher that was hardly trained proves that a task needs no transformer."""
+    weak = {**SCORES, "teacher": Score("accuracy", 0.4, 100, 0.3, 0.5)}
+    found = {"bag_of_words": Comparison("test", -0.1, -0.2, -0.05)}
+    (line,) = findings(report(test=weak, comparisons=found))
+    assert line.endswith("it beats the teacher too: train that for longer (kdc teacher --epochs)")
+
+
 def test_a_student_that_learnt_nothing_is_said_to() -> None:
     """Bug: three sentences about controls, and none about what is wrong."""
     floor = {**SCORES, "majority": SCORES["student"]}
