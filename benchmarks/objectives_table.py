@@ -1,10 +1,12 @@
 """The grid's tables: recipes by tasks, each figure with its spread and its number of seeds."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from grid import Cell, Store
+from grid import NEVER, Cell, Store
 
+from kdc.compress.objectives import needs
 from kdc.compress.spread import Spread, spread
 
 Left = dict[str, Any]
@@ -24,7 +26,7 @@ def table(grid: Sequence[Cell], store: Store) -> list[str]:
         store: what the finished ones among them have left.
     """
     lines = []
-    done = [found for found in map(store.find, grid) if found is not None]
+    done, others = _one_teacher_each(grid, store)
     for student in dict.fromkeys(left["student"] for left in done):
         lines += _student(student, [left for left in done if left["student"] == student])
     note = f"{len(done)} of {len(grid)} cells of this grid are done. In parentheses how many seeds "
@@ -32,7 +34,45 @@ def table(grid: Sequence[Cell], store: Store) -> list[str]:
     note += "nothing of the rows: `one run` is half of the 95 % interval of a single student, mean "
     note += "over the runs. Time is of the whole command, on one core, of "
     note += f"{' and '.join(sorted({left['cpu'] for left in done}))}. Scores are times 100."
-    return [*lines, note]
+    if others:
+        note += f" {others} more are done of teachers that were not those of most cells."
+    recipes, students = {cell.recipe.name for cell in grid}, {cell.student for cell in grid}
+    left_out = [
+        why for (recipe, student), why in NEVER.items() if recipe in recipes and student in students
+    ]
+    return [*lines, " ".join([note, *left_out])]
+
+
+def _one_teacher_each(grid: Sequence[Cell], store: Store) -> tuple[list[Left], int]:
+    """Return the finished cells of one teacher a task, and how many of others are left out.
+
+    What no teacher teaches has none to be measured by but the task's.
+    """
+    found = [(left, bool(needs(c.recipe.losses))) for c in grid if (left := store.find(c))]
+    asked = Counter((left["task"], left["teacher_sha256"]) for left, taught in found if taught)
+    most = {task: digest for (task, digest), _ in reversed(asked.most_common())}
+    scores = {
+        left["task"]: left["scores"]["dev"]["teacher"]
+        for left, _ in found
+        if left["teacher_sha256"] == most.get(left["task"])
+    }
+    kept = []
+    for left, taught in found:
+        if not taught and left["task"] in scores:
+            left = _beside(left, scores[left["task"]])
+        elif left["teacher_sha256"] != most.get(left["task"], left["teacher_sha256"]):
+            continue
+        kept.append(left)
+    return kept, len(found) - len(kept)
+
+
+def _beside(left: Left, teacher: dict[str, Any]) -> Left:
+    """Return a cell with the score of another teacher beside its student's."""
+    scores = {split: dict(found) for split, found in left["scores"].items()}
+    scores["dev"]["teacher"] = teacher
+    scores.get("test", {}).pop("teacher", None)
+    kept = scores["dev"]["student"]["value"] / teacher["value"]
+    return {**left, "scores": scores, "retained": kept}
 
 
 def _student(student: str, done: list[Left]) -> list[str]:

@@ -17,8 +17,9 @@ from training import (
 from transformers import PreTrainedModel
 from tutorial import naive_steps, padded
 
+from kdc.compress.arrays import Index
 from kdc.compress.data.dataset import Dataset
-from kdc.compress.encode import Batches, Index
+from kdc.compress.encode import Batches
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import pick
 from kdc.compress.families import max_length

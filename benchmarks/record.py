@@ -1,6 +1,7 @@
 """Writes a benchmark's table into RESULTS.md, beside its command, machine and date."""
 
 import os
+import shlex
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,7 +36,7 @@ def _origin() -> list[str]:
     # a folder of this machine says nothing elsewhere but its name
     arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]
     return [
-        f"`{' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *arguments])}`",
+        f"`{shlex.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *arguments])}`",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {machine['cpu']}, {cores} ({features}), "
         f"Python {machine['python']}, {libraries}; load average at the end {load:.1f}",

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
+from kdc.compress.arrays import Index
 from kdc.compress.compact import compact
-from kdc.compress.encode import Index, epoch_order
+from kdc.compress.encode import epoch_order
 from kdc.compress.learner import Learner
 from kdc.compress.models import Source, is_classifier, load_classifier, read_config
 from kdc.compress.objectives import build_objectives, widths_between

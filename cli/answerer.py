@@ -1,9 +1,10 @@
 """Whatever answers texts, by one name: a model's folder, or the file that ships."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from kdc.cli.options import USUAL
 from kdc.cli.phone_answers import phone_answers
 from kdc.compress.class_heads import class_names, unnamed
+from kdc.compress.data.aside import Trained
 from kdc.compress.data.dataset import Split
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
@@ -35,12 +37,20 @@ class Answerer:
     """Whether it reads pairs of texts; None for a model from elsewhere, which does not tell."""
     answers: Callable[[Split, Progress], Answers]
     """Runs it over rows: its class names (empty for regression) and (N, C) logits in fp32."""
+    trained: Trained | None = None
+    """What it was trained on; None for a model from elsewhere, which does not tell."""
 
     @property
-    def known(self) -> Known | None:
+    def known_by_name(self) -> Known | None:
         """What it answers with; None where its classes have no names."""
         placeholders = self.task.labels and unnamed(self.task.labels)
         return None if placeholders else Known(self.task.kind, self.task.labels)
+
+    @property
+    def known(self) -> Known | None:
+        """The same, with what it was trained on."""
+        known = self.known_by_name
+        return known and replace(known, trained=self.trained)
 
 
 def find_answerer(model: str, device: str | None, progress: Progress) -> Answerer:
@@ -59,22 +69,31 @@ def find_answerer(model: str, device: str | None, progress: Progress) -> Answere
         if device is not None:
             raise KdcError("--device is for model folders: this one runs on the CPU")
         phone = find_phone(Path(model))
-        return Answerer(phone.task, phone.task.pair, partial(phone_answers, phone))
+        answers, trained = partial(phone_answers, phone), _trained(phone.manifest, phone.task)
+        return Answerer(phone.task, phone.task.pair, answers, trained)
     if model == USUAL and not Path(model).exists():
         raise KdcError(f"there is no folder {model}: run kdc distill, or name a model with --model")
     source = find_model(model, progress)
-    answers = partial(folder_answers, source, device=device or "auto")
-    if (task := _told(source)) is not None:
-        return Answerer(task, task.pair, answers)
-    return Answerer(_guessed(source), None, answers)
+    by_folder = partial(folder_answers, source, device=device or "auto")
+    manifest = _manifest(source)
+    if "task" not in manifest:
+        return Answerer(_guessed(source), None, by_folder)
+    task = Task.from_dict(manifest["task"])
+    return Answerer(task, task.pair, by_folder, _trained(manifest, task))
 
 
-def _told(source: Source) -> Task | None:
-    """Return the task in a folder's manifest; None where there is none of kdc's."""
+def _manifest(source: Source) -> dict[str, Any]:
+    """Return a folder's manifest; nothing where there is none of kdc's."""
     path = source.folder / MANIFEST
     manifest = read_json(path) if path.is_file() else {}
-    ours = str(manifest.get("format", "")).startswith("kdc.") and "task" in manifest
-    return Task.from_dict(manifest["task"]) if ours else None
+    return manifest if str(manifest.get("format", "")).startswith("kdc.") else {}
+
+
+def _trained(manifest: dict[str, Any], task: Task) -> Trained | None:
+    """Return what a manifest says of the data that its model was trained on."""
+    parent = manifest.get("parent")
+    digest = parent.get("data") if isinstance(parent, dict) else None
+    return Trained(task, digest) if isinstance(digest, str) else None
 
 
 def _guessed(source: Source) -> Task:

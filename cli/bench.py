@@ -45,11 +45,13 @@ def bench(
     from kdc.export.lengths import parse_lengths
     from kdc.export.measure import Plan, check
     from kdc.export.measure import bench as measure
+    from kdc.export.model_file import files_of
 
     terminal = Terminal(quiet, json_to)
     every, others = [*(models or ()), *(model or ())] or [options.USUAL], vs or []
     named = [path for path in (data, dev, student, teacher) if path is not None]
-    check_outputs(json_to, html_to, png_to, [*every, *others, *named])
+    weights = [file for path in (*every, *others) for file in files_of(path)]
+    check_outputs(json_to, html_to, png_to, [*every, *others, *weights, *named])
     plan = Plan(
         device=device,
         lengths=None if length is None else parse_lengths(length),

@@ -31,7 +31,7 @@ class Terminal:
         quiet: bool = False,
         json_to: str | None = None,
         reads: Iterable[str | Path | None] = (),
-        out: Path | None = None,
+        *writes: Path,
     ) -> None:
         """Choose what is printed where.
 
@@ -39,12 +39,12 @@ class Terminal:
             quiet: print nothing on standard error.
             json_to: where `result` goes: a path, `-` for standard output, or None for nowhere.
             reads: what the command reads, which a result must not replace.
-            out: the folder that the command writes.
+            writes: the folder, and any files, that the command writes.
 
         Raises:
             KdcError: no file can be written there.
         """
-        check_paths({"--json": json_to}, [path for path in reads if path is not None], out)
+        check_paths({"--json": json_to}, [path for path in reads if path is not None], *writes)
         self.quiet = quiet
         self.json_to = json_to
         self._spoke = time.monotonic()

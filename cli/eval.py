@@ -1,5 +1,6 @@
 """`kdc eval`: the task's metric of a teacher, a student or an `.onnx`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,8 +16,13 @@ def evaluate(
     ] = options.USUAL,
     data: options.Data = "phone-commands",
     split: Annotated[
-        str, typer.Option(metavar="NAME", help="Which rows: dev, test, train or all.")
-    ] = "dev",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which rows: dev, test, train or all; else dev, or all of a file without dev rows "
+            "that the model was not trained on.",
+        ),
+    ] = None,
     dev: options.Dev = None,
     text: options.Text = None,
     pair: options.Pair = None,
@@ -42,16 +48,23 @@ def evaluate(
     )
     from kdc.compress.metrics import score
     from kdc.compress.per_class import per_class
+    from kdc.export.model_file import files_of
 
-    terminal = Terminal(quiet, json, [model, data, dev])
+    terminal = Terminal(quiet, json, [*files_of(Path(model)), data, dev])
     columns = {"text": text, "pair": pair, "label": label, "metric": metric}
     columns["multi_label"] = multi_label
     answerer = find_answerer(model, options.chosen(context, "device"), terminal)
-    table = load_table(terminal, data, dev, answerer.known, split != ALL, **columns)
-    refuse_other_table(model, answerer.pair, data, table.task)
+    known = answerer.known if split in (None, ALL) else answerer.known_by_name
+    table = load_table(terminal, data, dev, known, split != ALL, **columns)
+    with options.data_meant(context):
+        refuse_other_table(model, answerer.pair, data, table.task)
+    split = split or ("dev" if len(table.dev) else ALL)
     rows = chosen_rows(table, split)
+    if split == ALL and table.learned:
+        terminal.say(f"{model} was trained on most of these rows: --split dev scores the others")
     labels, logits = answerer.answers(rows, terminal)
-    logits, gold = in_data_order(table.task, labels, logits, rows)
+    with options.data_meant(context):
+        logits, gold = in_data_order(table.task, labels, logits, rows)
     found = score(table.task.metric, logits, gold)
     names = names_in_data_order(table.task, labels)
     classes = per_class(table.task.kind, names, logits, gold)

@@ -7,6 +7,7 @@ import typer
 
 from kdc.cli.console import Terminal
 from kdc.cli.options import Json, Quiet
+from kdc.compress.errors import KdcError
 from kdc.export.exporters import AUTO as AUTO_EXPORTER
 from kdc.export.exporters import EXPORTERS
 from kdc.export.layouts import LAYOUTS, SINGLE
@@ -76,9 +77,14 @@ def export(
     """Turn a student into a phone folder and student.onnx."""
     from kdc.cli.shipped import show
     from kdc.export.job import ExportJob
-    from kdc.export.ship import ship
+    from kdc.export.ship import beside, ship
 
-    terminal = Terminal(quiet, json_to, [student], out)
+    if quantize and method == NONE:
+        raise KdcError(
+            f"--quantize asks for a smaller file and --method {NONE} for none: leave one of them "
+            "out"
+        )
+    terminal = Terminal(quiet, json_to, [student], out, *beside(out))
     job = ExportJob(
         student=student,
         out=out,

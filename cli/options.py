@@ -1,6 +1,7 @@
 """The options that several commands share, each described once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -124,6 +125,25 @@ def given(context: typer.Context) -> set[str]:
 def chosen(context: typer.Context, name: str) -> str | None:
     """Return the value of an option where the user gave it; None for its default."""
     return str(context.params[name]) if name in given(context) else None
+
+
+@contextmanager
+def data_meant(context: typer.Context) -> Iterator[None]:
+    """Add to an error about rows that do not fit a model that nobody chose these rows.
+
+    Raises:
+        KdcError: as the block does.
+    """
+    try:
+        yield
+    except KdcError as error:
+        if "data" in given(context):
+            raise
+        said = str(error).removesuffix(": another task?")
+        usual = context.params["data"]
+        raise KdcError(
+            f"{said}; without --data it is {usual} that is read: name your table with --data"
+        ) from error
 
 
 def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from kdc.compress.disk import disk_errors
 from kdc.compress.errors import KdcError
 
+_ENDINGS = {"--html": (".html", ".htm"), "--png": (".png",)}
+
 
 def check_paths(
     outputs: Mapping[str, str | Path | None],
     inputs: Iterable[str | Path],
-    out: Path | None = None,
+    *writes: Path,
 ) -> None:
     """Refuse output files that could not be written, or that would replace something else.
 
@@ -23,12 +25,12 @@ def check_paths(
     Args:
         outputs: the path that each option gives; None and `-` are no file.
         inputs: files and folders that are read.
-        out: the folder that is written, whether it exists or not.
+        writes: files and folders that are written, whether they exist or not.
 
     Raises:
         KdcError: no name, a folder or a device in its place, a folder that cannot be written, one
-            path for two outputs, a path that is an input or `out`, or lies inside one, or `-` for
-            anything but JSON.
+            path for two outputs, a path that is an input or is written, or lies inside one, the
+            ending of another kind of file, or `-` for anything but JSON.
     """
     for option, path in outputs.items():
         if str(path) == "-" and option != "--json":
@@ -47,12 +49,28 @@ def check_paths(
             )
     read = [Path(path) for path in inputs if os.path.exists(path)]
     for option, path in paths.items():
-        if out is not None and _holds(out, path):
-            raise KdcError(f"{option} {path} lies inside {out}, which is written: choose another")
+        _refuse_in_the_way(option, path, writes)
         for source in read:
             if _holds(source, path):
                 where = "lies inside" if source.is_dir() else "would replace"
                 raise KdcError(f"{option} {path} {where} {source}, which is read: choose another")
+        _check_ending(option, path)
+
+
+def _refuse_in_the_way(option: str, path: Path, writes: Iterable[Path]) -> None:
+    """Refuse an output where the command itself writes, now or in another run of it."""
+    for place in writes:
+        if _holds(path, place) or _holds(place, path):
+            where = "is in the way of" if _holds(path, place) else "lies inside"
+            raise KdcError(f"{option} {path} {where} {place}, which is written: choose another")
+
+
+def _check_ending(option: str, path: Path) -> None:
+    """Refuse a picture or page that other programs would take for what its name says it is."""
+    endings = _ENDINGS.get(option)
+    if endings and path.suffix.lower() not in endings:
+        kind, wanted = option.removeprefix("--").upper(), endings[0]
+        raise KdcError(f"{option} {path} would hold {kind}: give it a name that ends in {wanted}")
 
 
 def _check_place(option: str, path: Path) -> None:

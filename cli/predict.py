@@ -3,6 +3,7 @@
 import re
 import sys
 from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,8 +47,9 @@ def predict(
     from kdc.cli.written import do_all
     from kdc.compress.judge import refuse_other_texts
     from kdc.compress.predictions import read_predictions
+    from kdc.export.model_file import files_of
 
-    terminal, rows = Terminal(quiet, json, [model]), _rows(texts, pair)
+    terminal, rows = Terminal(quiet, json, files_of(Path(model))), _rows(texts, pair)
     answerer = find_answerer(model, chosen(context, "device"), terminal)
     ways = ("leave --pair out", "give the second text of each with --pair")
     refuse_other_texts(model, answerer.pair, rows.pairs is not None, "these are", *ways)

@@ -11,11 +11,11 @@ from kdc.cli.console import Terminal
 from kdc.cli.phone_answers import tokenised
 from kdc.cli.relatives import find_student, find_teacher, is_student
 from kdc.cli.table import load_table
+from kdc.compress.arrays import Array
 from kdc.compress.class_heads import class_places, unnamed
 from kdc.compress.data.dataset import Dataset
 from kdc.compress.data.labels import Known
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.files import read_json
 from kdc.compress.judge import ALL, chosen_rows, folder_answers, refuse_other_table, truth
 from kdc.compress.models import find_model

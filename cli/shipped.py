@@ -51,7 +51,7 @@ def _show_methods(terminal: Terminal, title: str, outcome: Outcome) -> None:
     columns = ("method", "MB", "MB zipped", "same labels", "points lost", "p", "verdict")
     long = [row for row in outcome.refused if len(row.reason) > _VERDICT]
     refused = [
-        (row.method, *["-"] * 5, "cannot store it" if row in long else row.reason)
+        (row.method, *["-"] * 5, "cannot be used" if row in long else row.reason)
         for row in outcome.refused
     ]
     terminal.table(title, columns, refused + [_trial(trial) for trial in outcome.trials])

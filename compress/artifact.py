@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array, Examples, load_examples
+from kdc.compress.examples import Examples, load_examples
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.metrics import Score
 from kdc.compress.task import Task
@@ -91,13 +92,18 @@ def save_token_counts(folder: Path, tokens: Array, rows: int) -> None:
     np.savez_compressed(folder / _COUNTS, allow_pickle=False, counts=counts)
 
 
-def _refuse_general(folder: Path) -> None:
-    """Refuse an encoder that knows no task, which nothing could be asked on a phone."""
+def refuse_general(folder: Path, then: str) -> None:
+    """Refuse an encoder that knows no task, which nothing could be asked.
+
+    Args:
+        folder: any folder.
+        then: what to do with the student that comes of it, such as `export that`.
+    """
     path = folder / MANIFEST
     if path.is_file() and str(read_json(path).get("format", "")).startswith("kdc.encoder/"):
         raise KdcError(
             f"{folder} is a general student, which knows no task yet: distil it on one with "
-            f"kdc distill --teacher T --student {folder} --data D, and export that"
+            f"kdc distill --teacher T --student {folder} --data D, and {then}"
         )
 
 
@@ -107,7 +113,7 @@ def read_student(folder: Path) -> Student:
     Raises:
         KdcError: it is missing, of another format, incomplete or corrupted (the file is named).
     """
-    _refuse_general(folder)
+    refuse_general(folder, "export that")
     manifest = read_manifest(folder, FORMAT, "student folder")
     metrics = read_json(folder / "metrics.json")
     try:

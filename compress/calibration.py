@@ -1,13 +1,13 @@
 """How far a classifier's probabilities can be believed, before and after one temperature."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kdc.compress.arrays import Array
+
 Floats = npt.NDArray[np.float64]
-Array = npt.NDArray[Any]
 BINS = 15
 _RANGE = (0.05, 20.0)  # a model that is always right would be sharpened without end
 _HALVINGS = 60

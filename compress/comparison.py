@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array
 from kdc.compress.metrics import scorer
 from kdc.compress.task import Task
 
 _RESAMPLES = 1000
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from kdc.compress.arrays import Logits
 from kdc.compress.baseline import Answers, fit_bag_of_words
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.progress import Progress
 from kdc.compress.static_embeddings import fit_static_embeddings
 
-Logits = npt.NDArray[np.float32]
 NAMES = {
     "scratch": "the same student from scratch",
     "static_embeddings": "an average of token embeddings",

@@ -18,9 +18,9 @@ DISK = {
 """What a disk says no to, read or written, and what to do about it."""
 
 _REFUSED = DISK | {
-    errno.EROFS: "the folder is read-only: choose another --out",
-    errno.EACCES: "permission denied: choose another --out or change its owner",
-    errno.EPERM: "permission denied: choose another --out or change its owner",
+    errno.EROFS: "the folder is read-only: choose another place",
+    errno.EACCES: "permission denied: choose another place or change its owner",
+    errno.EPERM: "permission denied: choose another place or change its owner",
     errno.ENOTDIR: "a part of that path is a file, not a folder",
     errno.EISDIR: "there is a folder of that name where a file was expected",
 }

@@ -11,6 +11,7 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from kdc.compress.arrays import Index
 from kdc.compress.data.dataset import Split
 from kdc.compress.errors import KdcError
 from kdc.compress.examples import Examples
@@ -19,7 +20,6 @@ from kdc.compress.progress import Progress
 if TYPE_CHECKING:
     from kdc.compress.signals import Sparse
 
-Index = npt.NDArray[np.int64]
 _CHUNK = 1024  # texts handed to the Rust tokenizer at once
 _CHARACTERS = 2_000_000  # in them, unless one text has more
 _POOL = 64  # batches sorted by length together: padding is a few % and the order stays random

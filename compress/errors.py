@@ -11,6 +11,16 @@ class KdcError(Exception):
 
     exit_code = 1
 
+    def __init__(self, fact: str, mend: str = "") -> None:
+        """Keep the fact for whoever catches the error and goes on: the mend is then none.
+
+        Args:
+            fact: what is wrong and where; of most errors the whole sentence, mend included.
+            mend: what to do about it, of an error that does not end every command.
+        """
+        super().__init__(f"{fact}: {mend}" if mend else fact)
+        self.fact = fact
+
 
 class GateFailed(KdcError):
     """A gate (accuracy, parity, budget) was missed, so nothing shippable was written."""
@@ -37,17 +47,22 @@ class Finished(KdcError):
         self.out = out
 
 
-# what torch on the CPU, on CUDA and on MPS, ONNX Runtime and C++ itself say
+# what torch on the CPU, on CUDA and on MPS, ONNX Runtime, numpy, Linux, Python and C++ say
 _NO_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|failed to allocate memory"
-    r"|cannot allocate memory|bad[_ ]alloc",
+    r"out of memory|not enough memory|allocate memory|(cannot|failed to|unable to) allocate"
+    r"|bad[_ ]alloc|MemoryError",
     re.IGNORECASE,
 )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is for want of memory, of the machine or of its GPU."""
-    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
+    return isinstance(error, MemoryError) or tells_no_memory(str(error))
+
+
+def tells_no_memory(said: str) -> bool:
+    """Whether these words of a library, or of a process that ended, are for want of memory."""
+    return _NO_MEMORY.search(said) is not None
 
 
 _FEW = 12  # names; a sentence of more is not read

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
 from kdc.compress.ragged import ragged
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

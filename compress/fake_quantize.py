@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Array
 from kdc.compress.compact import CompactEmbedding
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.fake_inputs import RoundedInputs, straight_through
 from kdc.compress.families import FIRST_TOKEN
 from kdc.compress.gptq import compensated

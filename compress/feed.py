@@ -8,7 +8,8 @@ from typing import Protocol
 
 import torch
 
-from kdc.compress.encode import Batch, Batches, Index, epoch_order
+from kdc.compress.arrays import Index
+from kdc.compress.encode import Batch, Batches, epoch_order
 from kdc.compress.examples import Examples
 from kdc.compress.parallel import Crew
 from kdc.compress.slices import make_slices

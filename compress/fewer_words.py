@@ -14,10 +14,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Array
 from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.encode import encode, plain_tokenizer
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.kept_tokens import KEEP, choose_tokens, parse_vocab, special_ids
 from kdc.compress.progress import Progress
 from kdc.compress.rows import Rows

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,19 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, or say in one sentence what is wrong with the file."""
+    """Read a JSON object, or say in one sentence what is wrong with the file.
+
+    NaN and infinity are no numbers of JSON: whoever writes them again could not.
+    """
+
+    def number(text: str) -> float:
+        if isfinite(value := float(text)):
+            return value
+        raise KdcError(f"{path} holds {text[:20]}, which is no number of JSON: make it again")
+
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=number, parse_float=number)
     except FileNotFoundError as error:
         raise KdcError(f"{path} is missing") from error
     except (ValueError, RecursionError) as error:
@@ -197,6 +208,20 @@ def refuse_own_input(out: Path, named: Iterable[tuple[str, str | None]]) -> None
     for option, name in named:
         if name is not None and Path(name).is_dir() and Path(name).resolve() == out.resolve():
             raise KdcError(f"{option} and --out are both {out}: choose another --out")
+
+
+def refuse_inside(out: Path, source: Path) -> None:
+    """Refuse to write into a folder that is read: its manifest lists nothing of what would be new.
+
+    Args:
+        out: the folder that a run writes.
+        source: the folder that it reads.
+
+    Raises:
+        KdcError: `out` lies inside `source`.
+    """
+    if source.resolve() in out.resolve().parents:
+        raise KdcError(f"--out {out} lies inside {source}, which is read: choose another --out")
 
 
 def _settle(staging: Path, out: Path) -> None:

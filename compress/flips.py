@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array
 from kdc.compress.calibration import softmax
 from kdc.compress.data.dataset import Split
 from kdc.compress.metrics import alike
@@ -14,7 +14,6 @@ from kdc.compress.task import Task
 
 SHOWN = 50
 _LENGTH = 300  # characters of a text
-Array = npt.NDArray[Any]
 Answer = str | float | tuple[str, ...]
 """A class, a score, or the labels that hold."""
 

@@ -6,7 +6,7 @@ Transformers", arXiv 2210.17323.
 
 import numpy as np
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 from kdc.compress.grids import Grid, round_nearest
 from kdc.compress.rounding import HIGHEST, LOWEST
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 from kdc.compress.rounding import HIGHEST, LOWEST
 
 MOST = 15

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from kdc.compress.arrays import Logits
 from kdc.compress.augment import Augmentation
 from kdc.compress.controls import NAMES, controls
 from kdc.compress.encode import plain_tokenizer
@@ -16,7 +17,7 @@ from kdc.compress.preflight import majority
 from kdc.compress.progress import Progress
 from kdc.compress.rows import Rows
 from kdc.compress.runtime import choose_device
-from kdc.compress.teachers import Logits, Teachers, check_teachers, ready_teachers
+from kdc.compress.teachers import Teachers, check_teachers, ready_teachers
 from kdc.compress.wordpiece import WORDPIECE
 from kdc.compress.workspace import Workspace
 

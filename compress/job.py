@@ -97,7 +97,7 @@ class StudentJob:
         several = len(self.teachers) > 1
         shares = " ".join(f"{d} {s!r}" for d, s in zip(digests, self.shares, strict=True))
         values: dict[str, Any] = {
-            "teacher": " + ".join(Path(name).name for name in self.teachers),
+            "teacher": " + ".join(self.teachers),
             "teacher_sha256": digest_of(shares.encode()).hexdigest(),
             "teachers": list(self.teachers),
             "teachers_sha256": digests,

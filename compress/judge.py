@@ -1,11 +1,12 @@
 """Scoring a finished model on a table: its answers, and the truth in its own order of classes."""
 
 import numpy as np
-import numpy.typing as npt
 from transformers import PretrainedConfig as Config
 
+from kdc.compress.arrays import Labels, Logits
+from kdc.compress.artifact import refuse_general
 from kdc.compress.class_heads import class_names, class_places, unnamed
-from kdc.compress.data.dataset import Dataset, Labels, Split
+from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.encode import encode, plain_tokenizer
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.evaluate import predict
@@ -25,7 +26,6 @@ from kdc.compress.task import Kind, Task
 
 ALL = "all"
 SPLITS = ("dev", "test", "train", ALL)
-Logits = npt.NDArray[np.float32]
 
 
 def chosen_rows(data: Dataset, which: str) -> Split:
@@ -182,6 +182,7 @@ def folder_answers(
         KdcError: the model cannot be loaded, has no head, or gives a text one label where
             the rows may have several.
     """
+    refuse_general(source.folder, "ask that")
     if not is_classifier(read_config(source.folder)):
         raise KdcError(
             f"{source.name} has no head for classification: fine-tune it with kdc teacher"

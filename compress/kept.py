@@ -5,11 +5,11 @@ from hashlib import sha256 as digest_of
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Logits
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
 from kdc.compress.examples import Examples
@@ -19,7 +19,6 @@ from kdc.compress.progress import Progress, plural
 from kdc.compress.runtime import lowered
 from kdc.compress.slices import without_texts
 
-Logits = npt.NDArray[np.float32]
 Answers = dict[str, Logits]
 
 

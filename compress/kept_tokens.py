@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from tokenizers import Tokenizer
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.wordpiece import WordPiece
 
 KEEP: Literal["keep"] = "keep"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kdc.compress.data.dataset import Labels
+from kdc.compress.arrays import Labels
 from kdc.compress.task import Task
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.task import Kind
 
-Array = npt.NDArray[Any]
 _Z = 1.959964  # the normal quantile of a two-sided 95 % interval
 _RESAMPLES = 1000
 

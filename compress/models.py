@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256 as digest_of
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def find_model(name: str, progress: Progress) -> Source:
     elif Path(name).is_dir():
         folder = Path(name)
         folder = converted(folder, progress) if is_tf_checkpoint(folder) else folder
+    elif isfile(name):
+        raise KdcError(f"{name} is a file: name the folder that it lies in, {Path(name).parent}")
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/"):
         raise KdcError(f"there is no folder {name}: name a model folder, a Hub id or minilm")
     else:
@@ -119,6 +122,11 @@ def _check_folder(folder: Path) -> None:
         raise KdcError(
             f"{folder} holds its weights only as a pickle, which can run code when it is opened: "
             "convert it to model.safetensors on a machine you trust"
+        )
+    if (folder / "onnx").is_dir() and not manifest.is_file():
+        raise KdcError(
+            f"{folder} holds onnx/ as a phone folder does, but its {MANIFEST} is missing: make it "
+            "again with kdc export"
         )
     raise KdcError(f"{folder} has no weights: model.safetensors is missing")
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from torch import nn
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Logits
 from kdc.compress.augment import (
     AGREEING,
     CHARACTERS,
@@ -31,8 +32,6 @@ from kdc.compress.neighbours import neighbours
 from kdc.compress.progress import Progress
 from kdc.compress.rows import Rows, refuse_foreign_tokens
 from kdc.compress.task import Task
-
-Logits = npt.NDArray[np.float32]
 
 
 def check_augmentation(augmentation: Augmentation, encoder: Source) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 
 _MOST = 4  # channels of one layer
 _FAR = 3.0  # times the largest of the others

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array
 from kdc.compress.metrics import predictions
 from kdc.compress.task import Kind
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Labels, Logits
 from kdc.compress.class_heads import class_names, class_places, reorder, unnamed
 from kdc.compress.errors import KdcError
 from kdc.compress.metrics import Score, accuracy, micro_f1, predictions, score
@@ -19,8 +20,10 @@ from kdc.compress.task import Task
 _MAX_ORDERED = 6  # classes whose every order is tried when a teacher seems to use another one
 _CLEARLY = 0.1  # by how much more right another order has to be
 _NO_CORRELATION = 0.05
-Logits = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+_OTHER_TASK = (
+    "it was fine-tuned on another task, so fine-tune it on this data with kdc teacher --model "
+    "TEACHER --data DATA first"
+)
 
 
 def align_labels(model: Model, task: Task) -> bool:
@@ -40,25 +43,24 @@ def align_labels(model: Model, task: Task) -> bool:
     count, places = plural(len(theirs), "class"), class_places(task.labels, theirs)
     if task.kind == "regression":
         if len(theirs) != 1:
-            raise KdcError(f"the teacher has {count}, but the data holds scores")
+            raise KdcError(f"the teacher has {count}, but the data holds scores: {_OTHER_TASK}")
         return False
     if len(theirs) != task.outputs:
         raise KdcError(
             f"the teacher has {count}, the data {task.outputs} "
-            f"({some(task.labels)}){_differing(task.labels, theirs, places)}: it was fine-tuned on "
-            "another task"
+            f"({some(task.labels)}){_differing(task.labels, theirs, places)}: {_OTHER_TASK}"
         )
     if task.kind == "multi-label" and model.config.problem_type == PROBLEM_TYPES["classification"]:
         raise KdcError(
-            "the teacher chooses one of its classes, but a row of the data may have several: it "
-            "was fine-tuned on another task"
+            "the teacher chooses one of its classes, but a row of the data may have several: "
+            f"{_OTHER_TASK}"
         )
     own_order = list(range(len(theirs)))
     order = [place for place in places if place is not None]
     if sorted(order) != own_order:
         raise KdcError(
             f"the teacher's classes ({some(theirs)}) are not the data's ({some(task.labels)})"
-            f"{_differing(task.labels, theirs, places)}: it was fine-tuned on another task"
+            f"{_differing(task.labels, theirs, places)}: {_OTHER_TASK}"
         )
     if order != own_order:
         reorder(model, order)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-Index = npt.NDArray[np.int64]
+from kdc.compress.arrays import Index
 
 
 def ragged(starts: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> Index:

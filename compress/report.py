@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kdc.compress.arrays import Logits
 from kdc.compress.calibration import Calibration, calibration
 from kdc.compress.comparison import Comparison, compare
 from kdc.compress.controls import NAMES
@@ -14,8 +15,6 @@ from kdc.compress.data.dataset import Dataset
 from kdc.compress.flips import Flips, find_flips
 from kdc.compress.metrics import Score, alike, pearson, predictions, score
 from kdc.compress.preflight import majority
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,11 @@ def stop_if_finished(
 def tell_before(place: Workspace, called: str, progress: Progress, *, resume: bool) -> None:
     """Say what a run is going to replace, and where it was to go on and nothing is kept of it."""
     if resume and not holds_state(place.state):
-        progress.say(f"--resume: nothing is kept of a run to {place.out}, so it starts anew")
+        ready = "the teacher is ready, but " if called == "student" else ""  # made before it
+        progress.say(
+            f"--resume: {ready}nothing is kept of the {called}'s training to {place.out}, so that "
+            "starts anew"
+        )
     if (place.out / MANIFEST).is_file():
         progress.say(f"replacing the {called} in {place.out} once the new one is finished")
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Array
 from kdc.compress.class_heads import last_layer
-from kdc.compress.examples import Array
 from kdc.compress.signals import Signals
 
 

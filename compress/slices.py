@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from kdc.compress.arrays import Array, Index
 from kdc.compress.data.unlabelled import NO_CLASS
-from kdc.compress.encode import Batch, Batches, Index
-from kdc.compress.examples import Array, Examples
+from kdc.compress.encode import Batch, Batches
+from kdc.compress.examples import Examples
 from kdc.compress.parallel import Crew
 
 

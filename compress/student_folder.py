@@ -4,10 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Logits
 from kdc.compress.artifact import FORM, FORMAT, save_token_counts
 from kdc.compress.encoder_folder import write_encoder
 from kdc.compress.examples import calibration_rows, save_examples
@@ -18,8 +17,6 @@ from kdc.compress.rows import Rows
 from kdc.compress.task import Task
 from kdc.compress.toml import to_toml
 from kdc.compress.workspace import made_with
-
-Logits = npt.NDArray[np.float32]
 
 
 def write_student(

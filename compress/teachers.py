@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Logits
 from kdc.compress.class_heads import class_names, unnamed
 from kdc.compress.data.dataset import Split
 from kdc.compress.encode import Batch, encode, same_tokenizer
@@ -28,8 +28,6 @@ from kdc.compress.rows import Rows, tokenise
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.signals import LOGITS, KeptTeacher, NoTeacher, OnlineTeacher, Signals, Teacher
 from kdc.compress.workspace import Workspace
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
 from kdc.compress.files import (
     MANIFEST,
@@ -45,7 +45,6 @@ _SHARES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_r
 _ACTIVATIONS = ("gelu", "relu", "tanh")
 _DENSE = {"kernel": "weight", "bias": "bias"}
 _NORM = {"gamma": "weight", "beta": "bias"}
-Array = npt.NDArray[Any]
 Names = dict[str, tuple[str, tuple[int, ...]]]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 
 WORDPIECE = "WordPiece"
 

@@ -13,6 +13,7 @@ from kdc.compress.task import Task
 from kdc.export.layouts import LAYOUTS, SINGLE, SUFFIX
 from kdc.export.model_file import ORT
 from kdc.export.options import SessionOptions
+from kdc.export.public_names import public_name
 from kdc.export.quantizers import QUANTIZERS
 from kdc.export.snippets import OLD_X86, Fill, changes, javascript, javascript_runtime, python
 from kdc.export.targets import TARGETS
@@ -130,21 +131,23 @@ def _in_javascript(
 def _made(
     student: Student, trial: Trial, session: SessionOptions, fields: Mapping[str, Any]
 ) -> str:
-    """List what it was made from; of a path only the last part, the rest is of no use elsewhere."""
+    """List what it was made from, each as whoever reads the card may know it."""
     recipe = _recipe(student)
     parents = fields.get("parent", student.manifest.get("parent", {}))
     run: dict[str, Any] = recipe.get("run", {})
-    facts = {
+    teachers = run.get("teachers") or [run.get("teacher", "")]
+    facts: dict[str, object] = {
         "recipe": recipe.get("name"),
-        **{key: run.get(key) for key in ("teacher", "data", "student", "seed")},
+        "teacher": " + ".join(public_name(str(name), student.folder, 1) for name in teachers),
+        "data": public_name(str(run.get("data", "")), student.folder),
+        "student": public_name(str(run.get("student", "")), student.folder),
+        "seed": run.get("seed"),
         **{f"{key} sha256": value for key, value in parents.items()},
         "distilled with": _versions(student.manifest.get("made_with", {})),
         "exported with": _versions(fields.get("made_with", {})),
+        **_shipped(trial, session, fields),
     }
-    known = {key: str(value) for key, value in facts.items() if value is not None}
-    last = {key: value.rstrip("/").rpartition("/")[2] for key, value in known.items()}
-    told = {**last, **_shipped(trial, session, fields)}
-    return "\n".join(f"* {key}: {value}" for key, value in told.items() if value)
+    return "\n".join(f"* {key}: {value}" for key, value in facts.items() if value not in (None, ""))
 
 
 def _shipped(trial: Trial, session: SessionOptions, fields: Mapping[str, Any]) -> dict[str, str]:

@@ -49,9 +49,7 @@ def ask(command: Sequence[str], question: "DataclassInstance", seconds: float) -
     return told(child.stdout.splitlines()[-1], lambda: child)
 
 
-def told(
-    line: str | bytes, ended: Callable[[], subprocess.CompletedProcess[str]]
-) -> dict[str, Any]:
+def told(line: str | bytes, ended: Ended) -> dict[str, Any]:
     """Read a line of answer; `ended` says how the process ended where it is none.
 
     Raises:

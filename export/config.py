@@ -26,7 +26,9 @@ def write_config(
         external: whether its weights lie in a file of their own.
     """
     config = read_json(student.folder / "config.json")
-    kept = {key: value for key, value in config.items() if key[0] != "_" and key != "auto_map"}
+    kept = {
+        key: value for key, value in config.items() if not key.startswith("_") and key != "auto_map"
+    }
     if vocabulary is not None:
         kept["vocab_size"] = vocabulary.rows
         kept |= {key: vocabulary.new_id(old) for key, old in special_ids(config).items()}

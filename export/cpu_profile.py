@@ -24,7 +24,6 @@ _X86_64, _ARCH_PRCTL = 0xC000003E, 158
 _REQUESTS = (0x1023, 0x1025)  # ARCH_REQ_XCOMP_PERM, ARCH_REQ_XCOMP_GUEST_PERM
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050001  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM
 _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
-_TILES = 18  # the state component that AMX's registers are
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,6 @@ def deny_amx() -> None:
             f"--cpu-profile {PHONE}: Linux refuses a seccomp filter (error {reason}), "
             "so AMX cannot be turned off here: measure without it"
         )
-
-
-def asked_for_amx() -> int:
-    """Ask Linux for AMX as a runtime does; return 0, or the number of the error."""
-    system = ctypes.CDLL(None, use_errno=True)
-    return ctypes.get_errno() if system.syscall(_ARCH_PRCTL, _REQUESTS[0], _TILES) else 0
 
 
 def _program() -> bytes:

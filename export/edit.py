@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.rounding import LEAST_ROWS
 from kdc.export.graph.builder import MICROSOFT
 from kdc.export.onnx_file import save_model
@@ -188,8 +188,8 @@ class Editor:
         entry = next(e for e in self.model.opset_import if e.domain in ("", "ai.onnx"))
         if entry.version < min(opset, 20):
             raise KdcError(
-                f"this graph is of opset {entry.version} and would have to be at least 20: "
-                "export it with another --exporter"
+                f"this graph is of opset {entry.version} and would have to be at least 20",
+                "export it with another --exporter",
             )
         entry.version = max(entry.version, opset)
         self.model.ir_version = max(self.model.ir_version, 10)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.export.word_table import free_name, replace_table, word_tables
 
 if TYPE_CHECKING:

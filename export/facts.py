@@ -8,8 +8,8 @@ import json
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import Student
-from kdc.compress.examples import Array
 from kdc.compress.files import read_json
 from kdc.export.session import PADDING
 

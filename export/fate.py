@@ -4,8 +4,9 @@ import signal
 import subprocess
 from pathlib import Path
 
+from kdc.compress.errors import tells_no_memory
+
 _SIGNALS = {number.value: number.name for number in signal.Signals}
-_NO_MEMORY = ("bad_alloc", "MemoryError", "allocate memory", "Cannot allocate")
 
 
 def out_of_memory_kills() -> int:
@@ -26,7 +27,7 @@ def fate(child: "subprocess.CompletedProcess[str]", kills_before: int) -> str:
     """
     lines = [line for line in child.stderr.splitlines() if line.strip()]
     last = lines[-1] if lines else "it said nothing"
-    if any(words in line for line in lines[-20:] for words in _NO_MEMORY):
+    if any(map(tells_no_memory, lines[-20:])):
         return "ran out of memory; try a smaller model or shorter texts"
     if child.returncode == -signal.SIGKILL:
         if out_of_memory_kills() > kills_before:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import Student
 from kdc.compress.errors import GateFailed
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.files import write_json
 from kdc.compress.metrics import predictions
 from kdc.compress.task import Task

@@ -1,8 +1,10 @@
 """What `kdc export` is asked for."""
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
+from kdc.compress.errors import KdcError
 from kdc.export.targets import DEFAULT
 
 
@@ -33,3 +35,15 @@ class ExportJob:
     """Tokens that every text is cut or padded to, for a graph of one shape; None for any length."""
     probabilities: bool = False
     """Whether the model answers with probabilities beside its logits."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would be passed over; which lengths there are the student tells.
+
+        Raises:
+            KdcError: an option makes no sense; it is named.
+        """
+        drop, rank = self.max_drop, self.embedding_rank
+        if drop is not None and not (isfinite(drop) and drop >= 0):
+            raise KdcError(f"--max-drop {drop:g}: give a number of points from 0")
+        if rank is not None and rank < 1:
+            raise KdcError(f"--embedding-rank {rank}: give a whole number from 1")

@@ -1,14 +1,13 @@
 """Where the bytes of what ships are: by part of the model, and the tokenizer's files beside it."""
 
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdc.compress.errors import KdcError
-from kdc.export.model_file import ORT, deflated_bytes, read_model_file
+from kdc.export.model_file import ORT, deflated, deflated_bytes, read_model_file
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
@@ -81,7 +80,7 @@ def ledger(folder: Path, files: Iterable[Path] | None = None) -> list[Row]:
     (model,) = models
     parts = model_parts(model)
     shipped = set(read_model_file(model).files)
-    found = {name: (len(data), _deflated(data)) for name, data in parts.items()}
+    found = {name: (len(data), deflated([data])) for name, data in parts.items()}
     for path in every:
         if path not in shipped:
             group = TOKENIZER if _is_tokenizer(path) else RECORDS
@@ -194,8 +193,3 @@ def _into_heads(name: str, users: _Users) -> bool:
 
 def _is_tokenizer(path: Path) -> bool:
     return path.name.startswith("tokenizer") or path.name == "vocab.txt"
-
-
-def _deflated(data: bytes) -> int:
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return len(squeeze.compress(data)) + len(squeeze.flush())

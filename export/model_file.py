@@ -2,7 +2,8 @@
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,27 @@ def read_model_file(path: Path) -> ModelFile:
     return _model_file(path, files, properties, fixed)
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return a model file and the files of its weights; the path alone where it is none.
+
+    An `.ort` has all its weights inside, so no process of its own has to look at it.
+    """
+    if path.suffix != ORT:
+        with suppress(KdcError, OSError):
+            return read_model_file(path).files
+    return (path,)
+
+
 def deflated_bytes(path: Path) -> int:
     """Return the bytes of a file after deflate at level 9, read in pieces and kept nowhere."""
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     with path.open("rb") as file:
-        total = sum(len(squeeze.compress(chunk)) for chunk in iter(lambda: file.read(_CHUNK), b""))
-    return total + len(squeeze.flush())
+        return deflated(iter(lambda: file.read(_CHUNK), b""))
+
+
+def deflated(pieces: Iterable[bytes]) -> int:
+    """Return the bytes of pieces, one after the other, after deflate at level 9."""
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return sum(len(squeeze.compress(piece)) for piece in pieces) + len(squeeze.flush())
 
 
 def _model_file(

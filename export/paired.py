@@ -4,7 +4,7 @@ from math import comb
 
 import numpy as np
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 
 ALPHA = 0.05
 """A loss that chance alone makes less often than this counts as real."""
@@ -26,7 +26,12 @@ def mcnemar(ours: Array, theirs: Array) -> float:
     """
     lost = int(np.sum(theirs & ~ours))
     differ = lost + int(np.sum(ours & ~theirs))
-    return sum(comb(differ, k) for k in range(lost, differ + 1)) / (1 << differ)
+    ways = comb(differ, lost)
+    total = 0
+    for k in range(lost, differ + 1):  # each term from the one before: comb takes n steps itself
+        total += ways
+        ways = ways * (differ - k) // (k + 1)
+    return total / (1 << differ)
 
 
 def bootstrap_p(losses: Array) -> float:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import GateFailed
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.metrics import METRICS, alike, predictions, scorer
 from kdc.compress.progress import Progress
 from kdc.compress.task import Kind
@@ -21,6 +22,7 @@ _FINE = 1000  # times its spread a score may be off 0: fp32 has seven digits in 
 _ROWS = 512  # spread over dev: a graph that is right on them is right
 _BATCH = 8
 _RESAMPLES = 1000
+_NOTHING = "nothing was written; distil again"  # unless another method ships
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,10 @@ def compare(what: str, logits: Array, reference: Array, kind: Kind) -> Parity:
         GateFailed: the shapes differ, or a logit is NaN or infinite; `what` names the model.
     """
     if logits.shape != reference.shape:
-        raise GateFailed(f"{what} gives logits {logits.shape}, the student gave {reference.shape}")
+        told = f"{what} gives logits {logits.shape}, the student gave {reference.shape}"
+        raise GateFailed(told, _NOTHING)
     if not np.isfinite(logits).all():
-        raise GateFailed(f"{what} answers NaN or infinity: nothing was written; distil again")
+        raise GateFailed(f"{what} answers NaN or infinity", _NOTHING)
     difference = np.abs(logits.astype(np.float64) - reference)
     same = alike(predictions(logits, kind), predictions(reference, kind))
     return Parity(

@@ -15,7 +15,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import MANIFEST, read_json, read_manifest, sha256
 from kdc.compress.progress import some
 from kdc.compress.task import Task
-from kdc.export.model_file import ORT, read_model_file
+from kdc.export.model_file import ORT, files_of, read_model_file
 
 FORMAT = "kdc.phone/1"
 FORM = "kdc.phone"
@@ -59,7 +59,8 @@ def find_phone(path: Path) -> Phone:
     """Find the phone folder that a path means.
 
     Args:
-        path: a phone folder, the `.onnx` inside one, or a copy of it that lies beside one.
+        path: a phone folder, the `.onnx` inside one, or a copy of it that lies beside one. Of a
+            copy, weights in a file of their own have to be the same too.
 
     Raises:
         KdcError: there is none, it is corrupted, or the model file is damaged.
@@ -71,7 +72,7 @@ def find_phone(path: Path) -> Phone:
     folder, digest = path.resolve().parent, sha256(path)
     if folder.name == "onnx" and (folder.parent / MANIFEST).is_file():
         phone = read_phone(folder.parent)
-        if sha256(phone.model) == digest:
+        if _same(phone.model, path):
             return phone
         raise KdcError(
             f"{path} is not the model that {phone.folder} ships, which is {phone.model.name}: "
@@ -84,9 +85,14 @@ def find_phone(path: Path) -> Phone:
             continue
         if digest in text and is_phone(manifest.parent):
             phone = read_phone(manifest.parent)
-            if sha256(phone.model) == digest:
+            if _same(phone.model, path):
                 return phone
     raise _not_found(path)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two model files have the same bytes, those of the weights beside them included."""
+    return sha256(*files_of(one)) == sha256(*files_of(other))
 
 
 def _not_found(path: Path) -> KdcError:

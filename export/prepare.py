@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import Student
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.files import read_json
 from kdc.compress.kept_tokens import TASK
 from kdc.compress.progress import Progress
@@ -144,7 +145,9 @@ def _cut(
         cut_vocabulary(model, vocabulary.kept, rows)
         rows = vocabulary.rows
         counts = None if counts is None else counts[vocabulary.kept]
-    rank = job.embedding_rank or trained_rank(model, rows)
+    rank = job.embedding_rank
+    if rank is None:
+        rank = trained_rank(model, rows)
     if rank is not None:
         factorise(model, rank, rows, counts)
     if job.probabilities:

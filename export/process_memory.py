@@ -1,14 +1,10 @@
 """What memory this process holds, and how much it may take."""
 
-import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-from kdc.compress.errors import KdcError
-
-# what ONNX Runtime and C++ say
-_NO_MEMORY = re.compile(r"failed to allocate|bad[_ ]alloc|out of memory", re.IGNORECASE)
+from kdc.compress.errors import KdcError, tells_no_memory
 
 
 def peak_rss_bytes() -> int:
@@ -53,7 +49,7 @@ def confine() -> None:
 
 def told_memory(error: KdcError, model: object) -> str:
     """Return an error's sentence, or that memory ran out where that is behind it."""
-    if not _NO_MEMORY.search(str(error)):
+    if not tells_no_memory(str(error)):
         return str(error)
     import resource
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.calibration import sigmoid, softmax
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.metrics import Score, alike, predictions, score
 from kdc.compress.progress import Progress
 from kdc.compress.task import Task

@@ -15,6 +15,7 @@ from kdc.compress.errors import KdcError
 from kdc.compress.files import (
     MANIFEST,
     read_json,
+    refuse_inside,
     sha256,
     whole_file,
     whole_folder,
@@ -32,7 +33,7 @@ from kdc.export.golden import write_golden
 from kdc.export.job import ExportJob
 from kdc.export.layouts import SINGLE, SUFFIX, check_layout, find_layout
 from kdc.export.ledger import Row, ledger
-from kdc.export.model_file import ORT, read_model_file
+from kdc.export.model_file import ORT, files_of, read_model_file
 from kdc.export.phone_model import FORM, FORMAT, PLAIN, QUANTIZED, find_phone
 from kdc.export.prepare import Prepared, prepare
 from kdc.export.quantizers import NONE, QUANTIZERS, methods
@@ -94,6 +95,7 @@ def ship(job: ExportJob, progress: Progress) -> Shipped:
     check_exporter(job.exporter)
     check_layout(job.layout, {name: QUANTIZERS[name].session for name in chosen})
     check_target(job.target)
+    refuse_inside(job.out, job.student)
     _refuse_foreign_copies(job)
     student, twin = read_student(job.student), _twins(job)[0]
     # which every export beside it writes, whatever its --out is called
@@ -180,18 +182,24 @@ def _removing(path: Path) -> Callable[..., None]:
     return leave
 
 
+def beside(out: Path) -> list[Path]:
+    """Return where the model's copy, and weights of it, may be written beside a phone folder."""
+    weights = [out.parent / (Path(name).name + SUFFIX) for name in (PLAIN, QUANTIZED)]
+    return [out.parent / f"{COPY}{suffix}" for suffix in (".onnx", ORT)] + weights
+
+
 def _twins(job: ExportJob) -> list[Path]:
     """Return the paths that the model's copy may have."""
-    return [job.out.parent / f"{COPY}{suffix}" for suffix in (".onnx", ORT)]
+    return beside(job.out)[:2]
 
 
 def _losers(job: ExportJob, model: Path) -> list[tuple[Path, Path]]:
     """Return the copies that the new one takes the place of, with the other folders they are of."""
-    found = []
+    found, new = [], sha256(*files_of(model))
     for twin in _twins(job):
         with suppress(KdcError, OSError):  # a folder that is gone or damaged has nothing to lose
             folder = find_phone(twin).folder
-            if folder.resolve() != job.out.resolve() and sha256(twin) != sha256(model):
+            if folder.resolve() != job.out.resolve() and sha256(*files_of(twin)) != new:
                 found.append((twin, job.out.parent / folder.name))
     return found
 
@@ -201,8 +209,7 @@ def _refuse_foreign_copies(job: ExportJob) -> None:
     for twin in _twins(job):
         if twin.is_dir() or twin == job.out:
             raise KdcError(f"{twin} is where the model's copy goes: give another --out")
-    names = () if job.layout == SINGLE else (PLAIN, QUANTIZED)
-    weights = [job.out.parent / (Path(name).name + SUFFIX) for name in names]
+    weights = [] if job.layout == SINGLE else beside(job.out)[2:]
     ours = {file for twin in _twins(job) for file in _files(twin)}
     ours |= _orphans(job.out, weights)
     for path in (*_twins(job), *weights):

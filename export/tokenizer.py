@@ -5,6 +5,7 @@ need; `vocab.txt` is for those that know WordPiece alone.
 """
 
 import json
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,14 @@ def write_tokenizer(student: Student, folder: Path, tokenizer: Tokenizer) -> Non
         student: the student folder.
         folder: the phone folder.
         tokenizer: what ships: no padding, cut at the student's `max_length`.
+
+    Raises:
+        KdcError: two tokens of a WordPiece tokenizer have one id.
     """
     write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     write_json(folder / "tokenizer_config.json", _config(student, tokenizer))
     if json.loads(tokenizer.to_str())["model"]["type"] == "WordPiece":
-        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in _in_order(tokenizer)))
+        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in _lines(tokenizer)))
 
 
 def check_tokenizer(tokenizer: Tokenizer, dev: Examples) -> None:
@@ -83,10 +87,31 @@ def _config(student: Student, tokenizer: Tokenizer) -> dict[str, object]:
     }
 
 
-def _in_order(tokenizer: Tokenizer) -> list[str]:
-    """Return the tokens in the order of their ids, which are the lines of `vocab.txt`."""
+def _lines(tokenizer: Tokenizer) -> list[str]:
+    """Return the lines of `vocab.txt`, whose numbers are the ids of the tokens.
+
+    A `vocab.txt` in which a token stands twice makes a tokenizer without the id of the first. In
+    ours such a line holds what no text is ever cut into, or all tokens behind it had other ids.
+    """
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
-    if [vocabulary[token] for token in tokens] != list(range(len(tokens))):
-        raise KdcError("the tokenizer's ids have gaps, which no vocab.txt can hold: distil again")
-    return tokens
+    tokens = {index: token for token, index in vocabulary.items()}
+    if len(tokens) < len(vocabulary):
+        raise KdcError(
+            "two tokens of the tokenizer have one id, which no vocab.txt can hold: mend the "
+            "teacher's tokenizer.json and distil again"
+        )
+    return [
+        tokens[index] if index in tokens else _gap(index, vocabulary)
+        for index in range(max(tokens) + 1)
+    ]
+
+
+def _gap(index: int, vocabulary: Container[str]) -> str:
+    """Return a token for an id that has none; BERT cuts it at its punctuation, so never finds it.
+
+    It is no `[unused5]`, which some libraries are told to find as a whole.
+    """
+    name = f"[gap-{index}]"
+    while name in vocabulary:
+        name = f"[{name}]"
+    return name

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import Student
 from kdc.compress.errors import GateFailed, KdcError
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.metrics import Score, predictions, score
 from kdc.compress.progress import Progress
 from kdc.export.fixed import fix_length
@@ -71,6 +72,7 @@ class Refusal:
 
     method: str
     reason: str
+    """The fact alone: what to do about it holds where no other method ships."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -195,7 +197,7 @@ def _noted(method: str, methods: Sequence[str], refused: list[Refusal]) -> Itera
     except KdcError as error:
         if len(methods) == 1:
             raise
-        refused.append(Refusal(method, str(error)))
+        refused.append(Refusal(method, error.fact))
 
 
 def _write(
@@ -217,7 +219,7 @@ def _write(
         fix_length(model, situation.length)
         save_model(model, path)
     if method != NONE and path.stat().st_size >= fp32.stat().st_size:
-        raise KdcError(f"{method} makes this model no smaller: export it with --method {NONE}")
+        raise KdcError(f"{method} makes this model no smaller", f"export it with --method {NONE}")
     stamp(path, {**facts, PROPERTY: json.dumps(row.session.as_dict(), sort_keys=True)})
     return path
 
@@ -263,7 +265,10 @@ def _none_passed(
     """
     if not trials:
         reasons = "; ".join(f"{row.method}: {row.reason}" for row in refused)
-        return GateFailed(f"no method can store this model, so nothing was written ({reasons})")
+        return GateFailed(
+            f"no method can store this model ({reasons}): nothing was written; "
+            f"export it with --method {NONE}"
+        )
     best = min(trials, key=lambda trial: trial.drop.points)
     drop, blamed = best.drop, in_fp32 is not None and gate.too_much(in_fp32) is not None
     by_cuts, mends = "", []

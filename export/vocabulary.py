@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import Student
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array, Examples
+from kdc.compress.examples import Examples
 from kdc.compress.files import read_json
 from kdc.compress.kept_tokens import KEEP, choose_tokens, parse_vocab, special_ids
 from kdc.compress.wordpiece import reduce_tokenizer

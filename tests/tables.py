@@ -4,8 +4,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdc.compress.arrays import Array
 from kdc.compress.data.dataset import Split
-from kdc.compress.examples import Array
 
 
 def write_sets(path: Path, texts: Sequence[str], holds: Array, names: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kdc.compress.arrays import Array, Index
 from kdc.compress.corpus.settings import MASKED, Settings
-from kdc.compress.corpus.shards import Array, Index, token_type
+from kdc.compress.corpus.shards import token_type
 from kdc.compress.corpus.vocabulary import Vocabulary
 
 _REPLACED = (0.8, 0.9)  # below: the mask; below: another token; above: the token itself

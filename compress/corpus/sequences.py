@@ -8,7 +8,8 @@ from random import Random
 
 import numpy as np
 
-from kdc.compress.corpus.shards import Array, Index, token_type
+from kdc.compress.arrays import Array, Index
+from kdc.compress.corpus.shards import token_type
 from kdc.compress.corpus.vocabulary import Vocabulary
 from kdc.compress.ragged import ragged
 

@@ -6,17 +6,14 @@ opened shard of any size costs nothing until it is read.
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Array, Index
 from kdc.compress.errors import KdcError
 from kdc.compress.files import whole_file
 from kdc.compress.mapped import map_arrays
 
-Array = npt.NDArray[Any]
-Index = npt.NDArray[np.int64]
 _NARROW = 65_536  # tokens that uint16 can tell apart
 LONGEST = 65_535
 """Tokens of the longest sequence whose places fit uint16."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
-from kdc.compress.corpus.shards import Array
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
 
 MARK = "\ufdd0"

@@ -4,16 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kdc.compress.data.dataset import Dataset, Labels, Split
+from kdc.compress.data.aside import with_dev
+from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.data.labels import Coding, Known, coding_for, coding_of, encode
 from kdc.compress.data.notes import notes_on
-from kdc.compress.data.same_rows import row_keys
-from kdc.compress.data.split import Numbers, choose_dev
 from kdc.compress.errors import KdcError, unknown
 from kdc.compress.metrics import METRICS, USUAL_METRICS
 from kdc.compress.progress import plural, some
-from kdc.compress.task import Kind, Task
+from kdc.compress.task import Task
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ def assemble(
         parts: the rows.
         metric: the user's choice, or None for the source's own or the default of its kind.
         known: what the model answers with that the rows are to judge; None: they are to teach.
-        aside: whether rows become dev rows where the source brings none.
+        aside: whether rows become dev rows where the source brings none, unless a model was
+            trained on other data.
 
     Raises:
         KdcError: labels or rows that make no task, or a metric that does not score it.
@@ -54,22 +54,23 @@ def assemble(
     if known is not None:
         notes += _told_of(known, coding.classes)
     train = _split(parts.train, coding, parts.train)
-    if parts.dev is not None:
-        dev = _split(parts.dev, coding, parts.train)
-    elif not aside:
-        dev = train.pick(np.array([], dtype=np.int64))
-    else:
-        train, dev = _set_aside(train, coding, parts.train.table.source)
-        total = len(parts.train)
-        notes.append(f"{len(dev):,} of {total:,} rows were set aside as dev rows")
+    empty = train.pick(np.array([], dtype=np.int64))
+    dev = empty if parts.dev is None else _split(parts.dev, coding, parts.train)
     test = None if parts.test is None else _split(parts.test, coding, parts.train)
-    splits = {"train": train, **({"dev": dev} if len(dev) else {})}
-    splits |= {} if test is None else {"test": test}
-    notes += notes_on(coding.classes, splits, teach=known is None)
     pair = train.pairs is not None
     task = Task(parts.name, coding.kind, coding.classes, pair, USUAL_METRICS[coding.kind])
     task = with_metric(task, chosen) if chosen else task
-    return Dataset(task, train, dev, test, tuple(notes))
+    data = Dataset(task, train, dev, test, tuple(notes))
+    trained = None if known is None else known.trained
+    if parts.dev is None:
+        source, judge = parts.train.table.source, known is not None
+        data = with_dev(data, source, trained, aside=aside, judge=judge)
+    elif trained is not None:
+        data = replace(data, learned=trained.on(data))
+    splits = {"train": data.train, **({"dev": data.dev} if len(data.dev) else {})}
+    splits |= {} if test is None else {"test": test}
+    told = notes_on(coding.classes, splits, teach=known is None, asked=chosen is not None)
+    return replace(data, notes=(*data.notes, *told))
 
 
 def _told_of(known: Known, classes: tuple[str, ...]) -> list[str]:
@@ -119,37 +120,3 @@ def _split(rows: Labelled, coding: Coding, train: Labelled) -> Split:
             "both in one way"
         )
     return Split(rows.texts, rows.pairs, encode(rows, coding))
-
-
-def _set_aside(rows: Split, coding: Coding, source: str) -> tuple[Split, Split]:
-    """Split rows into train and dev, stratified by class where there are classes."""
-    texts = np.unique(row_keys(rows), return_inverse=True)[1]
-    groups = _groups(rows.labels, coding.kind)
-    chosen = choose_dev(groups, texts)
-    if len(chosen) < 2:
-        if coding.kind == "classification" and (classes := int(groups.max()) + 1) == len(rows):
-            raise KdcError(
-                f"{source} has too few rows to set dev rows aside, for each of its {classes:,} "
-                "classes has one row only: is that the column of labels? Name another with "
-                "--label, add rows, give a file with --dev or, to judge a model, --split all"
-            )
-        raise KdcError(
-            f"{source} has too few rows of different texts to set dev rows aside: give a file with "
-            "--dev or, to judge a model, --split all"
-        )
-    rest = np.setdiff1d(np.arange(len(rows)), chosen)
-    return rows.pick(rest), rows.pick(chosen)
-
-
-def _groups(labels: Labels, kind: Kind) -> Numbers:
-    """Return (N,) numbers of what should stand in both parts: a row's class, or its rarest label.
-
-    Going by the rarest is the first step of Sechidis et al. 2011, "On the stratification of
-    multi-label data". Rows without a label are a group of their own.
-    """
-    if kind == "classification":  # numbered anew: a model may know more classes
-        return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
-    if kind == "regression":
-        return np.zeros(len(labels), dtype=np.int64)
-    counts = np.where(labels > 0, labels.sum(axis=0), np.inf)
-    return np.asarray(np.where(labels.any(axis=1), counts.argmin(axis=1), labels.shape[1]))

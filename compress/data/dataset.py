@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kdc.compress.arrays import Labels
 from kdc.compress.task import Task
-
-Labels = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ class Dataset:
     """Labelled test rows; None where there are none. Never used to choose anything."""
     notes: tuple[str, ...] = ()
     """What the user should know, such as texts that stand in two splits."""
+    learned: bool | None = None
+    """Whether the model that they are to judge was trained on these; None: nobody knows."""
 
     def digest(self) -> str:
         """Return a sha256 over the task and all splits."""

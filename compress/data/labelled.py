@@ -7,6 +7,7 @@ from kdc.compress.data.columns import Columns
 from kdc.compress.data.label_sets import flagged, has_lists, listed
 from kdc.compress.data.table import MAX_CHARACTERS, Table
 from kdc.compress.errors import KdcError
+from kdc.compress.progress import plural
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ def take(table: Table, columns: Columns) -> Labelled:
         return Labelled(table, texts, pairs, [], listed(table, columns.label, columns.separator))
     labels = [written(table, columns.label, index).strip() for index in range(len(table))]
     if "" in labels:
-        where = table.where(labels.index(""))
-        raise KdcError(f"{where}: the label is empty: fill it in or leave the row out")
+        where, more = table.where(labels.index("")), labels.count("") - 1
+        verb = "is that" if more == 1 else "are those"
+        others = f" (and so {verb} of {plural(more, 'other row')})" if more else ""
+        raise KdcError(f"{where}: the label is empty{others}: fill it in or leave the row out")
     return Labelled(table, texts, pairs, labels)
 
 

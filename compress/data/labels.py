@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from kdc.compress.data.dataset import Labels
+from kdc.compress.arrays import Labels
+from kdc.compress.data.aside import Trained
 from kdc.compress.data.label_sets import Sets
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.errors import KdcError
@@ -40,14 +41,23 @@ class Coding:
     of_model: bool = False
     """Whether they are a finished model's; then case may differ."""
 
-    def numbers(self) -> dict[str, int]:
-        """Return the classes' numbers by their names, of a model in other case as well."""
+    def numbers(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of those names that are classes.
+
+        A model's are matched without regard to case too, where that leaves no doubt.
+        """
         exact = {name: number for number, name in enumerate(self.classes)}
         if not self.of_model:
-            return exact
+            return {name: exact[name] for name in names if name in exact}
         folded = [name.casefold() for name in self.classes]
         count = Counter(folded)
-        return {**{n: i for i, n in enumerate(folded) if count[n] == 1}, **exact}
+        loose = {name: number for number, name in enumerate(folded) if count[name] == 1}
+        places = {name: exact.get(name, loose.get(name.casefold())) for name in names}
+        return {name: number for name, number in places.items() if number is not None}
+
+    def in_other_case(self, name: str) -> list[str]:
+        """Return the classes that are this name but for case."""
+        return [each for each in self.classes if each.casefold() == name.casefold()]
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class Known:
     kind: Kind
     labels: tuple[str, ...]
     """Its classes; empty for regression."""
+    trained: Trained | None = None
+    """What it was trained on, where it tells and that matters."""
 
 
 def coding_of(train: Labelled, wanted: Kind | None = None) -> Coding:
@@ -139,9 +151,8 @@ def coding_for(known: Known, rows: Labelled) -> Coding:
 
 def _told_of(coding: Coding, columns: tuple[str, ...]) -> tuple[str, ...]:
     """Return a model's classes that a table has columns for; of the others it tells nothing."""
-    numbers = coding.numbers()
     named = [_plain(column) if coding.whole else column for column in columns]
-    found = {numbers.get(name, numbers.get(name.casefold())) for name in named}
+    found = set(coding.numbers(named).values())
     return tuple(name for number, name in enumerate(coding.classes) if number in found)
 
 
@@ -187,31 +198,35 @@ def encode(rows: Labelled, coding: Coding) -> Labels:
     if coding.kind == "regression":
         why = "the model gives scores" if coding.of_model else _SCORES
         return _exact_scores(rows, why).astype(np.float32)
-    numbers = coding.numbers()
     sets = [(label,) for label in rows.labels] if rows.sets is None else rows.sets
     found = [(index, label) for index, labels in enumerate(sets) for label in labels]
     named = [(index, _plain(label) if coding.whole else label) for index, label in found]
-    if coding.of_model:
-        named = [(i, name if name in numbers else name.casefold()) for i, name in named]
+    numbers = coding.numbers({name for _, name in named})
     strange = [(index, name) for index, name in named if name not in numbers]
     if strange:
-        (index, name), more = strange[0], len({name for _, name in strange}) - 1
-        if coding.of_model:
-            raise KdcError(
-                f"{rows.where(index)}: the label '{name[:80]}' is none of the model's classes: "
-                "another task?"
-            )
-        do = "does" if more == 1 else "do"
-        others = f" (nor {do} {plural(more, 'other label')})" if more else ""
-        raise KdcError(
-            f"{rows.where(index)}: the label '{name[:80]}' does not occur in "
-            f"the training rows{others}: add rows of it there or drop it here"
-        )
+        raise _strange(rows, coding, strange)
     if coding.kind == "classification":
         return np.array([numbers[name] for _, name in named], dtype=np.int64)
     holds = np.zeros((len(sets), len(coding.classes)), dtype=np.float32)
     holds[[index for index, _ in named], [numbers[name] for _, name in named]] = 1
     return holds
+
+
+def _strange(rows: Labelled, coding: Coding, strange: list[tuple[int, str]]) -> KdcError:
+    """Say which labels, each with its row, are no classes."""
+    (index, name), more = strange[0], len({name for _, name in strange}) - 1
+    said = f"{rows.where(index)}: the label '{name[:80]}'"
+    near = [f"'{each[:80]}'" for each in coding.in_other_case(name)]
+    if coding.of_model:  # of which one class in other case would have been taken
+        which = f", which has {' and '.join(near)}: write it as one of them"
+        why = which if near else ": another task?"
+        return KdcError(f"{said} is none of the model's classes{why}")
+    do = "does" if more == 1 else "do"
+    others = f" (nor {do} {plural(more, 'other label')})" if more else ""
+    mend = "add rows of it there or drop it here"
+    if near:
+        mend = f"it differs only in case from {near[0]}, so write it like that or {mend}"
+    return KdcError(f"{said} does not occur in the training rows{others}: {mend}")
 
 
 def _numbers(labels: Iterable[str]) -> bool:

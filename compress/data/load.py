@@ -40,7 +40,8 @@ def load_data(
         multi_label: what stands between the labels of a row that may have several.
         metric: a name from `kdc.compress.metrics.METRICS`, or None for the default.
         known: what the model answers with that the rows are to judge; None: they are to teach.
-        aside: whether rows become dev rows where the source brings none.
+        aside: whether rows become dev rows where the source brings none, unless a model was
+            trained on other data.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.
@@ -50,6 +51,8 @@ def load_data(
         return assemble(_read(spec, dev, names), metric, known, aside=aside)
     _refuse(spec, dev, names)
     data = TASKS[spec].load()
+    if known is not None and known.trained is not None:
+        data = replace(data, learned=known.trained.on(data))
     return replace(data, task=with_metric(data.task, metric)) if metric else data
 
 

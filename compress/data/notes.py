@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from kdc.compress.data.dataset import Labels, Split
+from kdc.compress.arrays import Labels
+from kdc.compress.data.dataset import Split
 from kdc.compress.data.same_rows import row_keys
 
 Rows = list[tuple[bytes, bytes]]
@@ -16,10 +17,15 @@ _MANY = 50  # classes; a column of texts taken for one of labels has more in any
 _CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")  # U+0085 ends lines on mainframes
 _STRAY = 0.01  # of the texts: RTE has one such, and was not converted wrongly as a whole
 _NAMED = 6  # classes; a line of more is not read
+_GRADES = 3  # whole numbers that may be scores; two are a yes and a no
 
 
 def notes_on(
-    classes: tuple[str, ...], splits: Mapping[str, Split], *, teach: bool = True
+    classes: tuple[str, ...],
+    splits: Mapping[str, Split],
+    *,
+    teach: bool = True,
+    asked: bool = False,
 ) -> list[str]:
     """Describe the classes, empty texts, and texts of `train` that stand in another split too.
 
@@ -27,11 +33,13 @@ def notes_on(
         classes: the names of the classes; none for scores.
         splits: the rows by the name of their split; `train` is one of them.
         teach: whether the rows are to teach; else a model is judged by them.
+        asked: whether a metric says that these are classes: the user's, or a benchmark's own.
     """
     train = splits["train"]
     notes = [note for name, split in splits.items() for note in _odd_texts(name, split)]
     if teach:
-        notes = _counts(classes, train) + _classes(classes, len(train)) + notes
+        numbers = not asked and train.labels.ndim == 1
+        notes = _counts(classes, train) + _classes(classes, len(train), numbers) + notes
         notes += _unmeasured(classes, splits.get("dev"))
         notes += [_sets(train)] if train.labels.ndim == 2 else []
     known = list(zip(row_keys(train), _bytes(train.labels), strict=True))
@@ -55,11 +63,13 @@ def _counts(classes: tuple[str, ...], train: Split) -> list[str]:
     return [f"train rows by {len(classes):,} classes: from {few} to {most}"]
 
 
-def _classes(classes: tuple[str, ...], rows: int) -> list[str]:
+def _classes(classes: tuple[str, ...], rows: int, numbers: bool) -> list[str]:
+    """Tell of odd names of classes; `numbers` is whether whole ones might be meant as scores."""
+    numbers = numbers and all(name.lstrip("-").isdigit() for name in classes)
     notes = []
     if len(classes) > max(_MANY, rows / 2):
         notes.append(f"{len(classes):,} classes in {rows:,} rows: is that the column of labels?")
-    elif len(classes) > _NAMED and all(name.lstrip("-").isdigit() for name in classes):
+    elif numbers and len(classes) >= _GRADES:
         notes.append(
             f"{len(classes):,} whole numbers are taken for classes: --metric pearson_spearman "
             "takes them for scores"

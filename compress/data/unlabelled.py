@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kdc.compress.arrays import Labels
 from kdc.compress.data.columns import Names, find_texts
-from kdc.compress.data.dataset import Dataset, Labels, Split
+from kdc.compress.data.dataset import Dataset, Split
 from kdc.compress.data.formats import READERS, read_table, suffixes
 from kdc.compress.data.labelled import texts_of
 from kdc.compress.data.same_rows import row_key, row_keys

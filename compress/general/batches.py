@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from kdc.compress.arrays import Index
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.data.unlabelled import NO_CLASS
 from kdc.compress.encode import Batch, Masked, States, send, side_by_side
@@ -16,8 +17,6 @@ from kdc.compress.parallel import Crew
 from kdc.compress.ragged import ragged
 from kdc.compress.signals import Sparse
 from kdc.compress.slices import cut, share
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

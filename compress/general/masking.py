@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kdc.compress.arrays import Index
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.ragged import ragged
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from kdc.compress.arrays import Index
 from kdc.compress.corpus.folder import Corpus
 from kdc.compress.corpus.masking import Masker
 from kdc.compress.corpus.shards import Shard
@@ -25,7 +25,6 @@ from kdc.compress.labels.store import LabelFolder
 from kdc.compress.parallel import Crew
 from kdc.compress.ragged import ragged
 
-Index = npt.NDArray[np.int64]
 _POOL = 64  # batches sorted by length together
 
 

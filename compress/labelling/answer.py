@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel as Model
 
+from kdc.compress.arrays import Index
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.errors import KdcError
 from kdc.compress.labelling.choose import BROKEN, Rows, chosen
@@ -18,8 +19,6 @@ from kdc.compress.labels.shard import POOLED, states_name
 from kdc.compress.losses.parts import text_means
 from kdc.compress.runtime import autocast
 from kdc.compress.signals import HIDDEN, MASKED, Signals, observe
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass

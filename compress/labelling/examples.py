@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from kdc.compress.arrays import Index
 from kdc.compress.corpus.shards import Shard
 from kdc.compress.encode import Batch
 from kdc.compress.general.batches import NOTHING, Window
 from kdc.compress.general.masking import shard_masks
 from kdc.compress.parallel import ALONE
 
-Index = npt.NDArray[np.int64]
 _POOL = 8  # batches sorted by length together: a window's answers are held until it is whole
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,7 +17,6 @@ from kdc.compress.progress import Progress, plural
 from kdc.compress.runtime import autocast
 from kdc.compress.signals import MASKED, Signals, Sparse, observe
 
-Index = npt.NDArray[np.int64]
 _SHARDS = 8  # that a sample comes from at the most
 _NOISE = 1.0  # standard deviation of the logits of both students
 

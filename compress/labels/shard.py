@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from kdc.compress.arrays import Array, Index
 from kdc.compress.corpus.shards import token_type
 from kdc.compress.errors import KdcError
 from kdc.compress.labels.grid import code_type, table
@@ -15,8 +15,6 @@ from kdc.compress.labels.method import Method
 from kdc.compress.mapped import map_arrays
 from kdc.compress.signals import Sparse
 
-Array = npt.NDArray[Any]
-Index = npt.NDArray[np.int64]
 POOLED = "pooled"
 
 

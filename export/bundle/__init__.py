@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 from kdc.compress.errors import unknown
-from kdc.compress.files import MANIFEST, sha256, whole_folder, write_manifest
+from kdc.compress.files import MANIFEST, refuse_inside, sha256, whole_folder, write_manifest
 from kdc.compress.progress import Progress, Silent
 from kdc.export.bundle.android import ANDROID
 from kdc.export.bundle.app import App, BundleJob, Content, SelfTest
@@ -50,8 +50,8 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     Raises:
         KdcError: no such app, options that do not go together, a corrupted phone folder or one
             that the app cannot work with, a copy that differs, a name or key that cannot be used,
-            no browser for a check, or a place that holds what would be lost, holds a newer or a
-            signed app, or cannot be written.
+            no browser for a check, or a place that lies inside the phone folder, holds what would
+            be lost, holds a newer or a signed app, or cannot be written.
         GateFailed: the app does not pass its self-test; nothing is written.
     """
     if job.app not in APPS:
@@ -60,6 +60,7 @@ def bundle(job: BundleJob, progress: Progress | None = None) -> Bundled:
     check_options(job, app)
     kind = {"app": job.app, "apk": job.apk}
     progress = progress or Silent()
+    refuse_inside(job.out, job.phone)
     with place_for(job.out, FORM, kind):  # refused before the work, not after it
         content = _content(read_phone(job.phone), job, progress)
         release = _release(content, job, app)

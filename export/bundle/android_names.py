@@ -23,8 +23,8 @@ def package_id(wanted: str | None, name: str) -> str:
     if wanted is not None:
         if len(wanted) > _LONGEST or not _ID.fullmatch(wanted):
             raise KdcError(
-                f"--package {wanted[:_LONGEST]!a} is no id of an Android app: give names of "
-                "letters, digits and _ with dots between them, such as org.example.demo"
+                f"--package {wanted[:_LONGEST]!r} is no id of an Android app: give names of "
+                "a to z, digits and _ with dots between them, such as org.example.demo"
             )
         return wanted
     return f"{OURS}.{id_word(name, '_')}"

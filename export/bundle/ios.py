@@ -21,6 +21,7 @@ _UNICODE = "unicode.txt"
 _APP = "App"
 _ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)  # Apple's CFBundleIdentifier
 _LONGEST = 100  # characters
+_VARIABLE = re.compile(r"\$[({]")
 _ICON = 1024  # pixels, the one size that Xcode asks for
 
 
@@ -28,8 +29,9 @@ def fill_ios(folder: Path, content: Content, job: BundleJob, progress: Progress)
     """Write the Xcode project, the model, and the vectors that its tests replay.
 
     Raises:
-        KdcError: a copy differs, or the identifier cannot be used.
+        KdcError: a copy differs, or the name or the identifier cannot be used.
     """
+    _check_name(content.name)
     from tokenizers import Tokenizer
 
     from kdc.export.parity_vectors.vectors import as_line, make_vectors
@@ -58,10 +60,23 @@ def bundle_id(wanted: str | None, name: str) -> str:
         return f"{OURS}.{id_word(name, '-')}"
     if len(wanted) > _LONGEST or not _ID.fullmatch(wanted):
         raise KdcError(
-            f"--package {wanted[:_LONGEST]!a} is no identifier of an iOS app: give names of "
-            "letters, digits and - with dots between them, such as org.example.my-app"
+            f"--package {wanted[:_LONGEST]!r} is no identifier of an iOS app: give names of "
+            "a to z, digits and - with dots between them, such as org.example.my-app"
         )
     return wanted
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that a phone would show otherwise; an Info.plist has no way to write it.
+
+    Raises:
+        KdcError: Xcode would put a setting of the build, such as the builder's home, into it.
+    """
+    if _VARIABLE.search(name):
+        raise KdcError(
+            f"--name {name!r} holds $( or ${{, with which Xcode begins a setting of its own: leave "
+            "the $ out"
+        )
 
 
 def _name_app(folder: Path, content: Content, package: str | None) -> None:

@@ -22,6 +22,8 @@ WEIGHING = [*PYTHON, "kdc.export.weighing"]
 ANSWERING = [*PYTHON, "kdc.export.answering"]
 TURNING = [*PYTHON, "kdc.export.turning"]
 TIME_LIMIT = 300.0  # seconds beside those to measure; the slowest encoders need a few for each run
+_SHORTER = "measure shorter texts with --length or a smaller model"
+_FEWER = "judge fewer rows with --rows or a smaller model"
 
 
 def measure(job: Job, address: str = "") -> Reading:
@@ -32,8 +34,9 @@ def measure(job: Job, address: str = "") -> Reading:
             killed or hangs.
     """
     _check(job, address)
-    with _told(job.model, "measured"):
-        reading = Reading(**ask(RUNNER, job, TIME_LIMIT + 2 * job.seconds))
+    limit = TIME_LIMIT + 2 * job.seconds
+    with _told(job.model, "measured", limit, _SHORTER):
+        reading = Reading(**ask(RUNNER, job, limit))
     return replace(reading, memory=_memory(job, reading.memory))
 
 
@@ -44,8 +47,9 @@ def answer(asked: Asked, address: str = "") -> Answers:
         KdcError: as `measure`.
     """
     _check(asked, address)
-    with _told(asked.model, "run"):
-        return Answers(**ask(ANSWERING, asked, TIME_LIMIT + len(asked.tokens)))
+    limit = TIME_LIMIT + len(asked.tokens)
+    with _told(asked.model, "run", limit, _FEWER):
+        return Answers(**ask(ANSWERING, asked, limit))
 
 
 def turns(jobs: Sequence[Job], address: str = "") -> list[Reading]:
@@ -61,7 +65,7 @@ def turns(jobs: Sequence[Job], address: str = "") -> list[Reading]:
 
         def side(number: int) -> Side:
             def told(question: object) -> dict[str, Any]:
-                with _told(jobs[number].model, "measured"):
+                with _told(jobs[number].model, "measured", TIME_LIMIT, _SHORTER):
                     return processes[number].ask(question, TIME_LIMIT)
 
             return told
@@ -103,16 +107,15 @@ def _check(job: Job | Asked, address: str) -> None:
 
 
 @contextmanager
-def _told(model: str, done: str) -> Iterator[None]:
-    """Tell in a sentence why the model's process gave no answer."""
+def _told(model: str, done: str, limit: float, mend: str) -> Iterator[None]:
+    """Tell in a sentence why the model's process gave no answer within `limit` seconds."""
     kills = out_of_memory_kills()
     try:
         yield
     except Silence as error:
         if error.ended is None:
             raise KdcError(
-                f"{model} gave no answer in time ({TIME_LIMIT:.0f} s) and was stopped: "
-                "measure shorter texts with --length or a smaller model"
+                f"{model} gave no answer in time ({limit:.0f} s) and was stopped: {mend}"
             ) from error
         end = fate(error.ended, kills)
         raise KdcError(f"{model} could not be {done}: its process {end}") from error

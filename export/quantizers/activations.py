@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdc.compress.examples import Array, Examples
+from kdc.compress.arrays import Array
+from kdc.compress.examples import Examples
 from kdc.export.parity import spread
 
 if TYPE_CHECKING:

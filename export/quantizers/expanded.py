@@ -8,7 +8,7 @@ import numpy as np
 from kdc.export.edit import Editor
 
 if TYPE_CHECKING:
-    from kdc.compress.examples import Array
+    from kdc.compress.arrays import Array
 
 
 def store_expanded(

@@ -7,7 +7,7 @@ from kdc.compress.errors import KdcError
 from kdc.export.quantizers.situation import Situation
 
 if TYPE_CHECKING:
-    from kdc.compress.examples import Array
+    from kdc.compress.arrays import Array
     from kdc.export.edit import Editor, Table
 
 
@@ -59,7 +59,7 @@ def _halve(name: str, values: "Array") -> "Array":
     largest, most = float(np.abs(values).max()), float(np.finfo(np.float16).max)
     if not largest <= most:
         raise KdcError(
-            f"the weights {name} reach {largest:.3g} and fp16 ends at {most:.0f}: "
-            "export it with --method none"
+            f"the weights {name} reach {largest:.3g} and fp16 ends at {most:.0f}",
+            "export it with --method none",
         )
     return values.astype(np.float16)

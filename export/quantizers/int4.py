@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from kdc.export.quantizers.situation import Situation
 
 if TYPE_CHECKING:
-    from kdc.compress.examples import Array
+    from kdc.compress.arrays import Array
     from kdc.compress.grids import Grid
     from kdc.compress.outliers import Outliers
     from kdc.export.edit import Editor, Linear

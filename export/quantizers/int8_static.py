@@ -14,7 +14,8 @@ from kdc.export.quantizers.situation import Situation
 from kdc.export.quiet import quiet
 
 if TYPE_CHECKING:
-    from kdc.compress.examples import Array, Examples
+    from kdc.compress.arrays import Array
+    from kdc.compress.examples import Examples
 
 _ROWS = 64  # evenly spread over the calibration rows; ONNX Runtime keeps what they make
 _OPERATORS = ["MatMul", "Gemm"]

@@ -29,6 +29,6 @@ def refuse_leftovers(method: str, graph: "GraphProto") -> None:
         matrices = "1 matrix" if len(left) == 1 else f"{len(left)} matrices"
         such_as = "" if len(left) == 1 else "such as "
         raise KdcError(
-            f"{method} left {matrices} of this model in fp32, {such_as}{left[0]}: "
-            "export it with --method fp16"
+            f"{method} left {matrices} of this model in fp32, {such_as}{left[0]}",
+            "export it with --method fp16",
         )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 from kdc.compress.outliers import Outliers
 from kdc.compress.rounding import to_int8
 from kdc.export.edit import Editor, Linear

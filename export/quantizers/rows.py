@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 from kdc.compress.rounding import BLOCK, LOWEST, fits_int4, to_int4, to_int8
 from kdc.export.edit import Editor, Table
 

@@ -1,10 +1,12 @@
 """`kdc eval` on data that are not what the model was made for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kdc.compress.data.load import load_data
 from kdc.compress.files import write_json
 from tests.commands import kdc
 from tests.shipping import export
@@ -73,6 +75,75 @@ def test_a_foreign_manifest_says_nothing_of_the_task(
     write_json(model / "manifest.json", {"task": task})
     done = kdc("eval", "--model", "model", "--data", folder / "single.csv", "--split", "all")
     assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student, and the phone folder made of it, whose manifests name `old.csv` as their data."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name in ("old", "new"):
+        rows = [f"{name} {row} {LABELS[row % 3]},{LABELS[row % 3]}" for row in range(60)]
+        (folder / f"{name}.csv").write_text("\n".join(["text,label", *rows]))
+    student = make_student(folder / "student")
+    manifest = json.loads((student / "manifest.json").read_text())
+    data = load_data(str(folder / "old.csv"))
+    digest = replace(data, task=make_task()).digest()
+    write_json(student / "manifest.json", {**manifest, "parent": {"teacher": "a", "data": digest}})
+    export(student, folder / "phone")
+    return folder
+
+
+@pytest.mark.parametrize("model", ["student", "phone", "phone/onnx/model.onnx"])
+@pytest.mark.parametrize(
+    ("words", "split", "rows", "told"),
+    [
+        (["new.csv"], "all", 60, "all 60 rows of new.csv are scored: by its digest it is not the"),
+        (["new.csv", "--split", "all"], "all", 60, ""),
+        (
+            ["new.csv", "--split", "dev"],
+            "dev",
+            6,
+            "set aside as dev rows; --split all takes all 60",
+        ),
+        (["new.csv", "--dev", "old.csv"], "dev", 60, ""),
+        (["old.csv"], "dev", 6, "6 of 60 rows were set aside as dev rows"),
+        (
+            ["old.csv", "--split", "all"],
+            "all",
+            60,
+            "was trained on most of these rows: --split dev",
+        ),
+    ],
+    ids=str,
+)
+def test_rows_that_are_new_to_the_model_are_all_scored(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    words: list[str],
+    split: str,
+    rows: int,
+    told: str,
+) -> None:
+    """Bug: a random tenth of a new file, and all of the training's rows without a word."""
+    monkeypatch.chdir(trained)
+    done = kdc("eval", "--model", model, "--data", *words, "--json", "-")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["split"], found["n"]) == (split, rows)
+    notes = [line for line in done.stderr.splitlines() if "set aside" in line or "of these" in line]
+    notes += [line for line in done.stderr.splitlines() if "are scored" in line]
+    assert len(notes) == bool(told) and told in "".join(notes)
+
+
+def test_a_forgotten_data_is_told(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: "the data's class 'alarm_cancel' is none of the model's", of data that nobody named."""
+    monkeypatch.chdir(trained)
+    done = kdc("eval", "--model", "phone")
+    assert done.exit_code == 1
+    assert "without --data it is phone-commands that is read: name your table" in done.stderr
+    named = kdc("eval", "--model", "phone", "--data", "phone-commands")
+    assert "class 'alarm_cancel' is none of the model's: another task?" in named.stderr
 
 
 def test_classes_are_told_each_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,13 +58,14 @@ def test_what_an_export_tried_is_told_though_the_disk_became_full(
         ([], "none"),
         (["--quantize"], "auto"),
         (["--method", "int8-dynamic"], "int8-dynamic"),
-        (["--quantize", "--method", "none"], "none"),
+        (["--quantize", "--method", "int8-dynamic"], "int8-dynamic"),
+        (["--method", "none"], "none"),
     ],
 )
 def test_an_explicit_method_wins_over_quantize(
     options: list[str], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--quantize --method none` could as well be read as a contradiction."""
+    """A method makes the model smaller too, in the one way that the user named."""
 
     def fake(job: ExportJob, progress: Progress) -> None:
         raise KdcError(f"{job.student} -> {job.out}: {job.method}, {job.max_drop} points")
@@ -99,8 +100,26 @@ def test_no_student_is_exit_code_1_and_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_quantize_without_quantization_is_a_contradiction(student: Path, tmp_path: Path) -> None:
+    """Bug: --quantize was dropped without a word, and a model four times as large shipped."""
+    out = str(tmp_path / "phone")
+    done = run(str(student), "--quantize", "--method", "none", "--out", out)
+    assert done.exit_code == 1 and list(tmp_path.iterdir()) == []
+    assert done.stderr == (
+        "kdc: --quantize asks for a smaller file and --method none for none: leave one of them "
+        "out\n"
+    )
+
+
 def test_a_negative_drop_is_wrong_usage(student: Path) -> None:
     assert run(str(student), "--max-drop", "-1").exit_code == 2
+
+
+def test_an_endless_drop_is_one_sentence(student: Path) -> None:
+    """No loss is more than that, so a model that answers at random would pass its gate."""
+    done = run(str(student), "--quantize", "--max-drop", "inf")
+    assert done.exit_code == 1
+    assert done.stderr == "kdc: --max-drop inf: give a number of points from 0\n"
 
 
 def test_the_result_is_written_though_the_reader_of_the_tables_leaves(

@@ -78,6 +78,17 @@ def test_calibration_without_rows_is_one_sentence(
     assert_refused(done, "calibration.npz holds no rows: distil again", out)
 
 
+def test_a_config_with_nan_is_one_sentence(student: Path, tmp_path: Path) -> None:
+    """Bug: "internal error: Out of range float values are not JSON compliant", after the export."""
+    folder, out = shutil.copytree(student, tmp_path / "student"), tmp_path / "out"
+    out.mkdir()
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace("{", '{"layer_scale": NaN,', 1))
+    remake(folder)
+    done = kdc("export", str(folder), "--out", str(out / "p"))
+    assert_refused(done, "config.json holds NaN, which is no number of JSON", out)
+
+
 @pytest.mark.parametrize("command", ["eval", "bench"])
 def test_an_onnx_of_somebody_else_is_one_sentence(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -250,6 +250,7 @@ def test_what_does_not_go_together_is_said_in_a_sentence(
         (("teacher", "--objective", "words"), "objective"),
         (("teacher", "--recipe", "pretrain", "--data", "table"), "is for a corpus"),
         (("export", "general"), "is a general student, which knows no task yet: distil it"),
+        (("predict", "x", "--model", "general"), "a general student, which knows no task yet: dist"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )  # fmt: skip
@@ -261,10 +262,11 @@ def test_a_corpus_and_a_task_are_not_mixed_up(
 ) -> None:
     """Bug: a recipe for the one runs on the other, or fails in its first step."""
     monkeypatch.chdir(folder)
-    if words[0] == "export" and not Path("general").exists():
+    asks = words[0] in ("export", "predict")
+    if asks and not Path("general").exists():
         ran("teacher", "--objective", "mlm", "--corpus", "shards", "--shape", "1x32", "--tokens",
             "64", "--out", "general", *CPU)  # fmt: skip
-    result = kdc(*words, *(() if words[0] == "export" else (*CPU, "--out", "never")))
+    result = kdc(*words, *(() if asks else (*CPU, "--out", "never")))
     assert result.exit_code == 1
     assert said in result.output
     assert not Path("never").exists()

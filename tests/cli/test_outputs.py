@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -56,6 +57,8 @@ UNUSABLE = [
     (("--html", LONG), f"cannot write {LONG}: the name is too long"),
     (("--html", f"{LONG}/x"), f"cannot write {LONG}/x: the name is too long"),
     (("--html", "y" * 250), f"cannot write {'y' * 250}: the name is too long"),
+    (("--html", "new/r.md"), "--html new/r.md would hold HTML: give it a name that ends in .html"),
+    (("--png", "r.svg"), "--png r.svg would hold PNG: give it a name that ends in .png"),
 ]
 
 
@@ -96,12 +99,19 @@ def test_bench_never_writes_over_what_it_reads(options: tuple[str, ...], told: s
         (["eval", "--data", "t.csv", "--json", "t.csv"], "--json t.csv would replace t.csv"),
         (["eval", "--model", "m.onnx", "--json", "m.onnx"], "--json m.onnx would replace m.onnx"),
         (["distill", "--dev", "t.csv", "--json", "./t.csv"], "--json t.csv would replace t.csv"),
-        (["distill", "--json", "student"], "--json student lies inside student, which is written"),
+        (["distill", "--json", "student"], "--json student is in the way of student, which is"),
+        (["distill", "--json", "a", "--out", "a/b"], "--json a is in the way of a/b, which is"),
         (["teacher", "--data", "t.csv", "--json", "t.csv"], "--json t.csv would replace t.csv"),
         (["teacher", "--json", "teacher/x.json"], "--json teacher/x.json lies inside teacher"),
         (["label", "t.csv", "--teacher", "m", "--json", "t.csv"], "--json t.csv would replace"),
         (["export", "phone", "--json", "phone/b.json"], "--json phone/b.json lies inside phone"),
         (["bundle", "phone", "--json", "app/b.json"], "--json app/b.json lies inside app"),
+        (["export", "--json", "student.onnx"], "--json student.onnx is in the way of student.onnx"),
+        (["export", "--json", "./student.ort"], "--json student.ort is in the way of student.ort"),
+        (
+            ["export", "--out", "new/phone", "--json", "new/model_quantized.onnx_data"],
+            "--json new/model_quantized.onnx_data is in the way of new/model_quantized.onnx_data",
+        ),
     ],
     ids=" ".join,
 )
@@ -113,6 +123,27 @@ def test_no_command_writes_its_result_over_what_it_reads_or_writes(
     before = _contents()
     done = CliRunner().invoke(build(), command)
     assert done.exit_code == 1 and done.stderr.startswith(f"kdc: {told}"), done.output
+    assert _contents() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["bench", "--model", "m.onnx", "--length", "8", "--html"],
+        ["bench", "phone", "--vs", "m.onnx", "--length", "8", "--json"],
+        ["eval", "--model", "m.onnx", "--json"],
+        ["predict", "wake me", "--model", "m.onnx", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_the_weights_beside_a_model_are_not_written_over(command: list[str]) -> None:
+    """Bug: exit code 0, and the weights were a page of figures about what they had been."""
+    model = onnx.load("m.onnx")
+    onnx.save(model, "m.onnx", save_as_external_data=True, location="w_data", size_threshold=0)
+    before = _contents()
+    done = CliRunner().invoke(build(), [*command, "w_data"])
+    told = f"kdc: {command[-1]} w_data would replace w_data, which is read: choose another\n"
+    assert done.exit_code == 1 and done.stderr == told, done.output
     assert _contents() == before
 
 

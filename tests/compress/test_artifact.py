@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import Student, read_student, save_token_counts
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.files import sha256
 from tests.student import make_student, remake
 

@@ -182,11 +182,15 @@ class TestResuming:
     def test_with_nothing_kept_it_simply_starts(
         self, teacher: Path, done: tuple[Path, Report], tmp_path: Path
     ) -> None:
-        """Bug: who names another --out than that of the stopped run is not told that it starts."""
+        """Bug: who names another --out than that of the stopped run is not told that it starts.
+
+        Or, of a run stopped once its teacher was ready, that "nothing is kept": the teacher is.
+        """
         recorder, out = Recorder(), tmp_path / "student"
         distill(tiny_job(teacher, out, resume=True), recorder)
         assert digests(out) == digests(done[0])
-        told = f"--resume: nothing is kept of a run to {out}, so it starts anew"
+        told = "--resume: the teacher is ready, but nothing is kept of the student's training to "
+        told += f"{out}, so that starts anew"
         assert told in recorder.said
         assert not any("replacing" in line for line in recorder.said)
 

@@ -117,6 +117,6 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setattr(os, "open", refusing(errno.EROFS))
         progress = Recorder()
-        with pytest.raises(KdcError, match="the folder is read-only: choose another --out"):
+        with pytest.raises(KdcError, match="the folder is read-only: choose another place"):
             distill(tiny_job(teacher, tmp_path / "student"), progress)
         assert progress.bars == []

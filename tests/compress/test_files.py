@@ -52,8 +52,8 @@ class TestWholeFile:
         [
             (errno.ENOSPC, "the disk is full: free some space"),
             (errno.EDQUOT, "quota"),
-            (errno.EROFS, "read-only: choose another --out"),
-            (errno.EACCES, "permission denied: choose another --out"),
+            (errno.EROFS, "read-only: choose another place"),
+            (errno.EACCES, "permission denied: choose another place"),
         ],
     )
     def test_a_refusing_disk_is_one_sentence(
@@ -111,7 +111,7 @@ class TestWholeFile:
         child.start()
         sentence = ours.recv() if ours.poll(10) else ""
         child.join(10)
-        assert "permission denied: choose another --out" in sentence
+        assert "permission denied: choose another place" in sentence
         assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize(
@@ -167,6 +167,13 @@ class TestJson:
     def test_a_damaged_file_is_named(self, tmp_path: Path, damage: bytes) -> None:
         (tmp_path / "a.json").write_bytes(damage)
         with pytest.raises(KdcError, match=r"a\.json is not valid JSON"):
+            read_json(tmp_path / "a.json")
+
+    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+    def test_what_cannot_be_written_again_is_not_read(self, tmp_path: Path, number: str) -> None:
+        """Bug: a NaN in a student's config.json was an internal error when the phone's was made."""
+        (tmp_path / "a.json").write_text(f'{{"x": [1.5, {number}]}}')
+        with pytest.raises(KdcError, match=rf"a\.json holds {number}, which is no number of JSON"):
             read_json(tmp_path / "a.json")
 
     def test_a_missing_file_and_another_value_are_named(self, tmp_path: Path) -> None:

@@ -66,10 +66,11 @@ def test_one_teacher_is_named_as_it_was_given() -> None:
 
 
 def test_everything_that_decides_a_run_is_in_its_identity() -> None:
-    """Bug: resumed with other weights of the teachers, a run is a mixture of two."""
+    """Bug: resumed with other weights of the teachers, a run is a mixture of two. And of a teacher
+    of the Hub, one of several lost its owner."""
     two = job(teachers=("x/a", "b"))
     base = identity(two, "d", "e")
-    assert base["teacher"] == "a + b"
+    assert base["teacher"] == "x/a + b"
     assert base["teachers"] == ["x/a", "b"]
     others = [
         identity(two, "d", "f"),

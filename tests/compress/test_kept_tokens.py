@@ -3,8 +3,8 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from kdc.compress import kept_tokens
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.kept_tokens import Wanted, choose_tokens, common_words, parse_vocab
 from kdc.compress.wordpiece import WordPiece
 from tests.student import SPECIAL, WORDS, tiny_tokenizer, token_of

@@ -4,8 +4,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.metrics import (
     METRICS,
     Score,

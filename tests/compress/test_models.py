@@ -168,6 +168,25 @@ def test_a_folder_without_a_model_says_what_is_missing(
     assert words in refused(folder)
 
 
+def test_a_phone_folder_without_its_manifest_is_told_from_a_model_without_weights(
+    folder: Path,
+) -> None:
+    """Bug: "model.safetensors is missing" of a folder that never had one."""
+    (folder / WEIGHTS).unlink()
+    (folder / "onnx").mkdir()
+    assert "holds onnx/ as a phone folder does, but its manifest.json is missing" in refused(folder)
+
+
+def test_a_file_is_told_from_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: a file that is there "could not be fetched from the Hub"."""
+    monkeypatch.chdir(folder.parent)
+    name = f"{folder.name}/{WEIGHTS}"
+    with pytest.raises(
+        KdcError, match=f"{name} is a file: name the folder that it lies in, {folder.name}"
+    ):
+        find_model(name, Silent())
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "weights.pt", "model.ckpt"])
 def test_weights_that_are_a_pickle_are_refused_unopened(folder: Path, name: str) -> None:
     """Bug: opening a stranger's pickle runs what it says."""

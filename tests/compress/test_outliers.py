@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kdc.compress.examples import Array
+from kdc.compress.arrays import Array
 from kdc.compress.outliers import Outliers, far_out
 
 

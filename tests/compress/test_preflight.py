@@ -82,7 +82,8 @@ def test_the_first_class_that_differs_is_named_on_either_side() -> None:
     with pytest.raises(KdcError) as caught:
         align_labels(named("bert", *theirs), replace(TASK, labels=ours))
     told = "; the data's 'class 7' is none of the teacher's, the teacher's 'old' none of the data's"
-    assert f"{told}: it was fine-tuned" in str(caught.value)
+    mend = "so fine-tune it on this data with kdc teacher --model TEACHER --data DATA first"
+    assert f"{told}: it was fine-tuned on another task, {mend}" in str(caught.value)
     with pytest.raises(
         KdcError, match=r"has 8 classes, the data 9 .*; the data's 'new' is none of"
     ):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from kdc.compress import ready_teacher, teachers
+from kdc.compress.arrays import Logits
 from kdc.compress.distill import distill
 from kdc.compress.encode import Batch
 from kdc.compress.errors import KdcError
@@ -20,7 +21,7 @@ from kdc.compress.job import StudentJob
 from kdc.compress.progress import Silent
 from kdc.compress.recipe import FINETUNE
 from kdc.compress.signals import HEADS, HIDDEN, LOGITS, KeptTeacher, OnlineTeacher, Signals
-from kdc.compress.teachers import Logits, Teachers, ready_teachers
+from kdc.compress.teachers import Teachers, ready_teachers
 from kdc.compress.workspace import Workspace
 from tests.changes import JobChanges
 from tests.families import attention_changes
@@ -171,7 +172,7 @@ def test_the_report_holds_the_mean_and_each(folders: tuple[str, str], tmp_path: 
     metrics = json.loads((out / "metrics.json").read_text())
     assert set(names[1:3]) <= set(metrics["baselines"])
     run = tomllib.loads((out / "recipe.toml").read_text())["run"]
-    assert (run["teacher"], run["teachers"]) == ("one + two", list(folders))
+    assert (run["teacher"], run["teachers"]) == (" + ".join(folders), list(folders))
 
 
 def test_classes_in_another_order_are_aligned_by_name(

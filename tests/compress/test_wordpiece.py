@@ -11,9 +11,9 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
+from kdc.compress.arrays import Array
 from kdc.compress.artifact import read_student
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.compress.wordpiece import WordPiece, reduce_tokenizer
 from kdc.export.awkward import awkward_texts
 from kdc.export.tokenizer import write_tokenizer

@@ -49,6 +49,21 @@ def test_no_path_of_this_machine_is_in_the_card(shipped: Shipped) -> None:
     assert "/far/away" not in text
 
 
+def test_whose_teacher_and_data_they_were_is_in_the_card(
+    shipped: Shipped, student_folder: Path, tmp_path: Path
+) -> None:
+    """Bug: of owner/model and hf:owner/data only the last part was left, which is anybody's; and of
+    several teachers only the last."""
+    folder = shutil.copytree(student_folder, tmp_path / "student")
+    run = 'teacher = "someone/bert + big"\nteachers = ["someone/bert", "/far/away/big"]\n'
+    run += 'data = "hf:nyu-mll/glue/sst2"\nstudent = "3x384"\nseed = 0\n'
+    (folder / "recipe.toml").write_text(f'name = "hinton"\n[run]\n{run}')
+    remake(folder)
+    text = card(read_student(folder), shipped.outcome.shipped, "onnx/model.onnx", {})
+    assert "* recipe: hinton\n* teacher: someone/bert + big\n" in text
+    assert "* data: hf:nyu-mll/glue/sst2\n* student: 3x384\n* seed: 0\n" in text
+
+
 def test_regression_and_pairs_are_told_as_such(shipped: Shipped) -> None:
     task = make_task("regression", pair=True)
     trial = shipped.outcome.shipped

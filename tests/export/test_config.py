@@ -32,13 +32,14 @@ def test_code_and_paths_stay_behind(student_folder: Path, tmp_path: Path) -> Non
     folder = shutil.copytree(student_folder, tmp_path / "student")
     config = json.loads((folder / "config.json").read_text())
     hostile = {"_name_or_path": "/home/me", "_attn_implementation_internal": "evil/kernel"}
+    hostile[""] = "a key without a first letter"
     config |= {**hostile, "auto_map": {"AutoModel": "evil.py"}}
     (folder / "config.json").write_text(json.dumps(config))
     remake(folder)
     write_config(read_student(folder), tmp_path, quantized=True)
     shipped = read_json(tmp_path / "config.json")
     assert not {"_name_or_path", "_attn_implementation_internal", "auto_map"} & set(shipped)
-    assert shipped["model_type"] == "bert"
+    assert (shipped["model_type"], shipped[""]) == ("bert", "a key without a first letter")
 
 
 def test_weights_of_their_own_are_announced(student_folder: Path, tmp_path: Path) -> None:

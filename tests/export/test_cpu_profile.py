@@ -31,13 +31,21 @@ def _in_a_process(code: str) -> str:
 @amd64
 def test_the_process_is_refused_amx_and_nothing_else() -> None:
     """A filter that lets the request pass measures a server; one that refuses more kills models."""
-    code = (
-        "import ctypes\nfrom kdc.export.cpu_profile import asked_for_amx, deny_amx\n"
-        "before = asked_for_amx()\ndeny_amx()\n"
-        "base = ctypes.c_ulong()\n"
-        "get = ctypes.CDLL(None, use_errno=True).syscall(158, 0x1003, ctypes.byref(base))\n"
-        "print(before, asked_for_amx(), get)"
-    )
+    code = """
+import ctypes
+from kdc.export.cpu_profile import deny_amx
+
+system = ctypes.CDLL(None, use_errno=True)
+
+def asked_for_amx():
+    # as a runtime does: arch_prctl, ARCH_REQ_XCOMP_PERM, the state component of AMX's registers
+    return ctypes.get_errno() if system.syscall(158, 0x1023, 18) else 0
+
+before = asked_for_amx()
+deny_amx()
+base = ctypes.c_ulong()
+print(before, asked_for_amx(), system.syscall(158, 0x1003, ctypes.byref(base)))
+"""
     before, after, other = map(int, _in_a_process(code).split())
     assert after == errno.EPERM != before  # which is 0, or ENODEV, EOPNOTSUPP or the like
     assert other == 0  # arch_prctl for another purpose

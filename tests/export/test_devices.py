@@ -7,7 +7,7 @@ import pytest
 
 from kdc.compress.errors import KdcError
 from kdc.export.devices import DEVICES, find_device, host
-from kdc.export.jobs import Job
+from kdc.export.jobs import Asked, Job
 from kdc.export.machine import cores
 from tests.onnx_model import make_model
 
@@ -52,7 +52,10 @@ def test_what_the_child_refuses_is_told_in_its_own_sentence(tmp_path: Path) -> N
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"was killed \(SIGKILL\).*mem"),
         ("raise ValueError('lost')", r"exit code 1 \(ValueError: lost\)"),
         ("pass", r"exit code 0 \(it said nothing\)"),
-        ("import time; time.sleep(60)", r"gave no answer in time \(1 s\) and was stopped"),
+        (
+            "import time; time.sleep(60)",
+            r"gave no answer in time \(2 s\) and was stopped: measure shorter texts with --length",
+        ),
     ],
 )
 def test_a_child_that_dies_takes_only_itself(
@@ -60,10 +63,21 @@ def test_a_child_that_dies_takes_only_itself(
 ) -> None:
     """A model can bring ONNX Runtime down; the user reads one sentence that names the signal."""
     monkeypatch.setattr(host, "RUNNER", [sys.executable, "-c", code])
-    monkeypatch.setattr(host, "TIME_LIMIT", 1.0)
+    monkeypatch.setattr(host, "TIME_LIMIT", 1.6)  # and twice the job's seconds
     with pytest.raises(KdcError, match=f"^m.onnx .*{told}") as caught:
         host.measure(_job(Path("m.onnx")))
     assert "\n" not in str(caught.value)
+
+
+def test_a_child_that_answers_too_slowly_is_told_with_its_own_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bug: "300 s" were told after 812, and --length, which shortens no text of --data."""
+    monkeypatch.setattr(host, "ANSWERING", [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(host, "TIME_LIMIT", 0.0)
+    told = r"^m\.onnx gave no answer in time \(1 s\) and was stopped: judge fewer rows with --rows"
+    with pytest.raises(KdcError, match=told):
+        host.answer(Asked("m.onnx", [[5]], [[0]]))
 
 
 def test_modules_in_the_users_folder_are_not_run(

@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.export.factorise import factorise, factors, numerical_rank, trained_rank
 from kdc.export.onnx_file import save_model
 from kdc.export.session import open_session

@@ -117,7 +117,8 @@ def test_whatever_fails_leaves_everything_as_it_was(
         fault, GateFailed
     )
     if fault == "gate":
-        options |= {"method": "int8-dynamic", "max_drop": -100.0}
+        options["method"] = "int8-dynamic"
+        monkeypatch.setattr("kdc.export.trials.answer", lambda _, dev, __: -dev.logits)
     elif fault == "nan":
         monkeypatch.setattr(
             "kdc.export.trials.answer", lambda _, dev, __: dev.logits * float("nan")
@@ -138,6 +139,22 @@ def test_a_folder_of_something_else_is_left_alone(student_folder: Path, tmp_path
     with pytest.raises(KdcError, match="already holds something else"):
         export(student_folder, tmp_path / "phone")
     assert digests(tmp_path) == {"phone/holiday.jpg": sha256(tmp_path / "phone/holiday.jpg")}
+
+
+@pytest.mark.parametrize("place", ["student/phone", "student/new/phone", "student/./phone"])
+def test_nothing_is_written_into_the_student(
+    place: str, student_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the next kdc distill refused its own student, which held a phone folder and a model."""
+    monkeypatch.chdir(tmp_path)
+    before = digests(Path(shutil.copytree(student_folder, "student")))
+    told = f"--out {Path(place)} lies inside student, which is read: choose another --out"
+    with pytest.raises(KdcError, match=told):
+        export(Path("student"), Path(place))
+    monkeypatch.chdir("student")
+    with pytest.raises(KdcError, match=r"--out phone lies inside \., which is read"):
+        export(Path(), Path("phone"))
+    assert digests(tmp_path / "student") == before
 
 
 def test_a_corrupted_student_is_refused_by_file(student_folder: Path, tmp_path: Path) -> None:

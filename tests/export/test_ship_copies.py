@@ -1,13 +1,18 @@
 """The copy of the model that an export leaves beside its folder, and what stood there before."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from kdc.compress.errors import KdcError
+from kdc.compress.examples import save_examples
 from kdc.compress.locks import hold
 from kdc.compress.progress import Silent
+from kdc.export.phone_model import find_phone
 from tests.shipping import export
+from tests.student import make_task, remake, tiny_examples, tiny_model
 
 
 def test_another_layout_leaves_no_older_model_beside_it(
@@ -60,6 +65,28 @@ def test_a_copy_that_was_another_folders_is_not_replaced_without_a_word(
     (told,) = [line for line in said if "replaced" in line]
     copy, loser = tmp_path / "student.onnx", tmp_path / "a"
     assert told.startswith(f"{copy} replaced, which was the copy of {loser}: ")
+
+
+@pytest.mark.usefixtures("all_outside")
+def test_a_copy_that_differs_in_the_weights_beside_it_is_another(
+    student_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: two students of one shape have one graph, and the second's was taken for the first's."""
+    other = Path(shutil.copytree(student_folder, tmp_path / "other"))
+    weights = load_file(other / "model.safetensors")
+    weights["bert.embeddings.word_embeddings.weight"] *= 0.9
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    model = tiny_model("Bert", 3)
+    model.load_state_dict(weights)
+    save_examples(other / "dev.npz", tiny_examples(model, make_task(), 60, seed=1))
+    remake(other)
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    first = export(student_folder, tmp_path / "a", layout="mmap").copy.read_bytes()
+    second = export(other, tmp_path / "b", layout="mmap")
+    assert second.copy.read_bytes() == first
+    assert len([line for line in said if f"which was the copy of {tmp_path / 'a'}:" in line]) == 1
+    assert find_phone(second.copy).folder.name == "b"
 
 
 @pytest.mark.parametrize("name", ["student.onnx", "student.ort"])

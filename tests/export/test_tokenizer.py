@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 from transformers import AutoTokenizer
 
 from kdc.compress.artifact import Student, read_student
 from kdc.compress.errors import GateFailed, KdcError
 from kdc.export.ship import Shipped
 from kdc.export.tokenizer import check_tokenizer, load_tokenizer, write_tokenizer
-from tests.student import MAX_LENGTH, remake, tiny_tokenizer
+from tests.student import MAX_LENGTH, remake, tiny_tokenizer, token_of
 
 
 def changed(student_folder: Path, folder: Path, name: str, text: str) -> Student:
@@ -48,12 +49,41 @@ def test_the_lines_of_vocab_txt_are_the_ids(shipped: Shipped) -> None:
     assert lines == [tiny_tokenizer().id_to_token(index) for index in range(128)]
 
 
-def test_ids_with_gaps_are_refused(student_folder: Path, tmp_path: Path) -> None:
-    """vocab.txt has no line numbers: every token after a gap would get another's row."""
-    vocabulary = {"[UNK]": 0, "wake": 1, "me": 3}
-    gappy = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+def test_ids_with_gaps_ship(student_folder: Path, tmp_path: Path) -> None:
+    """Bug: a vocab.txt in which a token stands twice leaves an id out, and after hours of training
+    no such student could be exported; without a line for it every token behind has another's row.
+    """
+    lines = [token_of(tiny_tokenizer(), index) for index in range(128)]
+    first, gap = lines.index("[unused0]"), "[gap-40]"
+    lines[40:41] = ["now"]  # the one behind it counts
+    lines[first : first + 2] = [gap, "now"]  # and a token that is called as a gap would be
+    (tmp_path / "twice.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    wordpiece = models.WordPiece.from_file(str(tmp_path / "twice.txt"), unk_token="[UNK]")
+    fields = json.loads(tiny_tokenizer().to_str())
+    fields["model"]["vocab"] = json.loads(Tokenizer(wordpiece).to_str())["model"]["vocab"]
+    gappy = Tokenizer.from_str(json.dumps(fields))
+    missing = [index for index in range(128) if gappy.id_to_token(index) is None]
+    assert len(missing) == 2 and 40 in missing
     student = changed(student_folder, tmp_path / "s", "tokenizer.json", gappy.to_str())
-    with pytest.raises(KdcError, match="gaps"):
+    write_tokenizer(student, tmp_path, load_tokenizer(student))
+    theirs = BertWordPieceTokenizer(str(tmp_path / "vocab.txt"))
+    assert [theirs.id_to_token(i) for i in range(128) if i not in missing] == [
+        gappy.id_to_token(i) for i in range(128) if i not in missing
+    ]
+    once, literal = lines.index("now"), f"[{gap}]"  # for that gap's own name is taken
+    assert [theirs.id_to_token(index) for index in missing] == [f"[gap-{once}]", literal]
+    for text in ["wake me now", "é 7 now stop!", f"[gap-{once}]", literal, f"a{literal}a"]:
+        ids = theirs.encode(text).ids
+        assert ids == Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode(text).ids
+        assert not set(missing) & set(ids)
+
+
+def test_two_tokens_of_one_id_are_refused(student_folder: Path, tmp_path: Path) -> None:
+    """One of them would have no line, and become the unknown token of whoever reads vocab.txt."""
+    fields = json.loads(tiny_tokenizer().to_str())
+    fields["model"]["vocab"]["wake"] = fields["model"]["vocab"]["me"]
+    student = changed(student_folder, tmp_path / "s", "tokenizer.json", json.dumps(fields))
+    with pytest.raises(KdcError, match="two tokens"):
         write_tokenizer(student, tmp_path, load_tokenizer(student))
 
 

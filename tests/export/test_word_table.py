@@ -6,8 +6,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from kdc.compress.arrays import Array
 from kdc.compress.errors import KdcError
-from kdc.compress.examples import Array
 from kdc.export.onnx_file import save_model
 from kdc.export.session import open_session
 from kdc.export.word_table import cut_vocabulary, word_tables

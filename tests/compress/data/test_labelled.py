@@ -47,5 +47,15 @@ def test_useless_cell_is_named_with_its_line(text: object, label: object, messag
         _take(["fine", text], ["x", label])
 
 
+def test_all_empty_labels_are_counted_at_once() -> None:
+    """Bug: each was told by a run of its own, line after line."""
+    with pytest.raises(KdcError, match=r"line 2: the label is empty \(and so is that of 1 other r"):
+        _take(["a", "b", "c"], ["", "x", " "])
+    with pytest.raises(
+        KdcError, match=r"\(and so are those of 2 other rows\): fill it in or leave"
+    ):
+        _take(["a", "b", "c"], ["", "", " "])
+
+
 def test_the_longest_text_is_taken() -> None:
     assert len(_take(["a" * 100_000], ["x"])[0][0]) == 100_000

@@ -127,6 +127,12 @@ def test_labels_that_teach_nothing_are_refused(labels: tuple[str, ...], message:
         (("a", "b"), ("c", "d", "d"), r"line 2: the label 'c' .*nor does 1 other label\)"),
         (("a", "b"), ("c", "d", "e"), r"line 2: the label 'c' .*nor do 2 other labels\)"),
         (("0", "1"), ("1", "2.5"), "line 3: the label '2.5' does not occur"),
+        (
+            ("up", "down"),
+            ("UP", "x"),
+            r"\(nor does 1 other label\): it differs only in case from 'up'",
+        ),
+        (("up", "Up"), ("UP", "up"), "it differs only in case from 'Up', so write it like that or"),
         (("0.5", "1"), ("1", "high"), r"dev\.csv, line 3: 'high' is no number"),
         (("0.5", "1"), ("1", "inf"), r"dev\.csv, line 3: the score inf is not finite"),
     ],
@@ -149,6 +155,7 @@ STARS = tuple(f"{number} stars" for number in range(1, 6))
         (Known("classification", ("on", "off")), ["on", "on"], ("off", "on"), [1, 1]),
         (Known("classification", ("on", "off")), ["ON", "Off"], ("off", "on"), [1, 0]),
         (Known("classification", ("a", "A")), ["A", "a"], ("A", "a"), [0, 1]),
+        (Known("classification", ("a", "A", "b")), ["B", "A"], ("A", "a", "b"), [2, 0]),
         (Known("classification", ("NEGATIVE", "POSITIVE")), ["1", "1.0"], ("0", "1"), [1, 1]),
         (Known("classification", ("10", "9")), ["9", "10"], ("9", "10"), [0, 1]),
         (Known("regression", ()), ["3", "4"], (), [3.0, 4.0]),
@@ -179,6 +186,18 @@ def test_labels_of_another_task_are_named(known: Known, label: str, words: str) 
     rows = _rows(*label.split())
     with pytest.raises(KdcError, match=words):
         encode(rows, coding_for(known, rows))
+
+
+def test_a_label_that_may_be_two_classes_is_none_of_them() -> None:
+    """Bug: of `Alarm` and `alarm`, `ALARM` was read as the second without a word."""
+    for kind, known in (
+        ("classification", ("Alarm", "alarm")),
+        ("multi-label", ("Alarm", "alarm")),
+    ):
+        rows = _rows("alarm", "ALARM")
+        told = r"line 3: the label 'ALARM' is .*, which has 'Alarm' and 'alarm': write it as one"
+        with pytest.raises(KdcError, match=told):
+            encode(rows, coding_for(Known(kind, known), rows))
 
 
 def test_sets_of_labels_are_not_for_a_model_of_one() -> None:

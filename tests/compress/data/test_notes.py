@@ -87,6 +87,11 @@ def test_whole_numbers_are_said_to_be_classes() -> None:
     assert any(
         "20 whole numbers are taken for classes: --metric" in x for x in notes_on(ages, rows)
     )
+    grades = {"train": _split(("a", 0), ("b", 1), ("c", 2))}
+    told = "3 whole numbers are taken for classes: --metric pearson_spearman takes them for scores"
+    assert told in notes_on(("0", "1", "2"), grades)
+    assert told not in notes_on(("0", "1", "2"), grades, asked=True)
+    assert not any("whole numbers" in x for x in notes_on(("0", "1"), {"train": _split(("a", 0))}))
 
 
 def test_rows_that_judge_are_not_said_to_train() -> None:

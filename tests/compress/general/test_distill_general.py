@@ -106,7 +106,7 @@ def test_an_encoder_is_not_replaced_without_a_word(places: Path, tmp_path: Path)
     """Bug: a second run with the same --out takes the place of a week's encoder."""
     made, recorder = job(places, tmp_path / "s", "general-mlm", resume=True), Recorder()
     distill_general(made, recorder)
-    anew = f"--resume: nothing is kept of a run to {made.out}, so it starts anew"
+    anew = f"--resume: nothing is kept of the encoder's training to {made.out}, so that starts anew"
     assert recorder.said.count(anew) == 1
     told = f"replacing the encoder in {made.out} once the new one is finished"
     assert told not in recorder.said

@@ -72,6 +72,13 @@ def test_what_is_no_id_is_refused(wanted: str) -> None:
         package_id(wanted, "x")
 
 
+def test_an_id_with_other_letters_is_shown_as_it_was_typed() -> None:
+    """Bug: 'com.b\\xfcro.x', which nobody typed."""
+    for make in (package_id, bundle_id):
+        with pytest.raises(KdcError, match="--package 'com.büro.x' is no .* a to z, digits"):
+            make("com.büro.x", "x")
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_comes_back_out_of_its_resource(name: str) -> None:
     """Undone by Android's rules: XML first, then the quotation marks, then the backslashes."""

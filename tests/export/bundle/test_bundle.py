@@ -13,6 +13,7 @@ from kdc.compress.errors import GateFailed, KdcError
 from kdc.compress.files import write_json
 from kdc.export.bundle import APPS, bundle
 from kdc.export.bundle.app import App, BundleJob, SelfTest
+from kdc.export.model_file import read_model_file
 from tests.onnx_model import make_model
 from tests.phones import make_phone
 from tests.student import remake
@@ -164,14 +165,31 @@ def test_an_older_app_is_replaced_and_anything_else_is_left_alone(
     assert (tmp_path / "home" / "thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("app", ["web", "ios"])
+def test_no_app_is_written_into_its_phone_folder(app: str, phone: Path, tmp_path: Path) -> None:
+    """Bug: the next kdc export refused to replace the folder: it "holds app/..., which would be
+    lost"."""
+    before = sorted(path for path in tmp_path.rglob("*"))
+    (tmp_path / "link").symlink_to(phone)
+    for out in (phone / "app", phone / "apps" / "new", tmp_path / "link" / "app"):
+        with pytest.raises(KdcError, match=f"--out {out} lies inside {phone}, which is read: cho"):
+            bundle(BundleJob(phone, app, out))
+    (tmp_path / "link").unlink()
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
 def test_an_unknown_app_names_the_near_ones(phone: Path, tmp_path: Path) -> None:
     with pytest.raises(KdcError, match="unknown app 'wep': did you mean web"):
         bundle(BundleJob(phone, "wep", tmp_path / "app"))
 
 
 def test_sizes_are_those_of_a_zip(phone: Path, tmp_path: Path) -> None:
+    """Bug: zipped at another level than everywhere else, a model had one size in kdc export and
+    another in kdc bundle."""
     parts = bundle(BundleJob(phone, "web", tmp_path / "app")).parts
-    with zipfile.ZipFile(tmp_path / "app.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(
+        tmp_path / "app.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9
+    ) as archive:
         for path in (tmp_path / "app").rglob("*"):
             if path.is_file():
                 archive.write(path, path.relative_to(tmp_path / "app"))
@@ -180,6 +198,8 @@ def test_sizes_are_those_of_a_zip(phone: Path, tmp_path: Path) -> None:
     assert sum(part.zip_bytes for part in parts) == sum(info.compress_size for info in infos)
     sizes = {part.name: part.bytes for part in parts}
     app = tmp_path / "app"
+    zipped = {part.name: part.zip_bytes for part in parts}
+    assert zipped["model"] == read_model_file(phone / MODEL).zip_bytes
     assert sizes["model"] == (phone / MODEL).stat().st_size
     assert sizes["runtime"] == sum(path.stat().st_size for path in (app / "vendor").iterdir())
     ours = ("tokenizer.js", "unicode.js", "unicode.txt")

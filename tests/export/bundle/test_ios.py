@@ -12,7 +12,7 @@ from kdc.export.bundle.ios import VECTORS, bundle_id
 from kdc.export.parity_vectors.vectors import as_utf8
 from kdc.export.ship import Shipped
 
-_HOSTILE = "A & B <\"x'> $(HOME) 日本"
+_HOSTILE = "A & B <\"x'> $HOME $ (1) 日本"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_project_holds_the_model_and_what_the_sources_read(
 
 
 def test_a_hostile_name_is_only_a_name(project: Path) -> None:
-    """In a plist written by hand & and < would break it, $(...) in an xcconfig is a variable."""
+    """In a plist written by hand & and < would break it, a $ alone is a $."""
     info = plistlib.loads((project / "Info.plist").read_bytes())
     assert info["CFBundleDisplayName"] == _HOSTILE
     assert info["CFBundleVersion"] == "7"
@@ -45,6 +45,18 @@ def test_a_hostile_name_is_only_a_name(project: Path) -> None:
     assert key == "PRODUCT_BUNDLE_IDENTIFIER"
     assert value.startswith("app.kdc.")
     assert set(value) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+@pytest.mark.parametrize("name", ["Of $(HOME)", "${USER}'s", "$($(A)", "a$("])
+def test_a_name_with_a_variable_of_the_build_is_refused(
+    name: str, shipped: Shipped, tmp_path: Path
+) -> None:
+    """Bug: Xcode expands $(HOME) and ${HOME} in an Info.plist, and the app is called by a path of
+    the machine that built it."""
+    with pytest.raises(KdcError, match=r"--name .* Xcode begins a setting"):
+        bundle(BundleJob(shipped.folder, "ios", tmp_path / "app", name=name))
+    assert not (tmp_path / "app").exists()
+    bundle(BundleJob(shipped.folder, "android", tmp_path / "other", name=name))  # only a name there
 
 
 def test_an_identifier_of_ones_own_is_taken(shipped: Shipped, tmp_path: Path) -> None:
