@@ -20,7 +20,7 @@ def evaluate(
         typer.Option(
             metavar="NAME",
             help="Which rows: dev, test, train or all; else dev, or all of a file without dev rows "
-            "that the model was not trained on.",
+            "that is not the one that the model was trained on.",
         ),
     ] = None,
     dev: options.Dev = None,

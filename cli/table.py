@@ -25,8 +25,7 @@ def load_table(
         data: the value of `--data`.
         dev: the value of `--dev`.
         known: what the model answers with that the rows are to judge; None: they are to teach.
-        aside: whether rows become dev rows where the source brings none, unless a model was
-            trained on other data.
+        aside: whether rows become dev rows where the source brings none.
         columns: the values of `--text`, `--pair`, `--label`, `--multi-label` and
             `--metric`.
 

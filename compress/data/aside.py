@@ -31,7 +31,8 @@ def with_dev(
 ) -> Dataset:
     """Set dev rows aside, as a training on the same table does, and note how many.
 
-    To a model that was trained on other data all rows are new, and none is set aside.
+    A model is judged by all rows of any other table, none of which was set aside for it. They may
+    still be rows that it has learned, as of a table that has grown since.
 
     Args:
         whole: all rows as `train`, and none as `dev`.
@@ -61,14 +62,14 @@ def with_dev(
     if not aside:
         return whole
     if trained is not None and not learned and alone:
-        why = "by its digest it is not the data that the model was trained on"
-        return _noted(whole, f"all {total:,} rows of {source} are scored: {why}")
-    hint = f"; --split all takes all {total:,}" if judge and not learned else ""
-    return _noted(apart, f"{len(apart.dev):,} of {total:,} rows were set aside as dev rows{hint}")
-
-
-def _noted(data: Dataset, note: str) -> Dataset:
-    return replace(data, notes=(*data.notes, note))
+        apart = whole
+        note = (
+            f"all {total:,} rows of {source} are scored, of which the model may have learned some"
+        )
+    else:
+        hint = f"; --split all takes all {total:,}" if judge and not learned else ""
+        note = f"{len(apart.dev):,} of {total:,} rows were set aside as dev rows{hint}"
+    return replace(apart, notes=(*apart.notes, note))
 
 
 def _set_aside(rows: Split, kind: Kind, source: str) -> tuple[Split, Split]:

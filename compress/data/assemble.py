@@ -39,8 +39,7 @@ def assemble(
         parts: the rows.
         metric: the user's choice, or None for the source's own or the default of its kind.
         known: what the model answers with that the rows are to judge; None: they are to teach.
-        aside: whether rows become dev rows where the source brings none, unless a model was
-            trained on other data.
+        aside: whether rows become dev rows where the source brings none.
 
     Raises:
         KdcError: labels or rows that make no task, or a metric that does not score it.

@@ -40,8 +40,7 @@ def load_data(
         multi_label: what stands between the labels of a row that may have several.
         metric: a name from `kdc.compress.metrics.METRICS`, or None for the default.
         known: what the model answers with that the rows are to judge; None: they are to teach.
-        aside: whether rows become dev rows where the source brings none, unless a model was
-            trained on other data.
+        aside: whether rows become dev rows where the source brings none.
 
     Raises:
         KdcError: there is no such source, or it holds no usable rows.

@@ -81,8 +81,8 @@ def test_a_foreign_manifest_says_nothing_of_the_task(
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student, and the phone folder made of it, whose manifests name `old.csv` as their data."""
     folder = tmp_path_factory.mktemp("trained")
-    for name in ("old", "new"):
-        rows = [f"{name} {row} {LABELS[row % 3]},{LABELS[row % 3]}" for row in range(60)]
+    for name, count in (("old", 60), ("new", 60), ("few", 3)):
+        rows = [f"{name} {row} {LABELS[row % 3]},{LABELS[row % 3]}" for row in range(count)]
         (folder / f"{name}.csv").write_text("\n".join(["text,label", *rows]))
     student = make_student(folder / "student")
     manifest = json.loads((student / "manifest.json").read_text())
@@ -97,7 +97,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "split", "rows", "told"),
     [
-        (["new.csv"], "all", 60, "all 60 rows of new.csv are scored: by its digest it is not the"),
+        (["new.csv"], "all", 60, "all 60 rows of new.csv are scored, of which the model may"),
+        (["few.csv"], "all", 3, "all 3 rows of few.csv are scored, of which the model may have"),
         (["new.csv", "--split", "all"], "all", 60, ""),
         (
             ["new.csv", "--split", "dev"],
@@ -116,7 +117,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )
-def test_rows_that_are_new_to_the_model_are_all_scored(
+def test_which_rows_are_scored_is_told(
     trained: Path,
     monkeypatch: pytest.MonkeyPatch,
     model: str,
@@ -125,7 +126,7 @@ def test_rows_that_are_new_to_the_model_are_all_scored(
     rows: int,
     told: str,
 ) -> None:
-    """Bug: a random tenth of a new file, and all of the training's rows without a word."""
+    """Bug: a tenth of a new file, or all of the training's rows, without a word of it."""
     monkeypatch.chdir(trained)
     done = kdc("eval", "--model", model, "--data", *words, "--json", "-")
     assert done.exit_code == 0, done.output

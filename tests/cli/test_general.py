@@ -250,7 +250,7 @@ def test_what_does_not_go_together_is_said_in_a_sentence(
         (("teacher", "--objective", "words"), "objective"),
         (("teacher", "--recipe", "pretrain", "--data", "table"), "is for a corpus"),
         (("export", "general"), "is a general student, which knows no task yet: distil it"),
-        (("predict", "x", "--model", "general"), "a general student, which knows no task yet: dist"),
+        (("predict", "x", "--model", "general"), "is a general student, which knows no task"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )  # fmt: skip

@@ -188,16 +188,13 @@ def test_labels_of_another_task_are_named(known: Known, label: str, words: str) 
         encode(rows, coding_for(known, rows))
 
 
-def test_a_label_that_may_be_two_classes_is_none_of_them() -> None:
+@pytest.mark.parametrize("kind", ["classification", "multi-label"])
+def test_a_label_that_may_be_two_classes_is_none_of_them(kind: Kind) -> None:
     """Bug: of `Alarm` and `alarm`, `ALARM` was read as the second without a word."""
-    for kind, known in (
-        ("classification", ("Alarm", "alarm")),
-        ("multi-label", ("Alarm", "alarm")),
-    ):
-        rows = _rows("alarm", "ALARM")
-        told = r"line 3: the label 'ALARM' is .*, which has 'Alarm' and 'alarm': write it as one"
-        with pytest.raises(KdcError, match=told):
-            encode(rows, coding_for(Known(kind, known), rows))
+    rows, known = _rows("alarm", "ALARM"), Known(kind, ("Alarm", "alarm"))
+    told = r"line 3: the label 'ALARM' is .*, which has 'Alarm' and 'alarm': write it as one"
+    with pytest.raises(KdcError, match=told):
+        encode(rows, coding_for(known, rows))
 
 
 def test_sets_of_labels_are_not_for_a_model_of_one() -> None:

@@ -75,7 +75,7 @@ def test_what_is_no_id_is_refused(wanted: str) -> None:
 def test_an_id_with_other_letters_is_shown_as_it_was_typed() -> None:
     """Bug: 'com.b\\xfcro.x', which nobody typed."""
     for make in (package_id, bundle_id):
-        with pytest.raises(KdcError, match="--package 'com.büro.x' is no .* a to z, digits"):
+        with pytest.raises(KdcError, match=r"--package 'com\.büro\.x' is no .* a to z, digits"):
             make("com.büro.x", "x")
 
 
