@@ -19,6 +19,7 @@ from kdc.compress.files import read_json, write_json, write_text
 # what transformers 5 calls a tokenizer without a class of its own; 4.x knows the older name only
 _GENERIC = {None: "PreTrainedTokenizerFast", "TokenizersBackend": "PreTrainedTokenizerFast"}
 # code and paths of other machines, and how the teacher's own makers once called it
+_SPARSE = 2  # ids there may be for each token
 _FOREIGN = {"auto_map", "name_or_path", "tokenizer_file", "is_local", "local_files_only"}
 _FOREIGN |= {"max_length", "stride", "truncation_strategy", "pad_to_multiple_of"}
 
@@ -48,7 +49,7 @@ def write_tokenizer(student: Student, folder: Path, tokenizer: Tokenizer) -> Non
         tokenizer: what ships: no padding, cut at the student's `max_length`.
 
     Raises:
-        KdcError: two tokens of a WordPiece tokenizer have one id.
+        KdcError: two tokens of a WordPiece tokenizer have one id, or hardly any id has a token.
     """
     write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     write_json(folder / "tokenizer_config.json", _config(student, tokenizer))
@@ -100,10 +101,13 @@ def _lines(tokenizer: Tokenizer) -> list[str]:
             "two tokens of the tokenizer have one id, which no vocab.txt can hold: mend the "
             "teacher's tokenizer.json and distil again"
         )
-    return [
-        tokens[index] if index in tokens else _gap(index, vocabulary)
-        for index in range(max(tokens) + 1)
-    ]
+    count = max(tokens) + 1
+    if count > _SPARSE * len(tokens):  # a file of anybody's may name any id
+        raise KdcError(
+            f"the tokenizer has {len(tokens):,} tokens and ids up to {count - 1:,}, too many gaps "
+            "for a vocab.txt: mend the teacher's tokenizer.json and distil again"
+        )
+    return [tokens[index] if index in tokens else _gap(index, vocabulary) for index in range(count)]
 
 
 def _gap(index: int, vocabulary: Container[str]) -> str:

@@ -87,6 +87,15 @@ def test_two_tokens_of_one_id_are_refused(student_folder: Path, tmp_path: Path) 
         write_tokenizer(student, tmp_path, load_tokenizer(student))
 
 
+def test_ids_that_are_nearly_all_gaps_are_refused(student_folder: Path, tmp_path: Path) -> None:
+    """Bug: one hostile id makes a vocab.txt of 20 GB."""
+    fields = json.loads(tiny_tokenizer().to_str())
+    fields["model"]["vocab"]["wake"] = 2_000_000_000
+    student = changed(student_folder, tmp_path / "s", "tokenizer.json", json.dumps(fields))
+    with pytest.raises(KdcError, match="128 tokens and ids up to 2,000,000,000, too many gaps"):
+        write_tokenizer(student, tmp_path, load_tokenizer(student))
+
+
 def test_other_kinds_of_tokenizer_ship_without_a_vocab_txt(
     student_folder: Path, tmp_path: Path
 ) -> None:
