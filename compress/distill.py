@@ -21,7 +21,7 @@ from kdc.compress.objectives import learns_unlabelled, needs
 from kdc.compress.plan import Plan, make_plan, names_encoder, trains_head
 from kdc.compress.progress import Progress
 from kdc.compress.report import Report, make_report
-from kdc.compress.rerun import made_by, stop_if_finished, tell_before, tell_given_up
+from kdc.compress.rerun import begin, made_by, stop_if_finished
 from kdc.compress.rows import Rows
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, moved, precision
@@ -124,11 +124,7 @@ def distil_on(
         KdcError: as `distill`.
     """
     clear_leftovers(job.out)
-    # of a sweep many runs are new, whatever is resumed
-    tell_before(place, "student", progress, resume=job.resume and job.sweep is None)
-    if not job.resume:
-        tell_given_up(place, progress)
-        place.forget_state()
+    begin(place, "student", progress, resume=job.resume, new=job.sweep is not None)
     found_layers = _start(ground, job, plan, progress)
     run, rows = _run(ground, job, plan, place, progress, found_layers)
     fresh, began = not holds_state(place.state), time.monotonic()

@@ -28,7 +28,7 @@ from kdc.compress.models import Source, find_model, load_classifier
 from kdc.compress.objectives import build_objectives, needs, widths_between
 from kdc.compress.progress import Progress
 from kdc.compress.recipe import FINETUNE, Recipe
-from kdc.compress.rerun import stop_if_finished, tell_before, tell_given_up
+from kdc.compress.rerun import begin, stop_if_finished
 from kdc.compress.rows import Rows, tokenise
 from kdc.compress.run import Leg, Run
 from kdc.compress.runtime import choose_device, moved, precision
@@ -83,9 +83,7 @@ def finetune(job: TeacherJob, progress: Progress, *, wait: bool = False) -> dict
         run = _run(job, source, model, rows, place)
         if job.resume:
             stop_if_finished(place, FORMAT, "teacher folder", job.recipe, run.identity)
-        tell_before(place, "teacher", progress, resume=False)  # within a distillation it may be new
-        if not job.resume:
-            tell_given_up(place, progress)
+        begin(place, "teacher", progress, resume=job.resume, new=True)
         history = train(run, progress, "fine-tuning the teacher", resume=job.resume)
         with place.state_kept():
             with moved(model, run.device):

@@ -107,9 +107,19 @@ def stop_if_finished(
         raise Finished(place.out)
 
 
-def tell_before(place: Workspace, called: str, progress: Progress, *, resume: bool) -> None:
-    """Say what a run is going to replace, and where it was to go on and nothing is kept of it."""
-    if resume and not holds_state(place.state):
+def begin(
+    place: Workspace, called: str, progress: Progress, *, resume: bool, new: bool = False
+) -> None:
+    """Say what a run replaces, and where nothing is kept to go on from; else forget what is kept.
+
+    Args:
+        place: whose lock is held.
+        called: what to call that which the run makes.
+        progress: hears it.
+        resume: whether to go on from the kept state.
+        new: whether it may never have run yet, though the command that it is part of goes on.
+    """
+    if resume and not new and not holds_state(place.state):
         ready = "the teacher is ready, but " if called == "student" else ""  # made before it
         progress.say(
             f"--resume: {ready}nothing is kept of the {called}'s training to {place.out}, so that "
@@ -117,14 +127,13 @@ def tell_before(place: Workspace, called: str, progress: Progress, *, resume: bo
         )
     if (place.out / MANIFEST).is_file():
         progress.say(f"replacing the {called} in {place.out} once the new one is finished")
-
-
-def tell_given_up(place: Workspace, progress: Progress) -> None:
-    """Say that a run that was stopped is not gone on with, before its state is removed."""
+    if resume:
+        return
     if holds_state(place.state):
         progress.say(
             f"a run to {place.out} that was stopped is given up; --resume would have gone on"
         )
+    place.forget_state()
 
 
 def made_by(out: Path, form: str, called: str, recipe: Recipe, identity: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from kdc.compress.loop import train
 from kdc.compress.plan import names_encoder
 from kdc.compress.progress import Progress
 from kdc.compress.ragged import ragged, within
-from kdc.compress.rerun import stop_if_finished, tell_before, tell_given_up
+from kdc.compress.rerun import begin, stop_if_finished
 from kdc.compress.run import History, Leg, Run
 from kdc.compress.runtime import choose_device, precision
 from kdc.compress.stages import Stage, Training
@@ -59,9 +59,7 @@ def distill_general(job: GeneralJob, progress: Progress) -> Metrics:
         run = make_run(job, corpus, place, progress)
         if job.resume:
             stop_if_finished(place, FORMAT, "encoder", job.recipe, run.identity)
-        tell_before(place, "encoder", progress, resume=job.resume)
-        if not job.resume:
-            tell_given_up(place, progress)
+        begin(place, "encoder", progress, resume=job.resume)
         what = f"{'distilling' if job.teacher else 'pre-training'} {job.student}"
         history = train(run, progress, what, resume=job.resume)
         with place.state_kept():
