@@ -50,8 +50,8 @@ def bench(
     terminal = Terminal(quiet, json_to)
     every, others = [*(models or ()), *(model or ())] or [options.USUAL], vs or []
     named = [path for path in (data, dev, student, teacher) if path is not None]
-    weights = [file for path in (*every, *others) for file in files_of(path)]
-    check_outputs(json_to, html_to, png_to, [*every, *others, *weights, *named])
+    read = [file for path in (*every, *others) for file in files_of(path)]
+    check_outputs(json_to, html_to, png_to, [*read, *named])
     plan = Plan(
         device=device,
         lengths=None if length is None else parse_lengths(length),

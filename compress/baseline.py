@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from kdc.compress.arrays import Logits
 from kdc.compress.data.dataset import Split
 from kdc.compress.linear import fit_linear
 from kdc.compress.task import Task
@@ -16,8 +17,8 @@ from kdc.compress.task import Task
 if TYPE_CHECKING:
     import torch
 
-Features = npt.NDArray[np.float32]
-Answers = Callable[[Split], Features]
+Numbers = npt.NDArray[np.float32]
+Answers = Callable[[Split], Logits]
 """Answers rows with (N, C) scores."""
 Bag = Counter[str]
 _WORD = re.compile(r"\w+")
@@ -41,7 +42,7 @@ def fit_bag_of_words(train: Split, task: Task) -> Answers:
     columns, idf = _vocabulary(bags)
     model = fit_linear(_matrix(bags, columns, idf), train.labels, task, _PENALTY)
 
-    def answers(rows: Split) -> Features:
+    def answers(rows: Split) -> Logits:
         asked = (_bag(text, pair) for text, pair in _texts(rows))
         return model(_matrix(asked, columns, idf))
 
@@ -61,7 +62,7 @@ def _bag(text: str, pair: str) -> Bag:
     return bag
 
 
-def _vocabulary(bags: list[Bag]) -> tuple[dict[str, int], Features]:
+def _vocabulary(bags: list[Bag]) -> tuple[dict[str, int], Numbers]:
     """Return feature -> column and each column's inverse document frequency."""
     frequency: Bag = Counter()
     for bag in bags:
@@ -71,7 +72,7 @@ def _vocabulary(bags: list[Bag]) -> tuple[dict[str, int], Features]:
     return columns, np.log((1 + len(bags)) / (1 + df)) + 1
 
 
-def _matrix(bags: Iterable[Bag], columns: dict[str, int], idf: Features) -> "torch.Tensor":
+def _matrix(bags: Iterable[Bag], columns: dict[str, int], idf: Numbers) -> "torch.Tensor":
     """Return the (N, V) sparse matrix of the features that have a column."""
     import torch
 

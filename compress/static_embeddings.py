@@ -19,13 +19,13 @@ from kdc.compress.task import Task
 if TYPE_CHECKING:
     import torch
 
-Features = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float32]
 _PENALTY = 3.0  # of weights on features of variance 1
 _CHUNK = 1024  # texts averaged at once
 
 
 def fit_static_embeddings(
-    train: Split, task: Task, tokenizer: Tokenizer, table: Features
+    train: Split, task: Task, tokenizer: Tokenizer, table: Numbers
 ) -> Answers:
     """Average each text's token embeddings and fit a linear model on them.
 
@@ -59,12 +59,12 @@ def fit_static_embeddings(
 @dataclass(frozen=True)
 class _Space:
     tokenizer: Tokenizer
-    table: Features
-    weights: Features
+    table: Numbers
+    weights: Numbers
     """(V,) of every token."""
 
 
-def _idf(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> Features:
+def _idf(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> Numbers:
     df = np.zeros(size, dtype=np.int64)
     for ids, lengths in _chunks(tokenizer, texts):
         rows = np.repeat(np.arange(len(lengths)), lengths)
@@ -83,7 +83,7 @@ def _features(space: _Space, rows: Split) -> "torch.Tensor":
     return torch.cat([one, other, (one - other).abs(), one * other], dim=1)
 
 
-def _directions(space: _Space, texts: Sequence[str]) -> Features:
+def _directions(space: _Space, texts: Sequence[str]) -> Numbers:
     """Return the (N, H) weighted means at length 1; a text without tokens is at the origin."""
     found = []
     for ids, lengths in _chunks(space.tokenizer, texts):

@@ -3,7 +3,6 @@ import os
 import random
 import signal
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,11 +14,10 @@ import torch
 from torch import Tensor
 
 from kdc.compress import judging, loop
-from kdc.compress.checkpoint import Checkpoints, Kept, State
+from kdc.compress.checkpoint import Checkpoints, State
 from kdc.compress.encode import epoch_order
 from kdc.compress.errors import KdcError
 from kdc.compress.evaluate import predict
-from kdc.compress.learner import Learner
 from kdc.compress.loop import train
 from kdc.compress.progress import Advance, Progress, Silent
 from kdc.compress.signals import KeptTeacher
@@ -250,52 +248,6 @@ class TestStopped:
             with pytest.raises(KdcError, match=f"stopped at step {step} of 12"):
                 train(tiny_run(tmp_path), Silent(), WHAT, resume=False)
         assert same(finish(tmp_path, resume=True), uninterrupted)
-
-    def test_a_resumed_run_does_not_hold_what_it_was_resumed_from(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Bug: until its end it has the weights, two moments and the best model once more."""
-        with pytest.raises(Stopped):
-            train(tiny_run(tmp_path), Recorder(WHAT, 7), WHAT, resume=False)
-        held: list[weakref.ref[Tensor]] = []
-        load, step = Checkpoints.load, Learner.step
-
-        def loaded(self: Checkpoints) -> Kept:
-            kept = load(self)
-            held.extend(weakref.ref(kept.tensors[key]) for key in kept.tensors if "all." in key)
-            return kept
-
-        def stepped(self: Learner, *given: Any) -> Tensor:  # noqa: ANN401
-            assert held
-            assert not [ref for ref in held if ref() is not None]
-            return step(self, *given)
-
-        monkeypatch.setattr(Checkpoints, "load", loaded)
-        monkeypatch.setattr(Learner, "step", stepped)
-        finish(tmp_path, resume=True)
-
-    def test_saves_that_take_long_are_rarer(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Bug: a GPU waits an eighth of its time for the disk to take a large model's state."""
-        clock, steps, saved = [0.0], [0], list[int]()
-        run = tiny_run(tmp_path, evaluations=1)
-
-        def slow(self: Checkpoints, state: State, *tensors: Any) -> None:  # noqa: ANN401
-            saved.append(state.step)
-            clock[0] += 6.0
-
-        def advance(self: Learner, *given: Any) -> Tensor:  # noqa: ANN401
-            steps[0] += 1
-            clock[0] += 30.5
-            return real(self, *given)
-
-        real = Learner.step
-        monkeypatch.setattr(loop, "_now", lambda: clock[0])
-        monkeypatch.setattr(Checkpoints, "save", slow)
-        monkeypatch.setattr(Learner, "step", advance)
-        train(run, Silent(), WHAT, resume=False)
-        assert saved == [2, 6, 10, STEPS]
 
     @pytest.mark.usefixtures("saves_every_step")
     def test_a_loss_that_is_not_finite_is_named_and_the_last_good_state_kept(
