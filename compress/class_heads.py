@@ -1,13 +1,14 @@
 """The classes of a head: which of the data's they are, their order, and new ones."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 from transformers import PretrainedConfig as Config
 from transformers import PreTrainedModel as Model
+
+from kdc.compress.same_names import find_names
 
 
 def class_names(config: Config) -> list[str]:
@@ -21,11 +22,8 @@ def class_places(labels: Sequence[str], names: Sequence[str]) -> list[int | None
     A name is matched exactly, else without regard to case where that leaves no doubt. The order
     counts where both have as many and one has no names: `LABEL_0`, ..., or 0, 1, ... in the data.
     """
-    folded = [name.casefold() for name in names]
-    count = Counter(folded)
-    exact = {name: index for index, name in enumerate(names)}
-    loose = {name: index for index, name in enumerate(folded) if count[name] == 1}
-    places = [exact.get(label, loose.get(label.casefold())) for label in labels]
+    found = find_names(labels, names)
+    places = [found.get(label) for label in labels]
     numbered = list(labels) == [str(number) for number in range(len(names))]
     if None in places and len(labels) == len(names) and (numbered or unnamed(names)):
         return list(range(len(names)))

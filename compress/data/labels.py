@@ -1,7 +1,6 @@
 """From labels as they are written to class numbers or scores."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from kdc.compress.data.label_sets import Sets
 from kdc.compress.data.labelled import Labelled
 from kdc.compress.errors import KdcError
 from kdc.compress.progress import plural, some
+from kdc.compress.same_names import find_names
 from kdc.compress.task import Kind
 
 _NUMBER = re.compile(
@@ -46,14 +46,10 @@ class Coding:
 
         A model's are matched without regard to case too, where that leaves no doubt.
         """
+        if self.of_model:
+            return find_names(names, self.classes)
         exact = {name: number for number, name in enumerate(self.classes)}
-        if not self.of_model:
-            return {name: exact[name] for name in names if name in exact}
-        folded = [name.casefold() for name in self.classes]
-        count = Counter(folded)
-        loose = {name: number for number, name in enumerate(folded) if count[name] == 1}
-        places = {name: exact.get(name, loose.get(name.casefold())) for name in names}
-        return {name: number for name, number in places.items() if number is not None}
+        return {name: exact[name] for name in names if name in exact}
 
     def in_other_case(self, name: str) -> list[str]:
         """Return the classes that are this name but for case."""
